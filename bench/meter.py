@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the kernel says about the cost of processes: CPU time, waiting time, memory.
+
+Reads /proc and the CPU clocks of processes.  Knows nothing of servers and load."""
+import os
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat from the third on (the second, a name, may hold blanks)."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        return f.read().rpartition(")")[2].split()
+
+
+def started(pid):
+    """When a process began (in ticks since boot): with its number, its identity.  None when it has ended."""
+    try:
+        fields = _stat(pid)
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def tree(pid):
+    """A process and all its descendants, sorted."""
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                children.setdefault(int(_stat(name)[1]), []).append(int(name))
+            except OSError:
+                pass                        # ended meanwhile
+    found, queue = [], [pid]
+    while queue:
+        parent = queue.pop()
+        found.append(parent)
+        queue += children.get(parent, [])
+    return sorted(found)
+
+
+def cpu_ns(pids):
+    """CPU time of processes with all their threads, also those that have ended: exact, not in ticks.
+
+    The clock of a process has the number that clock_getcpuclockid(3) makes: ~PID << 3, and 2 for the
+    scheduler's time."""
+    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
+
+
+def user_and_system(pids):
+    """Seconds in user and kernel mode, sampled by the kernel at its ticks: good for their ratio."""
+    user = system = 0
+    for pid in pids:
+        fields = _stat(pid)
+        user += int(fields[11])
+        system += int(fields[12])
+    return user / TICK, system / TICK
+
+
+def waited_ns(pids):
+    """Time that threads were ready to run and had no CPU.  Threads that have ended are not in it."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+                    total += int(f.read().split()[1])
+            except OSError:
+                pass                        # the thread ended, or a kernel without schedstat
+    return total
+
+
+def machine(cpus):
+    """Seconds that these CPUs were busy, and that a hypervisor took from them."""
+    busy = steal = 0
+    wanted = {f"cpu{cpu}" for cpu in cpus}
+    with open("/proc/stat", encoding="ascii") as f:
+        for line in f:
+            name, *fields = line.split()
+            if name in wanted:
+                user, nice, system, _idle, _wait, irq, softirq, stolen = map(int, fields[:8])
+                busy += user + nice + system + irq + softirq
+                steal += stolen
+    return busy / TICK, steal / TICK
+
+
+def memory(pids):
+    """Bytes of memory: proportional share (shared pages divided among those who share them) and resident."""
+    pss = rss = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            for line in f:
+                if line.startswith("Pss:"):
+                    pss += int(line.split()[1]) * 1024
+                elif line.startswith("Rss:"):
+                    rss += int(line.split()[1]) * 1024
+    return pss, rss

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration: one constant structure, made from one file (and what it includes) and overrides.
+ * Every complaint names file, line and setting; all complaints of a file are made at once.
+ * Knows libconfig, which nobody else sees, and nothing of what the settings do. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+/* Where a setting stands, for complaints that come after reading (an address that cannot be bound). */
+struct conf_place {
+    const char *file;           /* NULL: a default; an override is "-o PATH=VALUE" in line 0 */
+    unsigned    line;           /* 0: the file as a whole */
+};
+
+struct conf_listen {
+    const char             *text;       /* as written */
+    bool                    wildcard;   /* only a port was given: all addresses, IPv6 and IPv4; address is [::]:PORT */
+    bool                    datagram;   /* "udp:" */
+    struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
+    socklen_t               address_size;
+    struct conf_place       place;
+};
+
+enum conf_protocol {
+    CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME
+};
+
+enum conf_route_kind { CONF_ROUTE_ROOT, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS };
+
+struct conf_route {
+    struct conf_place    place;
+    const char          *path;          /* begins with '/' */
+    const char          *host;          /* lower case, without port; NULL: any */
+    enum conf_route_kind kind;
+    const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
+    const char *const   *index;         /* ROOT: file names */
+    unsigned             index_count;
+    bool                 dotfiles;      /* ROOT: serve names that begin with '.' */
+    unsigned             status;        /* RESPOND: 200-599; STATUS: 400-599; REDIRECT: 301 302 303 307 308 */
+    const char          *type;          /* RESPOND: Content-Type */
+    const char          *body;          /* RESPOND */
+    size_t               body_size;
+    const char          *to;            /* REDIRECT: Location */
+};
+
+struct conf_service {
+    struct conf_place    place;
+    const char          *name;
+    enum conf_protocol   protocol;
+    struct conf_listen  *listens;
+    unsigned             listen_count;
+    struct conf_route   *routes;        /* HTTP */
+    unsigned             route_count;
+    const char          *greeting;      /* GREET */
+};
+
+struct conf_timeouts { unsigned header_ms, body_ms, idle_ms, send_ms, drain_ms; };
+
+struct conf_limits {
+    unsigned connections;               /* for each worker */
+    unsigned request_line;              /* bytes */
+    unsigned header_bytes;
+    unsigned header_count;
+    uint64_t body_bytes;
+    unsigned requests;                  /* for each connection; 0: no limit */
+};
+
+enum conf_target { CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE };
+enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
+
+struct conf {
+    const char            *file;        /* that it was read from */
+    unsigned               workers;     /* 0: "auto", one for each CPU that the process may use */
+    const char            *io_model;
+    struct conf_place      io_model_place;
+    const char            *user, *group;/* NULL: not set */
+    struct conf_place      user_place, group_place;
+    enum conf_target       log_target;  /* AUTO, STDERR, JOURNAL or FILE */
+    const char            *log_file;
+    struct conf_place      log_place;
+    enum log_level         log_level;
+    enum conf_target       access_target;   /* OFF or FILE */
+    const char            *access_file;
+    struct conf_place      access_place;
+    enum conf_access_format access_format;
+    const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
+    struct conf_timeouts   timeouts;
+    struct conf_limits     limits;
+    struct conf_service   *services;
+    unsigned               service_count;
+};
+
+/* What is built in, for checks: true if an I/O model of this name can be used; if not, says why and what is near. */
+typedef bool conf_model_check(const char *name, char *why, size_t why_size);
+
+struct conf_options {
+    const char        *file;
+    const char *const *overrides;       /* "PATH=VALUE", as given to -o; VALUE in libconfig syntax or a bare word */
+    unsigned           override_count;
+    conf_model_check  *model_check;     /* may be NULL */
+};
+
+/* Reads and checks everything.  Returns the configuration, which the caller owns until conf_free, or NULL after
+ * having written every complaint, a line each, to `complaints`. */
+struct conf *conf_read(const struct conf_options *o, FILE *complaints);
+void conf_free(struct conf *c);
+
+/* Writes the effective configuration, with all defaults, as a configuration file that reads back to the same. */
+void conf_print(const struct conf *c, FILE *to);
+
+/* One complaint about a setting, in the one form: "FILE:LINE: path: message\n". */
+void conf_complain(FILE *to, const struct conf_place *place, const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a string must be to be fit for its setting.  Each check complains itself; true: it is fit.
+ * Control bytes and empty strings never come here. */
+#include "conf/conf_inner.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME_MAX_BYTES = 64 };       /* of services: they stand in each line of the log about them */
+
+static bool only_bytes(const char *text, const char *allowed)
+{
+    for (; *text != '\0'; text++)
+        if (!isalnum((unsigned char)*text) && strchr(allowed, *text) == NULL)
+            return false;
+    return true;
+}
+
+bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    char why[256] = "";
+
+    if (r->options->model_check == NULL || r->options->model_check(value, why, sizeof(why)))
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" cannot be used: %s", value, why);
+    return false;
+}
+
+/* Whether there is such an account is asked when it is needed: by a daemon that was started as root. */
+bool conf_check_account(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    if (strpbrk(value, " :/,") == NULL)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" cannot be the name of an account", value);
+    return false;
+}
+
+bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    struct stat st;
+
+    if (stat(value, &st) == -1 || (S_ISREG(st.st_mode) && faccessat(AT_FDCWD, value, R_OK, AT_EACCESS) == -1))
+        conf_gripe(r, node, NULL, "\"%.200s\": %s", value, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        conf_gripe(r, node, NULL, "\"%.200s\" is not a regular file", value);
+    else
+        return true;
+    return false;
+}
+
+bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    struct stat st;
+
+    if (stat(value, &st) == -1)
+        conf_gripe(r, node, NULL, "\"%.200s\": %s", value, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        conf_gripe(r, node, NULL, "\"%.200s\" is not a folder", value);
+    else if (faccessat(AT_FDCWD, value, R_OK | X_OK, AT_EACCESS) == -1)
+        conf_gripe(r, node, NULL, "\"%.200s\" cannot be read: %s", value, strerror(errno));
+    else
+        return true;
+    return false;
+}
+
+bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    if (only_bytes(value, "-_") && strlen(value) <= NAME_MAX_BYTES)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be made of letters, digits, '-' and '_', at most %d of them", value,
+               NAME_MAX_BYTES);
+    return false;
+}
+
+bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    if (strchr(value, '/') == NULL && strcmp(value, ".") != 0 && strcmp(value, "..") != 0)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be the name of a file, without a folder", value);
+    return false;
+}
+
+bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    if (value[0] == '/')
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must begin with '/'", value);
+    return false;
+}
+
+/* A name (RFC 1123), an IPv4 address or an IPv6 address in brackets (RFC 9110 section 7.2), no port. */
+bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    const char *end = value[0] == '[' ? strchr(value, ']') : strchr(value, ':');
+
+    if (value[0] == '[' && end != NULL && end[1] == '\0' && only_bytes(value, "[]:."))
+        return true;
+    if (value[0] != '[' && end == NULL && only_bytes(value, "-._"))
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port, such as"
+               " \"www.example.org\"", value);
+    return false;
+}
+
+bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    if (strpbrk(value, " \"<>\\^`{|}") == NULL)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be a path or a URL, with spaces and the like as %%20", value);
+    return false;
+}
+
+/* type "/" subtype, and parameters, which are not looked at (RFC 9110 section 8.3.1). */
+bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    static const char token[] =
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t type = strspn(value, token), subtype = value[type] == '/' ? strspn(value + type + 1, token) : 0;
+    const char *rest = value + type + 1 + subtype;
+
+    if (type > 0 && subtype > 0 && (*rest == '\0' || *rest == ';' || *rest == ' '))
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be a media type, such as \"text/html; charset=utf-8\"", value);
+    return false;
+}

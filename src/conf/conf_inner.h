@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of this folder share: memory, complaints, where a setting came from, and the words in which the
+ * tables of settings are written.  For src/conf and its tests only. */
+#ifndef CONF_CONF_INNER_H
+#define CONF_CONF_INNER_H
+
+#include <libconfig.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "conf/conf.h"
+
+/* ---- memory: everything of one configuration, freed at once ---- */
+
+struct conf_memory {
+    struct conf_chunk *chunks;
+    bool               failed;      /* sticky: asked once, at the end */
+};
+
+/* Zeroed memory, or NULL, and then `failed` is set. */
+void *conf_memory_get(struct conf_memory *m, size_t size);
+char *conf_memory_keep(struct conf_memory *m, const char *bytes, size_t size);
+void conf_memory_free(struct conf_memory *m);
+
+/* ---- complaints: gathered, then written in the order of the settings ---- */
+
+/* Where a setting came from. */
+struct conf_origin {
+    struct conf_place place;
+    const char       *raw;          /* an override's value as given when it is a bare number or boolean, else NULL */
+    size_t            order;        /* the settings of all files in reading order, then the overrides */
+    size_t            name_at;      /* the name in the whole text; name_size 0: an element of a list or array */
+    size_t            name_size;
+};
+
+struct conf_complaints {
+    struct conf_complaint *v;
+    size_t                 count, room;
+    bool                   lost;    /* memory ran out */
+};
+
+/* path may be NULL: the complaint is about the file. */
+void conf_complaints_add(struct conf_complaints *c, const struct conf_origin *where, const char *path,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+void conf_complaints_vadd(struct conf_complaints *c, const struct conf_origin *where, const char *path,
+                          const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+void conf_complaints_write(struct conf_complaints *c, FILE *to);
+void conf_complaints_free(struct conf_complaints *c);
+
+/* ---- the candidate nearest to a word, by edit distance ---- */
+
+struct conf_near {
+    const char *word;
+    const char *best;               /* NULL: nothing is near */
+    unsigned    distance;           /* of best */
+};
+
+void conf_near_try(struct conf_near *n, const char *candidate);
+
+/* ---- the tables of settings ---- */
+
+enum { CONF_PATH_MAX = 512 };       /* of a setting's path in a complaint; a longer one is cut */
+
+#define CONF_PROTOCOL_UNKNOWN UINT_MAX      /* until a service's protocol has been read */
+
+struct conf_reader {
+    const struct conf_options *options;
+    struct conf_memory        *memory;
+    struct conf_complaints    *complaints;
+    unsigned                   listen_count;    /* of all services */
+};
+
+struct conf_printer {
+    FILE    *to;
+    unsigned depth;
+};
+
+struct conf_word {
+    const char *name;               /* NULL ends a table */
+    unsigned    value;
+};
+
+struct conf_setting;
+
+/* A kind of value: how it is read, what it is without being set, how it is written. */
+struct conf_kind {
+    void (*read)(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base);
+    void (*fall_back)(const struct conf_setting *s, void *base);    /* optional */
+    void (*print)(struct conf_printer *p, const struct conf_setting *s, const void *base);
+};
+
+/* One setting of a group.  `base` is the structure that the group fills; offsets count from its start. */
+struct conf_setting {
+    const char                *key;             /* NULL ends a table */
+    const struct conf_kind    *kind;
+    size_t                     offset;
+    size_t                     file_offset;     /* targets: the path of the file */
+    size_t                     place_offset;    /* a struct conf_place; 0: not kept */
+    uint64_t                   min, max;        /* in the unit in which it is kept */
+    uint64_t                   fallback;
+    const char                *fallback_text;
+    const struct conf_word    *words;           /* choices and targets */
+    const struct conf_setting *members;         /* groups */
+    const char                *required;        /* it must be there, and this is what to write; NULL: it need not */
+    /* optional: complains if a string is not fit. */
+    bool                     (*check)(struct conf_reader *r, const config_setting_t *node, const char *value);
+    /* optional: does it mean anything in this structure?  If not, `only` says where it would. */
+    bool                     (*applies)(const void *base);
+    const char                *only;
+};
+
+extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_seconds,
+    conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_host, conf_kind_index,
+    conf_kind_status, conf_kind_redirect_status,
+    conf_kind_listen, conf_kind_redirect, conf_kind_routes, conf_kind_services,
+    conf_kind_group,        /* with defaults also when it is not there */
+    conf_kind_part;         /* without */
+
+/* Every setting outside of services; those of a service; those of a route. */
+extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[];
+
+/* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
+void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node, void *base);
+/* Complains about settings that are there and do not apply. */
+void conf_group_check(struct conf_reader *r, const struct conf_setting *members, const config_setting_t *node,
+                      const void *base);
+void conf_group_print(struct conf_printer *p, const struct conf_setting *members, const void *base);
+
+/* "path.key: message"; key may be NULL. */
+void conf_gripe(struct conf_reader *r, const config_setting_t *node, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* "path: must be WANT, not GIVEN", with the nearest of the words if there are any. */
+void conf_gripe_value(struct conf_reader *r, const config_setting_t *node, const struct conf_word *words,
+                      const char *want, ...) __attribute__((format(printf, 4, 5)));
+
+/* The string of a setting; a bare number or boolean of an override counts as one.  NULL: it is none. */
+const char *conf_node_string(const config_setting_t *node);
+const struct conf_origin *conf_node_origin(const config_setting_t *node);
+
+/* Checks of strings. */
+bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_account(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
+
+/* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is something else
+ * than `want`; and the setting of each. */
+unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
+const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
+
+/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
+bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
+/* Would the two fight for the same address? */
+bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
+
+/* Printing: "key = " at the right depth; a string in libconfig's syntax; strings as an array. */
+void conf_print_key(struct conf_printer *p, const char *key);
+void conf_print_indent(struct conf_printer *p);
+void conf_print_string(struct conf_printer *p, const char *text);
+
+static inline void *conf_field(void *base, size_t offset)
+{
+    return (char *)base + offset;
+}
+
+static inline const void *conf_field_const(const void *base, size_t offset)
+{
+    return (const char *)base + offset;
+}
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The routes of an http service: what each answers with, and that no two are the same. */
+#include "conf/conf_inner.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+enum {
+    ROUTES_MAX = 10000,         /* of a service: they are compared with each other */
+    INDEX_MAX = 100
+};
+
+/* ---- host: kept in lower case ---- */
+
+static void host_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    struct conf_route *route = base;
+    char *lower;
+
+    conf_kind_word.read(r, s, node, base);
+    if (route->host == NULL || (lower = conf_memory_keep(r->memory, route->host, strlen(route->host))) == NULL)
+        return;
+    route->host = lower;
+    for (; *lower != '\0'; lower++)
+        *lower = (char)tolower((unsigned char)*lower);
+}
+
+static void host_fall_back(const struct conf_setting *s, void *base)
+{
+    conf_kind_word.fall_back(s, base);
+}
+
+static void host_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    if (((const struct conf_route *)base)->host != NULL)
+        conf_kind_word.print(p, s, base);
+}
+
+/* ---- index: names of files, one or many ---- */
+
+static void index_fall_back(const struct conf_setting *s, void *base)
+{
+    static const char *const standard[] = { "index.html" };
+    struct conf_route *route = base;
+
+    (void)s;
+    route->index = standard;
+    route->index_count = 1;
+}
+
+static void index_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    struct conf_route *route = base;
+    unsigned n = conf_strings_count(r, node, "the name of a file or a list of names");
+    const char **names;
+
+    if (n == UINT_MAX)
+        return;
+    if (n > INDEX_MAX) {
+        conf_gripe(r, node, NULL, "has %u names; %d are allowed", n, INDEX_MAX);
+        return;
+    }
+    names = conf_memory_get(r->memory, n * sizeof(*names));
+    route->index = names;
+    route->index_count = names == NULL ? 0 : n;
+    for (unsigned i = 0; i < route->index_count; i++) {
+        const struct conf_setting one = { .key = s->key, .check = s->check };
+
+        /* The kind of a word reads one name to the start of what it is given. */
+        conf_kind_word.read(r, &one, (config_setting_t *)conf_strings_at(node, i), &names[i]);
+    }
+}
+
+static void index_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    const struct conf_route *route = base;
+
+    conf_print_key(p, s->key);
+    fputs("[ ", p->to);
+    for (unsigned i = 0; i < route->index_count; i++) {
+        fputs(i == 0 ? "" : ", ", p->to);
+        conf_print_string(p, route->index[i]);
+    }
+    fputs(route->index_count == 0 ? "];\n" : " ];\n", p->to);
+}
+
+/* ---- redirect: "/to" or { status, to } ---- */
+
+static void redirect_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    if (config_setting_is_group(node)) {
+        conf_group_read(r, s->members, node, base);
+    } else if (conf_node_string(node) == NULL) {
+        conf_gripe_value(r, node, NULL, "a path or URL, or a group { status = 302; to = \"/path\"; }");
+    } else {
+        conf_group_read(r, s->members, NULL, base);
+        conf_kind_word.read(r, s, node, base);
+    }
+}
+
+static void redirect_status_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                                 void *base)
+{
+    unsigned *status = conf_field(base, s->offset);
+    long long value = config_setting_get_int64(node);
+
+    if (value == 301 || value == 302 || value == 303 || value == 307 || value == 308)
+        *status = (unsigned)value;
+    else
+        conf_gripe_value(r, node, NULL, "301, 302, 303, 307 or 308");
+}
+
+static void redirect_status_fall_back(const struct conf_setting *s, void *base)
+{
+    *(unsigned *)conf_field(base, s->offset) = (unsigned)s->fallback;
+}
+
+static void redirect_status_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    conf_kind_status.print(p, s, base);
+}
+
+static void redirect_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    const struct conf_setting whole = { .key = s->key, .members = s->members };
+
+    conf_kind_part.print(p, &whole, base);
+}
+
+/* ---- one route ---- */
+
+static const struct { const char *key; enum conf_route_kind kind; } answers[] = {
+    { "root", CONF_ROUTE_ROOT }, { "respond", CONF_ROUTE_RESPOND },
+    { "redirect", CONF_ROUTE_REDIRECT }, { "status", CONF_ROUTE_STATUS }
+};
+
+/* True if exactly one says what the route answers with. */
+static bool answer_find(struct conf_reader *r, struct conf_route *route, const config_setting_t *node)
+{
+    static const char all[] = "root, respond, redirect and status";
+    const char *first = NULL;
+    bool one = true;
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (config_setting_get_member(node, answers[i].key) == NULL)
+            continue;
+        if (first == NULL) {
+            first = answers[i].key;
+            route->kind = answers[i].kind;
+            continue;
+        }
+        conf_gripe(r, config_setting_get_member(node, answers[i].key), NULL,
+                   "stands beside %s: a route has exactly one of %s", first, all);
+        one = false;
+    }
+    if (first == NULL)
+        conf_gripe(r, node, NULL, "has no answer: a route needs one of %s", all);
+    return first != NULL && one;
+}
+
+/* RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5. */
+static void body_check(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node)
+{
+    unsigned status = route->status;
+
+    if (route->body_size > 0 && (status == 204 || status == 205 || status == 304))
+        conf_gripe(r, config_setting_get_member(node, "respond"), "body", "must be empty: a reply with status %u has none",
+                   status);
+}
+
+static void route_read(struct conf_reader *r, struct conf_route *route, config_setting_t *node)
+{
+    route->place = conf_node_origin(node)->place;
+    conf_group_read(r, conf_route_settings, node, route);
+    route->body_size = route->body == NULL ? 0 : strlen(route->body);
+    if (!answer_find(r, route, node))
+        return;
+    conf_group_check(r, conf_route_settings, node, route);
+    if (route->kind == CONF_ROUTE_RESPOND)
+        body_check(r, route, node);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* The first route that answers for the same path and host, or NULL. */
+static const struct conf_route *route_before(const struct conf_service *service, const struct conf_route *route)
+{
+    for (const struct conf_route *other = service->routes; other < route; other++)
+        if (route->path != NULL && same_text(route->path, other->path) && same_text(route->host, other->host))
+            return other;
+    return NULL;
+}
+
+static void route_add(struct conf_reader *r, struct conf_service *service, config_setting_t *node)
+{
+    struct conf_route *route = &service->routes[service->route_count];
+    const struct conf_route *before;
+
+    if (!config_setting_is_group(node)) {
+        conf_gripe_value(r, node, NULL, "a route { path = \"/\"; ... }");
+        return;
+    }
+    service->route_count++;
+    route_read(r, route, node);
+    before = route_before(service, route);
+    if (before != NULL)
+        conf_gripe(r, node, "path", "\"%.60s\" is taken: the route in line %u has the same path and host", route->path,
+                   before->place.line);
+}
+
+/* ---- all routes of a service ---- */
+
+static void routes_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    struct conf_service *service = base;
+    int n = config_setting_length(node);
+
+    (void)s;
+    if (config_setting_is_scalar(node) || config_setting_is_group(node)) {
+        conf_gripe_value(r, node, NULL, "a list of routes ( { path = \"/\"; ... } )");
+        return;
+    }
+    if (n > ROUTES_MAX) {
+        conf_gripe(r, node, NULL, "has %d routes; %d are allowed", n, ROUTES_MAX);
+        return;
+    }
+    service->routes = conf_memory_get(r->memory, (size_t)n * sizeof(*service->routes));
+    for (int i = 0; i < n && service->routes != NULL; i++)
+        route_add(r, service, config_setting_get_elem(node, (unsigned)i));
+}
+
+static void routes_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    const struct conf_service *service = base;
+
+    conf_print_key(p, s->key);
+    fputs("(\n", p->to);
+    p->depth++;
+    for (unsigned i = 0; i < service->route_count; i++) {
+        conf_print_indent(p);
+        fputs("{\n", p->to);
+        p->depth++;
+        conf_group_print(p, conf_route_settings, &service->routes[i]);
+        p->depth--;
+        conf_print_indent(p);
+        fputs(i + 1 < service->route_count ? "},\n" : "}\n", p->to);
+    }
+    p->depth--;
+    conf_print_indent(p);
+    fputs(");\n", p->to);
+}
+
+const struct conf_kind conf_kind_host = { host_read, host_fall_back, host_print };
+const struct conf_kind conf_kind_index = { index_read, index_fall_back, index_print };
+const struct conf_kind conf_kind_redirect = { redirect_read, NULL, redirect_print };
+const struct conf_kind conf_kind_redirect_status = {
+    redirect_status_read, redirect_status_fall_back, redirect_status_print
+};
+const struct conf_kind conf_kind_routes = { routes_read, NULL, routes_print };

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The connection: hands input to its protocol, keeps what was not taken, holds back input while too much output
+ * waits, carries half-closes, deadlines and the end.  Once, here, for all drivers and protocols. */
+#include "core/conn_driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct conn_kept {
+    size_t n, room;
+    char   data[];
+};
+
+enum { KEPT_STEP = 1024 };      /* bytes: kept input grows in such steps, then by half */
+
+static size_t aligned(size_t n)
+{
+    return (n + 15) & ~(size_t)15;
+}
+
+/* After each call into the protocol: what did it do to the output? */
+/* hot */
+static void settle(struct conn *c, size_t bytes_before)
+{
+    if (bytes_before == 0)
+        c->progress_ms = c->out.env->now_ms;
+    if (c->out.bytes > CONN_OUT_HIGH || c->out.items > CONN_ITEMS_HIGH)
+        c->paused = true;
+    if (c->out.failed)
+        conn_abort(c);
+}
+
+static uint32_t next_generation(struct env *e)
+{
+    if (++e->generation == 0)
+        e->generation = 1;      /* 0 means "any" to pollers */
+    return e->generation;
+}
+
+struct conn *conn_new(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size)
+{
+    struct conn *c = calloc(1, sizeof *c + aligned(s->proto->state_size) + driver_size);
+    if (c == NULL)
+        return NULL;
+    c->service = s;
+    c->out.env = e;
+    c->fd = fd;
+    c->peer = *peer;
+    c->generation = next_generation(e);
+    list_init(&c->siblings);
+    e->count.accepted++;
+    if (s->proto->open != NULL) {
+        s->proto->open(c);
+        settle(c, 0);
+    }
+    return c;
+}
+
+void *conn_driver_part(struct conn *c)
+{
+    return c->state + aligned(c->service->proto->state_size);
+}
+
+void *conn_state(struct conn *c)
+{
+    return c->state;
+}
+
+struct outq *conn_out(struct conn *c)
+{
+    return &c->out;
+}
+
+struct env *conn_env(struct conn *c)
+{
+    return c->out.env;
+}
+
+const struct service *conn_service(const struct conn *c)
+{
+    return c->service;
+}
+
+const void *conn_settings(const struct conn *c)
+{
+    return c->service->settings;
+}
+
+const struct peer *conn_peer(const struct conn *c)
+{
+    return &c->peer;
+}
+
+/* hot */
+void conn_timeout(struct conn *c, unsigned ms)
+{
+    c->timeout_ms = ms;
+    c->deadline_ms = ms > 0 ? c->out.env->now_ms + ms : 0;
+}
+
+void conn_finish(struct conn *c)
+{
+    if (c->phase == CONN_OPEN)
+        c->phase = CONN_ENDING;
+}
+
+void conn_finish_now(struct conn *c)
+{
+    if (c->phase == CONN_OPEN)
+        c->no_linger = true;
+    conn_finish(c);
+}
+
+void conn_abort(struct conn *c)
+{
+    c->phase = CONN_OVER;
+}
+
+bool conn_ending(const struct conn *c)
+{
+    return c->phase != CONN_OPEN;
+}
+
+/* Appends to what is kept; false when memory is out. */
+static bool keep(struct conn *c, struct span in)
+{
+    struct conn_kept *k = c->kept;
+    size_t have = k != NULL ? k->n : 0, need = have + in.n;
+    if (k == NULL || need > k->room) {
+        size_t room = need + need / 2;
+        room = room < KEPT_STEP ? KEPT_STEP : room;
+        k = realloc(k, sizeof *k + room);
+        if (k == NULL)
+            return false;
+        k->room = room;
+        c->kept = k;
+    }
+    memcpy(k->data + have, in.p, in.n);
+    k->n = need;
+    return true;
+}
+
+static void forget_kept(struct conn *c)
+{
+    free(c->kept);
+    c->kept = NULL;
+}
+
+/* Hands bytes to the protocol while it takes them and may go on; returns how many it took. */
+/* hot */
+static size_t feed(struct conn *c, struct span in)
+{
+    const struct proto *proto = c->service->proto;
+    size_t total = 0;
+    while (total < in.n && c->phase == CONN_OPEN && !c->paused) {
+        size_t before = c->out.bytes;
+        size_t used = proto->input(c, span_skip(in, total));
+        settle(c, before);
+        total += used;
+        if (used == 0 && c->phase == CONN_OPEN) {
+            if (in.n - total > c->service->message_max)
+                conn_abort(c);
+            break;
+        }
+    }
+    return total;
+}
+
+/* Bytes behind the last message of a peer that had announced to send no more: it may well send on. */
+static void distrust(struct conn *c)
+{
+    c->no_linger = false;
+}
+
+static void feed_kept(struct conn *c)
+{
+    struct conn_kept *k = c->kept;
+    size_t used = feed(c, (struct span){ k->data, k->n });
+    if (c->phase != CONN_OPEN) {
+        if (used < k->n)
+            distrust(c);
+        forget_kept(c);
+    } else if (used == k->n) {
+        forget_kept(c);
+    } else if (used > 0) {
+        k->n -= used;
+        memmove(k->data, k->data + used, k->n);
+    }
+}
+
+/* hot */
+void conn_input(struct conn *c, struct span in)
+{
+    c->out.env->count.bytes_received += in.n;
+    if (c->phase != CONN_OPEN)
+        return;
+    if (c->kept == NULL) {
+        size_t used = feed(c, in);
+        if (used == in.n)
+            return;
+        if (c->phase != CONN_OPEN)
+            distrust(c);
+        else if (!keep(c, span_skip(in, used)))
+            conn_abort(c);
+        return;
+    }
+    if (!keep(c, in)) {
+        conn_abort(c);
+        return;
+    }
+    if (!c->paused)
+        feed_kept(c);
+}
+
+/* The protocol hears of the end once it has seen all that came before. */
+static void tell_eof(struct conn *c)
+{
+    if (!c->eof || c->eof_told || c->paused || c->phase != CONN_OPEN)
+        return;
+    size_t before = c->out.bytes;
+    c->eof_told = true;
+    if (c->service->proto->eof != NULL)
+        c->service->proto->eof(c);
+    else
+        conn_finish(c);
+    settle(c, before);
+}
+
+void conn_eof(struct conn *c)
+{
+    c->eof = true;
+    tell_eof(c);
+}
+
+/* hot */
+void conn_sent(struct conn *c, size_t n)
+{
+    struct env *e = c->out.env;
+    outq_advance(&c->out, n);
+    e->count.bytes_sent += n;
+    c->progress_ms = e->now_ms;
+    if (c->out.bytes == 0 && c->timeout_ms > 0)
+        c->deadline_ms = e->now_ms + c->timeout_ms;
+}
+
+static bool make_room(struct conn *c)
+{
+    size_t before = c->out.bytes;
+    if (c->service->proto->room == NULL || c->phase != CONN_OPEN)
+        return false;
+    c->service->proto->room(c);
+    settle(c, before);
+    return c->out.bytes != before || c->phase != CONN_OPEN;
+}
+
+/* hot */
+bool conn_resume(struct conn *c)
+{
+    if (c->out.bytes > CONN_OUT_LOW || c->out.items > CONN_ITEMS_LOW || c->phase != CONN_OPEN)
+        return false;
+    if (!c->paused)
+        return make_room(c);
+    c->paused = false;
+    if (c->kept != NULL)
+        feed_kept(c);
+    tell_eof(c);
+    return true;
+}
+
+void conn_broke(struct conn *c)
+{
+    if (c->phase == CONN_OPEN || c->out.bytes > 0)
+        c->out.env->count.resets++;
+    conn_abort(c);
+}
+
+/* hot */
+uint64_t conn_due(const struct conn *c)
+{
+    if (conn_over(c))
+        return UINT64_MAX;      /* it waits for what is in flight, and nobody is late */
+    if (c->out.bytes > 0 && c->phase != CONN_LINGERING) {
+        unsigned ms = c->service->send_timeout_ms;
+        return ms > 0 ? c->progress_ms + ms : UINT64_MAX;
+    }
+    return c->deadline_ms > 0 ? c->deadline_ms : UINT64_MAX;
+}
+
+void conn_expired(struct conn *c)
+{
+    size_t before = c->out.bytes;
+    if (c->phase == CONN_LINGERING) {
+        c->phase = CONN_OVER;
+        return;
+    }
+    c->out.env->count.timeouts++;
+    c->deadline_ms = 0;
+    c->timeout_ms = 0;
+    if (before > 0 || c->phase != CONN_OPEN || c->service->proto->expired == NULL) {
+        conn_abort(c);
+        return;
+    }
+    c->service->proto->expired(c);
+    settle(c, before);
+}
+
+void conn_drain(struct conn *c)
+{
+    if (c->phase != CONN_OPEN)
+        return;
+    size_t before = c->out.bytes;
+    if (c->service->proto->drain != NULL)
+        c->service->proto->drain(c);
+    else
+        conn_finish(c);
+    settle(c, before);
+}
+
+/* hot */
+bool conn_wants_input(const struct conn *c)
+{
+    if (c->eof)
+        return false;
+    return (c->phase == CONN_OPEN && !c->paused) || c->phase == CONN_LINGERING;
+}
+
+/* hot */
+bool conn_wants_shut(const struct conn *c)
+{
+    return c->phase == CONN_ENDING && c->out.bytes == 0 && !c->no_linger && !c->eof;
+}
+
+void conn_shut(struct conn *c)
+{
+    c->phase = CONN_LINGERING;
+    conn_timeout(c, CONN_LINGER_MS);
+}
+
+/* hot */
+bool conn_over(const struct conn *c)
+{
+    switch ((enum conn_phase)c->phase) {
+    case CONN_OPEN:      return false;
+    case CONN_ENDING:    return c->out.bytes == 0 && (c->no_linger || c->eof);
+    case CONN_LINGERING: return c->eof;
+    case CONN_OVER:      break;
+    }
+    return true;
+}
+
+void conn_free(struct conn *c)
+{
+    if (c == NULL)
+        return;
+    if (c->service->proto->close != NULL)
+        c->service->proto->close(c);
+    c->out.env->count.closed++;
+    outq_clear(&c->out);
+    forget_kept(c);
+    free(c);
+}

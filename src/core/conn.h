@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A connection as a protocol sees it: input that is lent for one call, an output queue, a deadline, an end.
+ * No descriptor, no system call, no word about how bytes move.
+ *
+ * What a protocol may touch: its connection, the connection's env, and constant settings; nothing else, since
+ * on the blocking model its functions run in many threads at once. */
+#ifndef CORE_CONN_H
+#define CORE_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "core/env.h"
+#include "core/outq.h"
+#include "core/peer.h"
+
+struct conn;
+
+/* A protocol: what to do with bytes.  None of its functions waits, none of them frees the connection. */
+struct proto {
+    const char *name;
+    size_t      state_size;             /* bytes of state for each connection, zeroed before open */
+    bool        peer_speaks_first;
+
+    void   (*open)(struct conn *c);     /* optional: the connection begins */
+
+    /* Input came.  Returns how many bytes it took; what is left is kept and comes again, with more behind it.
+     * 0: the message is incomplete.  It is called again at once while it takes bytes and bytes are left.
+     * Everything that is complete should be answered before it returns 0. */
+    size_t (*input)(struct conn *c, struct span in);
+
+    void   (*eof)(struct conn *c);      /* optional: the peer will send no more and all it sent was offered to
+                                         * input; else conn_finish */
+    void   (*expired)(struct conn *c);  /* optional: conn_timeout ran out; else conn_abort */
+    void   (*drain)(struct conn *c);    /* optional: the worker is going, end when it does no harm; else conn_finish */
+    void   (*room)(struct conn *c);     /* optional: little output is left; for protocols that speak unasked */
+    void   (*close)(struct conn *c);    /* optional: the connection is over, its state is about to go */
+};
+
+/* A service: a protocol with its settings, behind one or more listeners.  Constant while workers run. */
+struct service {
+    const char         *name;
+    const struct proto *proto;
+    const void         *settings;       /* the protocol's own */
+    size_t              message_max;    /* bytes of an incomplete message that are kept; more aborts */
+    unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */
+};
+
+void                 *conn_state(struct conn *c);
+struct outq          *conn_out(struct conn *c);
+struct env           *conn_env(struct conn *c);
+const struct service *conn_service(const struct conn *c);
+const void           *conn_settings(const struct conn *c);
+const struct peer    *conn_peer(const struct conn *c);
+
+/* From now on the peer has `ms` for what the protocol waits for; 0: as long as it likes.  Set it when a state
+ * begins, not for each byte.  While output is pending the service's send timeout rules instead, and this time
+ * begins anew when all is sent. */
+void conn_timeout(struct conn *c, unsigned ms);
+
+/* No more input is wanted.  Once all output is sent the connection lingers (RFC 9112 section 9.6): the sending
+ * half is shut down and what the peer still sends is read and dropped, so that no reset destroys the last bytes. */
+void conn_finish(struct conn *c);
+
+/* The same for a peer that has announced to send no more: closed as soon as all output is sent. */
+void conn_finish_now(struct conn *c);
+
+/* Ends the connection at once; what is queued is dropped. */
+void conn_abort(struct conn *c);
+
+/* True when conn_finish, conn_finish_now or conn_abort was called. */
+bool conn_ending(const struct conn *c);
+
+#endif

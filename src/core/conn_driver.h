@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A connection as a driver sees it: somebody to hand bytes to, to ask what it wants, and to free by one rule:
+ * it is over, and nothing is in flight.
+ *
+ *            input, output                all output sent            peer's EOF, or linger time over
+ *   OPEN ----------------------> ENDING ----------------> LINGERING ----------------------------> OVER
+ *     \___________________________ conn_abort, error, send timeout ________________________________/
+ *                                  conn_finish_now or EOF seen: from ENDING straight to OVER
+ */
+#ifndef CORE_CONN_DRIVER_H
+#define CORE_CONN_DRIVER_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "core/conn.h"
+
+enum {
+    CONN_OUT_LOW = 64 * 1024,       /* bytes queued: below, input goes on again */
+    CONN_OUT_HIGH = 256 * 1024,     /* bytes queued: above, input is not wanted: the peer must read first */
+    CONN_ITEMS_LOW = 64,            /* the same for items: a reply of few bytes still takes blocks, 4 KiB each, */
+    CONN_ITEMS_HIGH = 256,          /* and a peer that pipelines and never reads must not take them all */
+    CONN_LINGER_MS = 5000           /* for the last answer to arrive; a peer that sends on after that is reset */
+};
+
+enum conn_phase { CONN_OPEN, CONN_ENDING, CONN_LINGERING, CONN_OVER };
+
+struct conn_kept;                   /* input that the protocol did not take yet */
+
+struct conn {
+    const struct service *service;
+    struct outq       out;
+    struct conn_kept *kept;         /* NULL most of the time */
+    uint64_t          deadline_ms;  /* of what the protocol waits for; 0: none */
+    uint64_t          progress_ms;  /* when output last moved or began to wait */
+    unsigned          timeout_ms;   /* the span that deadline_ms came from */
+    unsigned          in_flight;    /* operations that still use this connection or its memory */
+    int               fd;
+    uint32_t          generation;   /* tells this connection from others that had the same fd */
+    struct peer       peer;
+    uint8_t           phase;        /* enum conn_phase */
+    bool              no_linger;    /* conn_finish_now */
+    bool              eof;          /* the peer shut down its sending half */
+    bool              eof_told;     /* ... and the protocol knows */
+    bool              paused;       /* too much output is queued for more input */
+    struct heap_node  timer;        /* the driver's: in its heap of deadlines */
+    struct list       siblings;     /* the driver's: all its connections */
+    _Alignas(16) char state[];      /* the protocol's, then the driver's */
+};
+
+/* A new connection, opened by its protocol; driver_size bytes behind its state are the driver's (conn_driver_part),
+ * zeroed.  The caller owns it until conn_free.  NULL with ENOMEM. */
+struct conn *conn_new(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size);
+void *conn_driver_part(struct conn *c);
+
+/* Bytes came; they are only lent.  While lingering they are dropped. */
+void conn_input(struct conn *c, struct span in);
+
+/* The peer will send no more.  The protocol hears of it when it has seen everything kept. */
+void conn_eof(struct conn *c);
+
+/* n bytes of the queue's front went out.  May make room for kept input: ask conn_resume. */
+void conn_sent(struct conn *c, size_t n);
+
+/* Gives kept input (and a pending EOF) to the protocol if output has drained enough; true when that changed
+ * anything, so that there may be more to send. */
+bool conn_resume(struct conn *c);
+
+/* The connection broke (reset, unreachable ...). */
+void conn_broke(struct conn *c);
+
+/* When conn_expired wants to be called, monotonic ms; UINT64_MAX: never.  May lie later than said before, so a
+ * timer that fires asks again. */
+uint64_t conn_due(const struct conn *c);
+void conn_expired(struct conn *c);
+
+/* The worker is going. */
+void conn_drain(struct conn *c);
+
+/* Does it want bytes?  False while too much output is queued, or once it is ending. */
+bool conn_wants_input(const struct conn *c);
+
+/* Must the sending half be shut down now?  Then the driver does so and says conn_shut. */
+bool conn_wants_shut(const struct conn *c);
+void conn_shut(struct conn *c);
+
+/* Is there nothing left to do but to free it (once nothing is in flight)? */
+bool conn_over(const struct conn *c);
+
+/* Frees it, after its protocol's close; the descriptor is the driver's. */
+void conn_free(struct conn *c);
+
+#endif

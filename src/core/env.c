@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One thread's view of the world: clocks read once a turn, pools, counters.
+ * Knows nothing of connections. */
+#include "core/env.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fmt.h"
+#include "core/access.h"
+
+/* Blocks kept for reuse: enough for a burst of replies, 1 MiB and 64 KiB at most. */
+enum { SPARE_BLOCKS = 256, SPARE_ITEMS = 1024 };
+
+void env_init(struct env *e, struct metric_slot *slot)
+{
+    *e = (struct env){
+        .blocks = { .size = ENV_BLOCK_SIZE, .spare_max = SPARE_BLOCKS },
+        .items = { .size = ENV_ITEM_SIZE, .spare_max = SPARE_ITEMS },
+        .slot = slot,
+        .date_s = -1,
+    };
+    env_turn(e);
+}
+
+static void date_refresh(struct env *e)
+{
+    memcpy(e->date, "Date: ", 6);
+    fmt_http_date(e->date + 6, e->now_s);
+    memcpy(e->date + 6 + FMT_HTTP_DATE_SIZE, "\r\n", 2);
+    e->date_s = e->now_s;
+}
+
+/* hot */
+void env_turn(struct env *e)
+{
+    e->now_ms = clock_monotonic_ms();
+    e->now_s = clock_wall_s();
+    e->turn++;
+    if (e->now_s != e->date_s)
+        date_refresh(e);
+}
+
+/* hot */
+void env_rest(struct env *e)
+{
+    if (e->access != NULL && access_log_due(e->access) <= e->now_ms)
+        e->count.access_dropped += access_log_flush(e->access);
+    metric_publish(e->slot, &e->count);
+    if (e->slot != NULL)
+        __atomic_fetch_add(&e->slot->progress, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t env_due(const struct env *e)
+{
+    return e->access != NULL ? access_log_due(e->access) : UINT64_MAX;
+}
+
+void env_free(struct env *e)
+{
+    block_pool_free(&e->blocks);
+    block_pool_free(&e->items);
+}

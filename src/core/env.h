@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a handler may know of the world.  There is one env for each thread of execution, so nothing
+ * in it needs a lock: the time, memory to build replies in, open files, counters. */
+#ifndef CORE_ENV_H
+#define CORE_ENV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/block.h"
+#include "base/log.h"
+#include "base/metric.h"
+
+struct access_log;
+struct file_cache;
+
+enum {
+    ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
+    ENV_ITEM_SIZE = 64,         /* what describes borrowed bytes or a file range in an output queue */
+    ENV_DATE_SIZE = 37          /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
+};
+
+struct env {
+    uint64_t now_ms;            /* monotonic, read once a turn */
+    time_t   now_s;             /* wall clock, read once a turn */
+    uint64_t turn;              /* grows by one each turn: what was checked this turn is fresh */
+    time_t   date_s;            /* the second that `date` shows */
+    char     date[ENV_DATE_SIZE];
+
+    uint32_t generation;        /* of the newest connection */
+    bool     draining;          /* the worker is going: the next reply on a connection is its last */
+
+    struct block_pool  blocks;  /* of ENV_BLOCK_SIZE */
+    struct block_pool  items;   /* of ENV_ITEM_SIZE */
+    struct file_cache *files;   /* NULL: every lookup opens */
+    struct access_log *access;  /* NULL: no access log */
+
+    struct metric_counts count; /* since the last publication */
+    struct metric_slot  *slot;  /* where to; may be NULL */
+    struct log_about     about; /* worker and model, for log lines */
+};
+
+/* Makes an env ready for use; slot may be NULL. */
+void env_init(struct env *e, struct metric_slot *slot);
+
+/* Begins a turn: reads the clocks, once for everything that happens in it. */
+void env_turn(struct env *e);
+
+/* Ends a turn, before sleeping: publishes counters, hands a due batch of access lines to the file. */
+void env_rest(struct env *e);
+
+/* When env_rest wants to be called at the latest (monotonic ms), UINT64_MAX: whenever. */
+uint64_t env_due(const struct env *e);
+
+/* Frees spare memory; everything that came from this env must have been given back. */
+void env_free(struct env *e);
+
+#endif

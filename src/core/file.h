@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files beneath a root: looked up with openat2(2) so that no path can leave the root, remembered for as
+ * long as they do not change, small ones in memory.  A lookup costs no system call when the same file was
+ * looked up in this turn already, and one fstatat(2) otherwise.  Knows nothing of what is done with a file. */
+#ifndef CORE_FILE_H
+#define CORE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/span.h"
+#include "core/env.h"
+
+enum {
+    FILE_IN_MEMORY_MAX = 16384,  /* bytes: up to here one send from memory beats sendfile(2) */
+    FILE_NOTE_MAX = 320          /* bytes a protocol may note about a file */
+};
+
+/* A regular file, open or in memory.  Counted references, all in one thread. */
+struct file {
+    int         fd;             /* -1 when only in memory */
+    unsigned    refs;
+    const char *bytes;          /* the whole content, or NULL */
+    uint64_t    size;
+    time_t      mtime_s;
+    long        mtime_ns;
+    uint64_t    inode;
+    uint64_t    warm_until_ms;  /* the driver's: until then the page cache is taken to hold all of it */
+    uint16_t    note_n;         /* the protocol's note about this file (a ready reply head), 0: none yet */
+    char        note[FILE_NOTE_MAX];
+};
+
+/* A folder that files are served from; constant after root_open, may be shared by threads. */
+struct root;
+
+/* Opens a folder.  NULL with errno.  The caller owns it until root_close, which must come after the last lookup. */
+struct root *root_open(const char *path);
+void root_close(struct root *r);
+
+/* Looks up a file beneath the root.  `path` is relative, without a leading '/', "" is the root itself.
+ * Returns a reference that the caller gives up with file_unref or passes on, or NULL with errno:
+ * EISDIR (a folder), ENOENT, ENOTDIR, EACCES, ELOOP, EXDEV (leads out of the root), ENXIO (no regular file),
+ * EMFILE, ENFILE, ENOMEM, EIO. */
+struct file *file_get(struct env *e, struct root *root, struct span path);
+struct file *file_ref(struct file *f);
+void file_unref(struct file *f);
+
+/* The cache of one env.  NULL with ENOMEM. */
+struct file_cache *file_cache_new(void);
+
+/* Gives up the cache's own references; files still referenced live on. */
+void file_cache_free(struct file_cache *fc);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The channel between the master and one worker: small messages of one size, each with a descriptor or
+ * without.  A message arrives whole or not at all, in order; the death of either side is an end of file at
+ * the other. */
+#ifndef DAEMON_CHANNEL_H
+#define DAEMON_CHANNEL_H
+
+#include <stdint.h>
+
+enum channel_kind {
+    CHANNEL_READY = 1,          /* worker to master: I accept connections */
+    CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end */
+    CHANNEL_LOG,                /* master to worker, with a descriptor: the log goes there from now on */
+    CHANNEL_ACCESS              /* master to worker, with a descriptor: so does the access log */
+};
+
+struct channel_message {
+    enum channel_kind kind;
+    int               fd;       /* -1: none.  What was received belongs to the receiver. */
+};
+
+/* Two connected ends, non-blocking, closed on exec.  -1 with errno. */
+int channel_open(int ends[2]);
+
+/* Never waits: -1 with errno EAGAIN when the other side does not read, EPIPE when it is gone.  A descriptor
+ * is passed as a copy; the sender's stays the sender's. */
+int channel_send(int end, const struct channel_message *m);
+
+/* 1: a message came.  0: there is none now.  -1 with errno: EPIPE when the other side is gone, EBADMSG when
+ * what came is no message of this program (it is dropped, the next call goes on), or what recvmsg(2) said. */
+int channel_receive(int end, struct channel_message *m);
+
+#endif

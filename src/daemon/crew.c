@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The workers as their master sees them.  Owns their places, channels and pids; does not decide when to start,
+ * drain or end them. */
+#include "daemon/crew.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/signals.h"
+
+int crew_init(struct crew *c, const char *pool, unsigned count)
+{
+    c->metrics = metric_page_new(count);
+    c->v = calloc(count, sizeof *c->v);
+    if (c->metrics == NULL || c->v == NULL)
+        return -1;
+    c->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        c->v[i] = (struct worker_slot){ .channel = -1, .next_start_ms = UINT64_MAX };
+        snprintf(c->v[i].name, sizeof c->v[i].name, "%.16s.%u", pool, i);
+    }
+    return 0;
+}
+
+static void slot_close_channel(struct worker_slot *s)
+{
+    if (s->channel != -1)
+        close(s->channel);
+    s->channel = -1;
+}
+
+void crew_free(struct crew *c)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        slot_close_channel(&c->v[i]);
+    free(c->v);
+    c->v = NULL;
+    c->count = 0;
+}
+
+static struct log_about slot_about(const struct crew *c, unsigned at, const char *event)
+{
+    return (struct log_about){ .event = event, .worker = c->v[at].name, .model = c->common.model->name };
+}
+
+/* The new process: every copy of a master's end must go, or no worker would see its master vanish. */
+static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const sigset_t *before)
+{
+    struct worker_start start = c->common;
+
+    for (unsigned i = 0; i < c->count; i++)
+        slot_close_channel(&c->v[i]);
+    start.name = c->v[at].name;
+    start.index = at;
+    start.slot = &c->metrics[at];
+    start.channel = channel;
+    start.signals_before = before;
+    exit(worker_run(&start));
+}
+
+static void slot_pause(struct worker_slot *s, uint64_t now_ms)
+{
+    if (now_ms - s->started_ms >= CREW_QUICK_DEATH_MS)
+        s->pause_ms = 0;
+    else if (s->pause_ms == 0)
+        s->pause_ms = CREW_PAUSE_MIN_MS;
+    else
+        s->pause_ms = s->pause_ms * 2 < CREW_PAUSE_MAX_MS ? s->pause_ms * 2 : CREW_PAUSE_MAX_MS;
+    s->next_start_ms = now_ms + s->pause_ms;
+}
+
+int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
+{
+    struct worker_slot *s = &c->v[at];
+    struct log_about about = slot_about(c, at, "worker-failed");
+    sigset_t before;
+    int ends[2];
+
+    s->started_ms = now_ms;
+    s->ready = false;
+    if (channel_open(ends) == -1) {
+        slot_pause(s, now_ms);
+        return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
+    }
+    __atomic_store_n(&c->metrics[at].active, 0, __ATOMIC_RELAXED);      /* what died with connections had them */
+    signals_hold(&before);
+    s->pid = fork();
+    if (s->pid == 0) {
+        close(ends[0]);
+        crew_child(c, at, ends[1], &before);
+    }
+    signals_release(&before);
+    close(ends[1]);
+    if (s->pid == -1) {
+        s->pid = 0;
+        close(ends[0]);
+        slot_pause(s, now_ms);
+        return log_errno(LOG_ERROR, &about, "worker %s: cannot fork", s->name);
+    }
+    s->channel = ends[0];
+    s->next_start_ms = UINT64_MAX;
+    return 0;
+}
+
+void crew_hear(struct crew *c, unsigned at)
+{
+    struct worker_slot *s = &c->v[at];
+    struct log_about about = slot_about(c, at, "worker-ready");
+    struct channel_message m;
+    int got = 0;
+
+    while (s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0) {
+        if (got == 1 && m.kind == CHANNEL_READY) {
+            s->ready = true;
+            log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+        } else if (got == 1 && m.fd != -1) {
+            close(m.fd);
+        } else if (got == -1 && errno != EBADMSG) {
+            slot_close_channel(s);      /* its end will be told by wait */
+        }
+    }
+}
+
+/* "ended", or "died of signal 11 (Segmentation fault), core dumped", and after how long. */
+static void slot_obituary(const struct worker_slot *s, int status, uint64_t now_ms, char *text, size_t size)
+{
+    double age_s = (double)(now_ms - s->started_ms) / 1000;
+
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "died of signal %d (%s)%s after %.1f s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                 WCOREDUMP(status) ? ", core dumped," : "", age_s);
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(text, size, "failed with status %d after %.1f s", WEXITSTATUS(status), age_s);
+    else
+        snprintf(text, size, "ended after %.1f s", age_s);
+}
+
+static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, bool again)
+{
+    struct worker_slot *s = &c->v[at];
+    bool well = (WIFEXITED(status) && WEXITSTATUS(status) == 0) || c->killed;
+    struct log_about about = slot_about(c, at, well ? "worker-ended" : "worker-died");
+    char text[160], next[48] = "";
+
+    slot_obituary(s, status, now_ms, text, sizeof text);
+    if (again) {
+        slot_pause(s, now_ms);
+        snprintf(next, sizeof next, "; next try in %.1f s", s->pause_ms / 1000.0);
+    }
+    if (again && s->pause_ms == 0)
+        snprintf(next, sizeof next, "; next try at once");
+    log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name, (int)s->pid, text, next);
+    s->pid = 0;
+    s->ready = false;
+    slot_close_channel(s);
+}
+
+bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
+{
+    struct worker_slot *s = &c->v[at];
+    int status;
+
+    if (s->pid == 0 || waitpid(s->pid, &status, WNOHANG) != s->pid)
+        return false;
+    slot_bury(c, at, status, now_ms, again);
+    return true;
+}
+
+void crew_tell(struct crew *c, const struct channel_message *m)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        const struct worker_slot *s = &c->v[i];
+        struct log_about about = slot_about(c, i, NULL);
+
+        if (s->channel != -1 && channel_send(s->channel, m) == -1 && errno != EPIPE)
+            log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);
+    }
+}
+
+void crew_kill(struct crew *c)
+{
+    c->killed = true;
+    for (unsigned i = 0; i < c->count; i++) {
+        if (c->v[i].pid != 0)
+            kill(c->v[i].pid, SIGKILL);
+    }
+}
+
+unsigned crew_alive(const struct crew *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->count; i++)
+        n += c->v[i].pid != 0;
+    return n;
+}
+
+unsigned crew_ready(const struct crew *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->count; i++)
+        n += c->v[i].ready;
+    return n;
+}
+
+uint64_t crew_next_start_ms(const struct crew *c)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        if (c->v[i].pid == 0 && c->v[i].next_start_ms < next)
+            next = c->v[i].next_start_ms;
+    }
+    return next;
+}

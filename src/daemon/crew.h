@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The workers as their master sees them: starting, hearing, telling, burying, starting again. */
+#ifndef DAEMON_CREW_H
+#define DAEMON_CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/channel.h"
+#include "daemon/worker.h"
+
+enum {
+    CREW_QUICK_DEATH_MS = 10000,        /* who dies younger is started again after a pause ... */
+    CREW_PAUSE_MIN_MS = 100,            /* ... which doubles each time ... */
+    CREW_PAUSE_MAX_MS = 5000            /* ... up to this */
+};
+
+/* A place for a worker; processes come and go in it. */
+struct worker_slot {
+    char     name[32];                  /* "main.0" */
+    pid_t    pid;                       /* 0: none now */
+    int      channel;                   /* the master's end; -1: closed */
+    bool     ready;
+    uint64_t started_ms;
+    unsigned pause_ms;                  /* before the latest start again */
+    uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
+};
+
+struct crew {
+    struct worker_start common;         /* what all workers are told; name, index, slot and channel are each one's own */
+    struct metric_slot *metrics;        /* by slot: they outlive the workers */
+    struct worker_slot *v;
+    unsigned            count;
+    bool                killed;         /* by crew_kill */
+};
+
+/* Makes the places; nobody is started.  -1 with errno. */
+int crew_init(struct crew *c, const char *pool, unsigned count);
+void crew_free(struct crew *c);
+
+/* Starts a worker in an empty place; -1 after logging.  In the new process it does not return. */
+int crew_start(struct crew *c, unsigned at, uint64_t now_ms);
+
+/* Reads what a worker says. */
+void crew_hear(struct crew *c, unsigned at);
+
+/* Takes leave of a process that ended, if one did in this place: logs who, how and after how long.  With `again`
+ * a time for the next start is set. */
+bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again);
+
+/* Says the same to all.  Who cannot be told is named in the log. */
+void crew_tell(struct crew *c, const struct channel_message *m);
+
+/* Ends all that live at once; their deaths are no errors then. */
+void crew_kill(struct crew *c);
+
+unsigned crew_alive(const struct crew *c);
+unsigned crew_ready(const struct crew *c);
+
+/* The earliest next start; UINT64_MAX: none is due. */
+uint64_t crew_next_start_ms(const struct crew *c);
+
+#endif

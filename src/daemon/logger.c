@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where log lines go.  One line is one system call, so that lines of several processes never mix.
+ * Knows the targets, not who writes what. */
+#include "daemon/logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "base/log.h"
+#include "daemon/sysd.h"
+
+enum { HEAD_SIZE = FMT_TIMESTAMP_SIZE + 16 };     /* the longest: "2026-11-22T07:54:07.123Z notice " */
+
+static size_t head_dated(char head[HEAD_SIZE], enum log_level level)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    fmt_timestamp(head, now.tv_sec, (unsigned)(now.tv_nsec / 1000000));
+    return FMT_TIMESTAMP_SIZE +
+           (size_t)snprintf(head + FMT_TIMESTAMP_SIZE, HEAD_SIZE - FMT_TIMESTAMP_SIZE, " %s ", log_level_name(level));
+}
+
+static void line_write(int fd, enum logger_form form, enum log_level level, struct span line)
+{
+    char head[HEAD_SIZE];
+    size_t n = form == LOGGER_DATED ? head_dated(head, level)
+                                    : (size_t)snprintf(head, sizeof head, "<%d>", (int)level);
+    struct iovec iov[3] = { { .iov_base = head, .iov_len = n },
+                            { .iov_base = (char *)line.p, .iov_len = line.n },
+                            { .iov_base = (char *)"\n", .iov_len = 1 } };
+
+    while (writev(fd, iov, 3) == -1 && errno == EINTR)
+        ;                       /* what else fails has nobody left to hear of it */
+}
+
+static void logger_sink(void *arg, enum log_level level, const struct log_about *about, struct span line)
+{
+    const struct logger *l = arg;
+
+    if (l->form != LOGGER_JOURNAL)
+        line_write(l->fd, l->form, level, line);
+    else if (sysd_journal(level, about, line) == -1)
+        line_write(l->fd, LOGGER_PREFIXED, level, line);
+    if (l->starting && l->path != NULL && level <= LOG_ERROR)
+        line_write(STDERR_FILENO, LOGGER_DATED, level, line);
+}
+
+/* Is stderr a stream to the journal?  systemd says which one it made: device:inode (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+    const char *told = getenv("JOURNAL_STREAM");
+    char found[64];
+    struct stat st;
+
+    if (told == NULL || fstat(STDERR_FILENO, &st) == -1)
+        return false;
+    snprintf(found, sizeof found, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(told, found) == 0;
+}
+
+bool logger_check(const struct conf *c, FILE *complaints)
+{
+    if (c->log_target != CONF_TARGET_JOURNAL || sysd_has_journal())
+        return true;
+    conf_complain(complaints, &c->log_place, "log.target", "\"journal\" is not in this build (no libsystemd)");
+    return false;
+}
+
+int logger_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+int logger_open(struct logger *l, const struct conf *c)
+{
+    *l = (struct logger){ .form = LOGGER_DATED, .fd = STDERR_FILENO, .starting = true };
+    if (c->log_target == CONF_TARGET_JOURNAL)
+        l->form = LOGGER_JOURNAL;
+    else if (c->log_target == CONF_TARGET_AUTO && stderr_is_journal())
+        l->form = LOGGER_PREFIXED;
+    if (c->log_target == CONF_TARGET_FILE) {
+        l->path = c->log_file;
+        l->fd = logger_file(l->path);
+        if (l->fd == -1) {
+            conf_complain(stderr, &c->log_place, "log.target", "cannot open %s: %s", l->path, strerror(errno));
+            return -1;
+        }
+    }
+    log_open(logger_sink, l, c->log_level);
+    return 0;
+}
+
+int logger_reopen(struct logger *l)
+{
+    int fd;
+
+    if (l->path == NULL)
+        return 0;
+    fd = logger_file(l->path);
+    if (fd == -1)
+        return -1;
+    logger_adopt(l, fd);
+    return 0;
+}
+
+void logger_adopt(struct logger *l, int taken)
+{
+    logger_replace(l->fd, taken);
+}
+
+void logger_replace(int fd, int taken)
+{
+    dup3(taken, fd, O_CLOEXEC);     /* both are open: it cannot fail */
+    close(taken);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where log lines go: stderr, a file, or the journal.  Gives base/log its sink. */
+#ifndef DAEMON_LOGGER_H
+#define DAEMON_LOGGER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "conf/conf.h"
+
+enum logger_form {
+    LOGGER_DATED,               /* time and level before the text */
+    LOGGER_PREFIXED,            /* <N> before the text: the reader adds the time (sd-daemon(3)) */
+    LOGGER_JOURNAL              /* native entries with fields */
+};
+
+struct logger {
+    enum logger_form form;
+    int              fd;        /* where lines are written */
+    const char      *path;      /* a file that can be opened again; NULL: stderr or the journal */
+    bool             starting;  /* errors go to stderr too: whoever starts the daemon is looking there */
+};
+
+/* Checks what only the daemon can know of the log settings; false after complaining. */
+bool logger_check(const struct conf *c, FILE *complaints);
+
+/* Opens the log of the configuration and sends log lines there, for as long as the process lives: the logger
+ * must not move.  -1 after complaining on stderr. */
+int logger_open(struct logger *l, const struct conf *c);
+
+/* Opens the file anew, after it was renamed; -1 with errno, and the old one stays.  Nothing to do without a file. */
+int logger_reopen(struct logger *l);
+
+/* Goes on with this descriptor, which is taken over. */
+void logger_adopt(struct logger *l, int taken);
+
+/* Makes `fd` name what `taken` does.  The number stays, so nobody who knows it must be told. */
+void logger_replace(int fd, int taken);
+
+/* A file to append lines to, made when it is not there, readable by its owner and group; -1 with errno. */
+int logger_file(const char *path);
+
+#endif

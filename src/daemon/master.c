@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The master.  It has one thread and one loop that sleeps in poll(2) until a signal, a worker's word or a time
+ * that it set itself.
+ *
+ *              all workers ready             SIGTERM, SIGINT
+ *   STARTING --------------------> RUNNING --------------------> STOPPING --(all workers gone)--> end
+ *       \_____________ a worker ends, SIGTERM, SIGINT ______________/
+ *
+ * Owns the listening sockets, the log files and the crew.  Knows no protocol and no driver. */
+#include "daemon/master.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/crew.h"
+#include "daemon/listen.h"
+#include "daemon/machine.h"
+#include "daemon/signals.h"
+#include "daemon/sysd.h"
+#include "daemon/title.h"
+
+/* Workers end by themselves at `timeouts.drain`; who is still there so long after that hangs. */
+enum { DRAIN_GRACE_MS = 2000 };
+
+static const char pool_name[] = "main";
+
+enum master_phase {
+    MASTER_STARTING,            /* not all workers have been ready yet */
+    MASTER_RUNNING,             /* who dies is started again */
+    MASTER_STOPPING             /* all were told to drain */
+};
+
+struct master {
+    const struct master_options *options;
+    enum master_phase phase;
+    int               status;           /* to exit with */
+    int               signals;          /* the pipe */
+    int               access_fd;        /* -1: no access log */
+    struct listen_set listens;
+    struct crew       crew;
+    struct pollfd    *polled;           /* the pipe, then a channel for each worker */
+    uint64_t          kill_ms;          /* STOPPING: who is there then is killed */
+};
+
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* What `systemctl status` shows. */
+static void tell_systemd(const struct master *m, const char *state)
+{
+    const struct crew *c = &m->crew;
+    char text[256];
+
+    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready, model %s", state, *state != '\0' ? "\n" : "",
+             m->phase == MASTER_STOPPING ? "Stopping" : "Serving", crew_ready(c), c->count, plural(c->count),
+             m->options->model->name);
+    sysd_notify(text);
+}
+
+static void announce(const struct master *m)
+{
+    const char *model = m->options->model->name;
+    struct log_about ready = { .event = "ready", .model = model };
+
+    for (unsigned i = 0; i < m->listens.count; i++) {
+        const struct listen_address *a = &m->listens.v[i];
+        struct log_about about = { .event = "listening", .service = a->service, .model = model };
+
+        log_write(LOG_NOTICE, &about, "listening: %s %s (%s)", a->service, a->text, a->protocol);
+    }
+    log_write(LOG_NOTICE, &ready, "ready: pool %s, model %s, %u worker%s", pool_name, model, m->crew.count,
+              plural(m->crew.count));
+}
+
+/* All that live are told to go.  From here on new connections are refused as soon as the workers have closed their sockets too. */
+static void stop_begin(struct master *m, const char *why)
+{
+    unsigned drain_ms = m->options->conf->timeouts.drain_ms, alive = crew_alive(&m->crew);
+
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
+              "master: %s: stopping, %u worker%s may take %.1f s", why, alive, plural(alive), drain_ms / 1000.0);
+    m->phase = MASTER_STOPPING;
+    m->kill_ms = clock_monotonic_ms() + drain_ms + DRAIN_GRACE_MS;
+    tell_systemd(m, "STOPPING=1");
+    listen_close(&m->listens, true);
+    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_DRAIN, .fd = -1 });
+}
+
+static void start_failed(struct master *m, const char *why)
+{
+    log_write(LOG_ERROR, &(struct log_about){ .event = "start-failed" }, "master: the start failed: %s", why);
+    m->status = 1;
+    stop_begin(m, "start failed");
+}
+
+static void stop_by_force(struct master *m, const char *why)
+{
+    log_write(LOG_WARN, &(struct log_about){ .event = "killed" }, "master: %s: killing %u worker%s", why,
+              crew_alive(&m->crew), plural(crew_alive(&m->crew)));
+    crew_kill(&m->crew);
+    m->kill_ms = UINT64_MAX;
+}
+
+static void master_reopen_access(struct master *m)
+{
+    const char *path = m->options->conf->access_file;
+    int fd;
+
+    if (m->access_fd == -1)
+        return;
+    fd = logger_file(path);
+    if (fd == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
+        return;
+    }
+    logger_replace(m->access_fd, fd);
+    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_ACCESS, .fd = m->access_fd });
+}
+
+static void master_reopen_logs(struct master *m)
+{
+    struct logger *l = m->options->logger;
+
+    if (logger_reopen(l) == -1)
+        log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", l->path);
+    else if (l->path != NULL)
+        crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = l->fd });
+    master_reopen_access(m);
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" }, "master: SIGUSR1: log files are open again");
+}
+
+static void master_told_to_stop(struct master *m, const char *name)
+{
+    if (m->phase != MASTER_STOPPING) {
+        stop_begin(m, name);
+        return;
+    }
+    m->status = 1;              /* what was in flight is lost */
+    stop_by_force(m, name);
+}
+
+static void master_signal(struct master *m, int number)
+{
+    switch (number) {
+    case SIGTERM:
+        master_told_to_stop(m, "SIGTERM");
+        break;
+    case SIGINT:
+        master_told_to_stop(m, "SIGINT");
+        break;
+    case SIGHUP:
+        log_write(LOG_WARN, NULL, "master: SIGHUP: this version cannot reload; a new configuration needs a restart");
+        break;
+    case SIGUSR1:
+        master_reopen_logs(m);
+        break;
+    default:                    /* SIGCHLD: the loop looks after its workers in each turn */
+        break;
+    }
+}
+
+static void master_start_due(struct master *m, uint64_t now_ms)
+{
+    struct crew *c = &m->crew;
+
+    for (unsigned i = 0; i < c->count && m->phase != MASTER_STOPPING; i++) {
+        if (c->v[i].pid != 0 || c->v[i].next_start_ms > now_ms)
+            continue;
+        if (crew_start(c, i, now_ms) == -1 && m->phase == MASTER_STARTING)
+            start_failed(m, "there is no process for a worker");
+    }
+}
+
+/* A worker that ends before it ever was ready would do so again: the start fails. */
+static void master_bury(struct master *m, uint64_t now_ms)
+{
+    struct crew *c = &m->crew;
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        bool dead = crew_bury(c, i, now_ms, m->phase == MASTER_RUNNING);
+
+        any |= dead;
+        if (dead && m->phase == MASTER_STARTING)
+            start_failed(m, "a worker ended before it was ready");
+    }
+    if (any)
+        tell_systemd(m, "");
+}
+
+/* The first worker goes ahead: what fails in it would fail in all, and is said once. */
+static void master_progress(struct master *m, unsigned ready_before, uint64_t now_ms)
+{
+    struct crew *c = &m->crew;
+    unsigned ready = crew_ready(c);
+
+    if (m->phase == MASTER_STARTING && ready > 0) {
+        for (unsigned i = 0; i < c->count; i++) {
+            if (c->v[i].pid == 0)
+                c->v[i].next_start_ms = now_ms;
+        }
+    }
+    if (m->phase == MASTER_STARTING && ready == c->count) {
+        m->phase = MASTER_RUNNING;
+        announce(m);
+        m->options->logger->starting = false;
+        tell_systemd(m, "READY=1");
+    } else if (m->phase == MASTER_RUNNING && ready > ready_before) {
+        tell_systemd(m, "");
+    }
+}
+
+/* How long there is nothing to do, in the form that poll(2) wants. */
+static int master_idle_ms(const struct master *m)
+{
+    uint64_t now_ms = clock_monotonic_ms(), due_ms;
+
+    due_ms = m->phase == MASTER_STOPPING ? m->kill_ms : crew_next_start_ms(&m->crew);
+    if (due_ms == UINT64_MAX)
+        return -1;
+    if (due_ms <= now_ms)
+        return 0;
+    return due_ms - now_ms < INT_MAX ? (int)(due_ms - now_ms) : INT_MAX;
+}
+
+static void master_wait(struct master *m)
+{
+    const struct crew *c = &m->crew;
+
+    m->polled[0] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
+    for (unsigned i = 0; i < c->count; i++)
+        m->polled[i + 1] = (struct pollfd){ .fd = c->v[i].channel, .events = POLLIN };
+    poll(m->polled, c->count + 1, master_idle_ms(m));   /* whatever it says, everything is looked at */
+}
+
+static void master_turn(struct master *m)
+{
+    unsigned ready_before = crew_ready(&m->crew);
+    uint64_t now_ms;
+    int number;
+
+    master_wait(m);
+    while ((number = signals_next(m->signals)) != 0)
+        master_signal(m, number);
+    now_ms = clock_monotonic_ms();
+    for (unsigned i = 0; i < m->crew.count; i++)
+        crew_hear(&m->crew, i);
+    master_bury(m, now_ms);
+    master_progress(m, ready_before, now_ms);
+    master_start_due(m, now_ms);
+    if (m->phase == MASTER_STOPPING && now_ms >= m->kill_ms && crew_alive(&m->crew) > 0)
+        stop_by_force(m, "timeouts.drain is over");
+}
+
+static void say_totals(const struct master *m)
+{
+    struct metric_slot sum;
+
+    metric_sum(m->crew.metrics, m->crew.count, &sum);
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
+              "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted, sum.total.requests);
+}
+
+/* The limit of connections that the descriptors allow. */
+static unsigned fit_connections(const struct master *m, unsigned long descriptors)
+{
+    unsigned wanted = m->options->conf->limits.connections;
+    unsigned fit = machine_fit_connections(wanted, descriptors, m->listens.count);
+
+    if (fit < wanted)
+        log_write(LOG_WARN, NULL, "master: limits.connections: %u for each worker instead of %u, since this process may "
+                  "open only %lu descriptors (RLIMIT_NOFILE)", fit, wanted, descriptors);
+    return fit;
+}
+
+static void say_who(const struct priv *p)
+{
+    if (p->drop && p->uid == 0)
+        log_write(LOG_WARN, NULL, "master: workers stay root, as the setting user wants");
+    else if (p->drop)
+        log_write(p->chosen ? LOG_INFO : LOG_NOTICE, NULL, "master: workers become user %s, group %s%s", p->user,
+                  p->group, p->chosen ? "" : " (user is not set)");
+}
+
+static void master_signals(struct master *m)
+{
+    static const int heard[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
+
+    m->signals = signals_open();
+    for (size_t i = 0; m->signals != -1 && i < sizeof heard / sizeof *heard; i++)
+        signals_hear(heard[i]);
+    signals_ignore(SIGPIPE);
+}
+
+static int master_open_access(struct master *m)
+{
+    const struct conf *c = m->options->conf;
+
+    if (c->access_target != CONF_TARGET_FILE)
+        return 0;
+    m->access_fd = logger_file(c->access_file);
+    if (m->access_fd != -1)
+        return 0;
+    if (c->access_place.file != NULL)
+        return log_errno(LOG_ERROR, NULL, "%s:%u: access_log.target: cannot open %s", c->access_place.file,
+                         c->access_place.line, c->access_file);
+    return log_errno(LOG_ERROR, NULL, "access_log.target: cannot open %s", c->access_file);
+}
+
+/* Everything that can fail without a worker, before the first is forked. */
+static int master_begin(struct master *m)
+{
+    const struct master_options *o = m->options;
+    unsigned workers = o->conf->workers > 0 ? o->conf->workers : machine_cpus();
+    unsigned long descriptors;
+    int opened;
+
+    title_set("master");
+    master_signals(m);
+    if (m->signals == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
+        return -1;
+    }
+    descriptors = machine_raise_descriptors();
+    opened = master_open_access(m);
+    if (listen_open(&m->listens, o->conf, workers) == -1 || opened == -1)
+        return -1;
+    m->crew.common = (struct worker_start){ .conf = o->conf, .priv = o->priv, .model = o->model,
+                                            .logger = o->logger, .listens = &m->listens,
+                                            .connections_max = fit_connections(m, descriptors), .access_fd = m->access_fd };
+    m->polled = calloc(workers + 1, sizeof *m->polled);
+    if (m->polled == NULL || crew_init(&m->crew, pool_name, workers) == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", workers, plural(workers));
+        return -1;
+    }
+    say_who(o->priv);
+    m->crew.v[0].next_start_ms = 0;
+    return 0;
+}
+
+static void master_end(struct master *m)
+{
+    listen_close(&m->listens, true);
+    listen_free(&m->listens);
+    crew_free(&m->crew);
+    free(m->polled);
+    if (m->access_fd != -1)
+        close(m->access_fd);
+}
+
+int master_run(const struct master_options *o)
+{
+    struct master m = { .options = o, .phase = MASTER_STARTING, .access_fd = -1 };
+
+    if (master_begin(&m) == -1) {
+        master_end(&m);
+        return 1;
+    }
+    master_start_due(&m, clock_monotonic_ms());
+    while (m.phase != MASTER_STOPPING || crew_alive(&m.crew) > 0)
+        master_turn(&m);
+    say_totals(&m);
+    master_end(&m);
+    return m.status;
+}

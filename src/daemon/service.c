@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Composition: the one place that knows the settings of all protocols and how each is made of the
+ * configuration.  Owns what it makes: sites, roots, the table of media types. */
+#include "daemon/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/file.h"
+#include "daemon/text_file.h"
+#include "proto/http.h"
+#include "proto/tiny.h"
+
+enum { MIME_FILE_MAX = 4 << 20 };       /* bytes: fifty times what Debian's table has */
+
+/* What one service owns. */
+struct service_parts {
+    struct http_route_spec *routes;     /* HTTP, as are: */
+    struct root           **roots;      /* by route; NULL where a route has none */
+    unsigned                route_count;
+    struct http_site       *site;
+    struct tiny_settings    tiny;       /* the others */
+};
+
+struct service_set {
+    struct service       *v;
+    struct service_parts *parts;
+    unsigned              count;
+    struct mime          *mime;
+};
+
+const struct proto *service_proto(enum conf_protocol protocol)
+{
+    switch (protocol) {
+    case CONF_HTTP:    return &proto_http;
+    case CONF_GREET:   return &proto_greet;
+    case CONF_ECHO:    return &proto_echo;
+    case CONF_DISCARD: return &proto_discard;
+    case CONF_CHARGEN: return &proto_chargen;
+    case CONF_DAYTIME: return &proto_daytime;
+    case CONF_TIME:    return &proto_time;
+    }
+    abort();                            /* the configuration has no other */
+}
+
+/* One table for all services; NULL after logging. */
+static struct mime *compose_mime(const struct conf *c)
+{
+    struct text_file text = { 0 };
+    struct mime *mime;
+
+    if (c->mime_types == NULL) {
+        mime = mime_new(span_of(mime_builtin));
+    } else if (text_file_read(&text, c->mime_types, MIME_FILE_MAX) == 0) {
+        mime = mime_new((struct span){ text.bytes, text.size });
+        text_file_free(&text);
+    } else {
+        log_errno(LOG_ERROR, NULL, "mime_types: cannot read %s", c->mime_types);
+        return NULL;
+    }
+    if (mime == NULL)
+        log_errno(LOG_ERROR, NULL, "mime_types: cannot make the table");
+    return mime;
+}
+
+/* NULL after logging. */
+static struct root *compose_root(const struct conf_service *s, unsigned route)
+{
+    const struct conf_route *r = &s->routes[route];
+    struct root *root = root_open(r->root);
+
+    if (root == NULL && r->place.file != NULL)
+        log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
+                  "%s:%u: services.%s.routes.[%u].root: cannot open %s", r->place.file, r->place.line, s->name,
+                  route, r->root);
+    else if (root == NULL)
+        log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
+                  "services.%s.routes.[%u].root: cannot open %s", s->name, route, r->root);
+    return root;
+}
+
+static enum http_route_kind compose_kind(enum conf_route_kind kind)
+{
+    switch (kind) {
+    case CONF_ROUTE_ROOT:     return HTTP_ROUTE_ROOT;
+    case CONF_ROUTE_RESPOND:  return HTTP_ROUTE_RESPOND;
+    case CONF_ROUTE_REDIRECT: return HTTP_ROUTE_REDIRECT;
+    case CONF_ROUTE_STATUS:   return HTTP_ROUTE_STATUS;
+    }
+    abort();
+}
+
+static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
+{
+    return (struct http_route_spec){
+        .path = r->path, .host = r->host, .kind = compose_kind(r->kind),
+        .root = root, .index = r->index, .index_count = r->index_count, .dotfiles = r->dotfiles,
+        .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
+    };
+}
+
+/* Every root that cannot be opened is told, not only the first. */
+static int compose_routes(struct service_parts *p, const struct conf_service *s)
+{
+    int rc = 0;
+
+    p->routes = calloc(s->route_count + 1, sizeof *p->routes);
+    p->roots = calloc(s->route_count + 1, sizeof(struct root *));
+    if (p->routes == NULL || p->roots == NULL)
+        return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its routes", s->name);
+    p->route_count = s->route_count;
+    for (unsigned i = 0; i < s->route_count; i++) {
+        if (s->routes[i].kind == CONF_ROUTE_ROOT) {
+            p->roots[i] = compose_root(s, i);
+            if (p->roots[i] == NULL)
+                rc = -1;
+        }
+        p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+    }
+    return rc;
+}
+
+static struct http_limits compose_limits(const struct conf *c)
+{
+    return (struct http_limits){
+        .request_line = c->limits.request_line, .header_bytes = c->limits.header_bytes,
+        .header_count = c->limits.header_count, .requests = c->limits.requests,
+        .body_bytes = c->limits.body_bytes, .header_ms = c->timeouts.header_ms,
+        .body_ms = c->timeouts.body_ms, .idle_ms = c->timeouts.idle_ms
+    };
+}
+
+static int compose_http(struct service_set *set, unsigned at, const struct conf *c)
+{
+    const struct conf_service *s = &c->services[at];
+    struct service_parts *p = &set->parts[at];
+    struct http_limits limits = compose_limits(c);
+
+    if (compose_routes(p, s) == -1)
+        return -1;
+    p->site = http_site_new(s->name, p->routes, p->route_count, &limits, set->mime);
+    if (p->site == NULL)
+        return log_errno(LOG_ERROR, NULL, "services.%s: cannot make the service", s->name);
+    set->v[at].settings = p->site;
+    set->v[at].message_max = http_message_max(&limits);
+    return 0;
+}
+
+static int compose_tiny(struct service_set *set, unsigned at, const struct conf *c)
+{
+    struct tiny_settings *tiny = &set->parts[at].tiny;
+
+    tiny->greeting = span_of(c->services[at].greeting);
+    tiny->idle_ms = c->timeouts.idle_ms;
+    set->v[at].settings = tiny;
+    set->v[at].message_max = TINY_MESSAGE_MAX;
+    return 0;
+}
+
+static int compose_service(struct service_set *set, unsigned at, const struct conf *c)
+{
+    const struct conf_service *s = &c->services[at];
+
+    set->v[at].name = s->name;
+    set->v[at].proto = service_proto(s->protocol);
+    set->v[at].send_timeout_ms = c->timeouts.send_ms;
+    return s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+}
+
+static struct service_set *service_set_alloc(unsigned count)
+{
+    struct service_set *set = calloc(1, sizeof *set);
+
+    if (set == NULL)
+        return NULL;
+    set->v = calloc(count + 1, sizeof *set->v);
+    set->parts = calloc(count + 1, sizeof *set->parts);
+    if (set->v != NULL && set->parts != NULL) {
+        set->count = count;
+        return set;
+    }
+    service_set_free(set);
+    return NULL;
+}
+
+struct service_set *service_set_new(const struct conf *c)
+{
+    struct service_set *set = service_set_alloc(c->service_count);
+    int failed = 0;
+
+    if (set == NULL) {
+        log_errno(LOG_ERROR, NULL, "services: cannot hold them");
+        return NULL;
+    }
+    set->mime = compose_mime(c);
+    if (set->mime == NULL)
+        failed = -1;
+    for (unsigned i = 0; set->mime != NULL && i < set->count; i++)
+        failed |= compose_service(set, i, c);
+    if (failed == 0)
+        return set;
+    service_set_free(set);
+    return NULL;
+}
+
+const struct service *service_at(const struct service_set *s, unsigned index)
+{
+    return &s->v[index];
+}
+
+static void service_parts_free(struct service_parts *p)
+{
+    http_site_free(p->site);
+    for (unsigned i = 0; i < p->route_count; i++)
+        root_close(p->roots[i]);
+    free(p->roots);
+    free(p->routes);
+}
+
+void service_set_free(struct service_set *s)
+{
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->count; i++)
+        service_parts_free(&s->parts[i]);
+    mime_free(s->mime);
+    free(s->parts);
+    free(s->v);
+    free(s);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* systemd, as far as libsystemd is there: the state of the service, and journal entries with fields. */
+#ifndef DAEMON_SYSD_H
+#define DAEMON_SYSD_H
+
+#include <stdbool.h>
+
+#include "base/log.h"
+
+/* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when none listens. */
+void sysd_notify(const char *state);
+
+/* Can sysd_journal be used in this build? */
+bool sysd_has_journal(void);
+
+/* Sends one entry to the journal; 0, or -1 with errno. */
+int sysd_journal(enum log_level level, const struct log_about *about, struct span line);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* systemd, in a build without libsystemd: nobody to tell, no journal but by stderr. */
+#include "daemon/sysd.h"
+
+#include <errno.h>
+
+void sysd_notify(const char *state)
+{
+    (void)state;
+}
+
+bool sysd_has_journal(void)
+{
+    return false;
+}
+
+int sysd_journal(enum log_level level, const struct log_about *about, struct span line)
+{
+    (void)level;
+    (void)about;
+    (void)line;
+    errno = ENOSYS;
+    return -1;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker: composes services, listeners and the loop, lets the model's driver run it, and hears the master and
+ * signals in between.  Owns everything that is made after fork.  Does not know how the driver works. */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/access.h"
+#include "core/env.h"
+#include "core/file.h"
+#include "daemon/channel.h"
+#include "daemon/service.h"
+#include "daemon/signals.h"
+#include "daemon/title.h"
+#include "driver/driver.h"
+
+enum { WATCHES = 2 };           /* the channel, the signal pipe */
+
+struct worker {
+    const struct worker_start *start;
+    struct env          env;
+    struct service_set *services;
+    struct listener    *listeners;
+    struct watch        watches[WATCHES];
+    struct loop         loop;
+    int                 channel, signals, access_fd;
+};
+
+/* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well. */
+static void worker_drain(struct worker *w, const char *why)
+{
+    if (w->loop.phase != LOOP_RUN)
+        return;
+    log_write(LOG_INFO, &w->env.about, "worker %s (pid %d): %s: draining", w->start->name, (int)getpid(), why);
+    w->loop.drain_deadline_ms = clock_monotonic_ms() + w->start->conf->timeouts.drain_ms;
+    w->env.draining = true;
+    w->loop.phase = LOOP_DRAIN;
+}
+
+/* The new descriptor takes the place of the old one, which then is this function's to close. */
+static void worker_reopen_access(struct worker *w, int taken)
+{
+    if (w->env.access == NULL) {
+        close(taken);
+        return;
+    }
+    access_log_reopen(w->env.access, taken);
+    close(w->access_fd);
+    w->access_fd = taken;
+}
+
+static void worker_obey(struct worker *w, const struct channel_message *m)
+{
+    switch (m->kind) {
+    case CHANNEL_DRAIN:
+        worker_drain(w, "told by the master");
+        break;
+    case CHANNEL_LOG:
+        logger_adopt(w->start->logger, m->fd);
+        break;
+    case CHANNEL_ACCESS:
+        worker_reopen_access(w, m->fd);
+        break;
+    case CHANNEL_READY:         /* is what workers say */
+        break;
+    }
+}
+
+static void worker_hear_master(void *arg)
+{
+    struct worker *w = arg;
+    struct channel_message m;
+    int got;
+
+    while ((got = channel_receive(w->channel, &m)) == 1)
+        worker_obey(w, &m);
+    if (got == -1 && errno != EBADMSG)
+        worker_drain(w, "the master is gone");
+}
+
+static void worker_hear_signal(void *arg)
+{
+    struct worker *w = arg;
+
+    while (signals_next(w->signals) != 0)
+        worker_drain(w, "SIGTERM");     /* no other is heard */
+}
+
+static void worker_say_ready(void *arg)
+{
+    struct worker *w = arg;
+
+    w->start->logger->starting = false;
+    if (channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }) == -1)
+        log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot tell the master that it is ready",
+                  w->start->name, (int)getpid());
+}
+
+/* SIGINT and SIGHUP come from a terminal to all processes at once: what they mean is the master's business. */
+static int worker_signals(struct worker *w)
+{
+    static const int ignored[] = { SIGPIPE, SIGINT, SIGHUP, SIGUSR1 };
+
+    w->signals = signals_open();
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signals_ignore(ignored[i]);
+    signals_default(SIGCHLD);
+    signals_hear(SIGTERM);
+    signals_release(w->start->signals_before);
+    return w->signals == -1 ? -1 : 0;
+}
+
+static void worker_title(const struct worker *w)
+{
+    char role[96];
+
+    snprintf(role, sizeof role, "worker %s (%s)", w->start->name, w->start->model->name);
+    title_set(role);
+}
+
+static int worker_listeners(struct worker *w)
+{
+    const struct listen_set *set = w->start->listens;
+
+    w->listeners = calloc(set->count + 1, sizeof *w->listeners);
+    if (w->listeners == NULL)
+        return -1;
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct listen_address *a = &set->v[i];
+
+        w->listeners[i] = (struct listener){ .fd = a->fds[w->start->index],
+                                             .service = service_at(w->services, a->service_index),
+                                             .text = a->text };
+    }
+    return 0;
+}
+
+static int worker_env(struct worker *w)
+{
+    const struct worker_start *s = w->start;
+    enum access_format format = s->conf->access_format == CONF_ACCESS_JSON ? ACCESS_JSON : ACCESS_COMBINED;
+
+    env_init(&w->env, s->slot);
+    w->env.about = (struct log_about){ .worker = s->name, .model = s->model->name };
+    w->env.files = file_cache_new();
+    if (w->env.files == NULL)
+        return -1;
+    w->access_fd = s->access_fd;
+    if (w->access_fd == -1)
+        return 0;
+    w->env.access = access_log_new(w->access_fd, format);
+    return w->env.access == NULL ? -1 : 0;
+}
+
+static void worker_loop(struct worker *w)
+{
+    w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
+    w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
+    w->loop = (struct loop){ .env = &w->env, .listeners = w->listeners, .listener_count = w->start->listens->count,
+                             .watches = w->watches, .watch_count = WATCHES,
+                             .connections_max = w->start->connections_max,
+                             .ready = worker_say_ready, .arg = w };
+}
+
+/* Says what failed, from errno. */
+static int worker_fail(const struct worker *w, const char *what)
+{
+    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name, (int)getpid(), what);
+}
+
+static int worker_begin(struct worker *w)
+{
+    worker_title(w);
+    if (worker_signals(w) == -1)
+        return worker_fail(w, "hear signals");
+    listen_keep_only(w->start->listens, w->start->index);
+    if (priv_drop(w->start->priv) == -1)
+        return worker_fail(w, "become the configured user");
+    if (worker_env(w) == -1)
+        return worker_fail(w, "make its caches");
+    w->services = service_set_new(w->start->conf);
+    if (w->services == NULL)
+        return -1;              /* every reason is in the log */
+    if (worker_listeners(w) == -1)
+        return worker_fail(w, "hold its listeners");
+    worker_loop(w);
+    return 0;
+}
+
+/* In the reverse order: files before the cache's memory, services when nothing refers to them any more. */
+static void worker_end(struct worker *w)
+{
+    if (w->env.access != NULL)
+        w->env.count.access_dropped += access_log_flush(w->env.access);
+    access_log_free(w->env.access);
+    file_cache_free(w->env.files);
+    metric_publish(w->env.slot, &w->env.count);
+    env_free(&w->env);
+    free(w->listeners);
+    service_set_free(w->services);
+}
+
+int worker_run(const struct worker_start *start)
+{
+    struct worker w = { .start = start, .channel = start->channel, .signals = -1, .access_fd = -1 };
+    const struct driver *driver = start->model->driver;
+    int rc = worker_begin(&w);
+
+    if (rc == 0 && driver->run(&w.loop, start->model->ops) == -1)
+        rc = log_errno(LOG_ERROR, &w.env.about, "worker %s (pid %d): cannot run the model %s", start->name,
+                       (int)getpid(), start->model->name);
+    worker_end(&w);
+    return rc == 0 ? 0 : 1;
+}

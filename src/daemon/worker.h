@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker: one process with one I/O loop and its own listening sockets. */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <signal.h>
+
+#include "base/metric.h"
+#include "conf/conf.h"
+#include "daemon/listen.h"
+#include "daemon/logger.h"
+#include "daemon/priv.h"
+#include "driver/model.h"
+
+/* What a worker is told by the master that forked it. */
+struct worker_start {
+    const struct conf   *conf;
+    const struct priv   *priv;
+    const struct model  *model;
+    const char          *name;          /* "main.0" */
+    struct logger       *logger;
+    struct listen_set   *listens;
+    unsigned             index;         /* of its sockets in `listens` */
+    unsigned             connections_max;
+    struct metric_slot  *slot;
+    int                  channel;       /* its end */
+    int                  access_fd;     /* -1: no access log */
+    const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */
+};
+
+/* The whole life of a worker, in the process that was forked for it; returns its exit status: 0, or 1 after
+ * logging what went wrong. */
+int worker_run(const struct worker_start *start);
+
+#endif

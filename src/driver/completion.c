@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Completion: start an operation, go on when it is done.
+ *
+ * A connection has at most one receive and one send (or file load) in flight.  What they name never moves: input
+ * belongs to the engine until it is lent, output stays in its queue until it is sent, a piece of a file is loaded
+ * into a stage and sent from there.  Nothing is freed before its last operation came back: to end a connection is
+ * to shut it down, wait, and close.
+ * Does not know which engine it has. */
+#include "driver/completion.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "driver/engine.h"
+#include "driver/roster.h"
+#include "driver/sock.h"
+
+enum {
+    IOV = 64,                   /* pieces of memory in one send */
+    STAGE = 64 * 1024,          /* bytes of a file on their way out */
+    REPORTS = 256,
+    TURNS = 8,                  /* rounds of kept input per report: the others wait */
+    LAST_ACCEPTS = 4096         /* when going: what waits in the backlog is served */
+};
+
+/* The driver's part of a connection. */
+struct flight {
+    struct op recv, send;       /* send is a load while a piece of a file is fetched */
+    char     *stage;            /* NULL while no file is being sent */
+    size_t    staged, staged_at;
+    bool      receiving, sending;
+    bool      shutting;         /* shut down to bring its operations back */
+};
+
+struct door {
+    struct op              op;
+    const struct listener *listener;
+    bool                   accepting, cancelled;
+};
+
+struct window {
+    struct op           op;
+    const struct watch *watch;
+    bool                cancelled;
+};
+
+struct completion {
+    struct loop   *loop;
+    struct env    *env;
+    struct engine  engine;
+    struct roster  roster;
+    struct door   *doors;
+    struct window *windows;
+    unsigned       in_flight;   /* operations of doors and windows */
+    bool           draining, halting;
+    bool           told;        /* every connection knows that the worker is going */
+    int            failed;      /* errno of a wait that cannot work */
+    struct done    reports[REPORTS];
+};
+
+static struct flight *flight_of(struct conn *c)
+{
+    return conn_driver_part(c);
+}
+
+static void flight_land(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    k->engine.ops->forget(&k->engine, &f->recv);
+    k->engine.ops->forget(&k->engine, &f->send);
+    k->engine.ops->close_fd(&k->engine, c->fd);
+    free(f->stage);
+    roster_remove(&k->roster, c);
+    conn_free(c);
+}
+
+/* hot */
+static void send_memory_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    struct iovec iov[IOV];
+    size_t bytes;
+    int n = outq_iov(&c->out, iov, IOV, &bytes);
+    f->send.kind = OP_SEND;
+    k->engine.ops->send(&k->engine, &f->send, c->fd, iov, n, bytes < c->out.bytes);
+}
+
+static void send_stage_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    struct iovec iov = { f->stage + f->staged_at, f->staged };
+    f->send.kind = OP_SEND;
+    k->engine.ops->send(&k->engine, &f->send, c->fd, &iov, 1, f->staged < c->out.bytes);
+}
+
+/* False when there is no memory for a stage. */
+static bool load_start(struct completion *k, struct conn *c, const struct outq_item *i)
+{
+    struct flight *f = flight_of(c);
+    if (f->stage == NULL)
+        f->stage = malloc(STAGE);
+    if (f->stage == NULL)
+        return false;
+    f->send.kind = OP_LOAD;
+    f->staged_at = 0;
+    k->engine.ops->load(&k->engine, &f->send, i->file->fd, f->stage, i->left < STAGE ? i->left : STAGE, i->offset);
+    return true;
+}
+
+/* hot */
+static void send_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    if (f->sending || c->out.bytes == 0)
+        return;
+    const struct outq_item *file = outq_head_file(&c->out);
+    if (file == NULL)
+        send_memory_start(k, c);
+    else if (f->staged > 0)
+        send_stage_start(k, c);
+    else if (!load_start(k, c, file)) {
+        conn_broke(c);
+        return;
+    }
+    f->sending = true;
+    c->in_flight++;
+    k->env->count.sends++;
+}
+
+/* hot */
+static void recv_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    if (f->receiving || !conn_wants_input(c))
+        return;
+    f->receiving = true;
+    c->in_flight++;
+    k->env->count.receives++;
+    k->engine.ops->recv(&k->engine, &f->recv, c->fd);
+}
+
+/* It is over: freed if nothing is in flight, else shut down so that what is in flight comes back. */
+static void conn_land(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    if (c->in_flight == 0) {
+        flight_land(k, c);
+    } else if (!f->shutting) {
+        f->shutting = true;
+        shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+/* Starts whatever a connection can use now; false when it is gone. */
+/* hot */
+static bool conn_advance(struct completion *k, struct conn *c)
+{
+    for (int i = 0; i < TURNS && conn_resume(c); i++)
+        ;
+    if (conn_wants_shut(c)) {
+        shutdown(c->fd, SHUT_WR);
+        conn_shut(c);
+    }
+    if (!conn_over(c)) {
+        send_start(k, c);
+        recv_start(k, c);
+        roster_touch(&k->roster, c);
+    }
+    if (!conn_over(c))
+        return true;
+    bool stays = c->in_flight > 0;
+    conn_land(k, c);
+    return stays;
+}
+
+/* hot */
+static void on_recv(struct completion *k, struct conn *c, const struct done *d)
+{
+    struct flight *f = flight_of(c);
+    if (!d->more) {
+        f->receiving = false;
+        c->in_flight--;
+    }
+    if (f->shutting || c->phase == CONN_OVER)
+        return;
+    if (d->result > 0)
+        conn_input(c, (struct span){ d->data, (size_t)d->result });
+    else if (d->result == 0)
+        conn_eof(c);
+    else if (d->result != -EINTR && d->result != -EAGAIN && d->result != -ENOBUFS && d->result != -ECANCELED)
+        conn_broke(c);
+    else
+        k->env->count.would_block++;
+}
+
+static void on_sent(struct conn *c, size_t n)
+{
+    struct flight *f = flight_of(c);
+    if (f->staged > 0) {
+        f->staged -= n;
+        f->staged_at += n;
+    }
+    conn_sent(c, n);
+    if (c->out.bytes == 0) {
+        free(f->stage);         /* an idle connection owns no buffer */
+        f->stage = NULL;
+    }
+}
+
+/* hot */
+static void on_send(struct completion *k, struct conn *c, const struct done *d)
+{
+    struct flight *f = flight_of(c);
+    f->sending = false;
+    c->in_flight--;
+    if (f->shutting || c->phase == CONN_OVER)
+        return;
+    if (d->result == -EINTR || d->result == -EAGAIN)
+        k->env->count.would_block++;
+    else if (d->result <= 0)    /* a load of nothing: the file shrank, what was promised cannot be sent */
+        conn_broke(c);
+    else if (f->send.kind == OP_LOAD)
+        f->staged = (size_t)d->result;
+    else
+        on_sent(c, (size_t)d->result);
+}
+
+static void door_open(struct completion *k, struct door *d)
+{
+    if (d->accepting || k->draining || !roster_has_place(&k->roster))
+        return;
+    d->accepting = true;
+    d->cancelled = false;
+    k->in_flight++;
+    k->engine.ops->accept(&k->engine, &d->op, d->listener->fd);
+}
+
+static void door_shut(struct completion *k, struct door *d)
+{
+    if (!d->accepting || d->cancelled)
+        return;
+    d->cancelled = true;
+    k->engine.ops->cancel(&k->engine, &d->op);
+}
+
+/* Doors follow the house: open while there is a place. */
+static void doors_follow(struct completion *k)
+{
+    bool place = !k->draining && roster_has_place(&k->roster);
+    for (unsigned i = 0; i < k->loop->listener_count; i++)
+        place ? door_open(k, &k->doors[i]) : door_shut(k, &k->doors[i]);
+}
+
+static void conn_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
+{
+    struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
+    if (c == NULL) {
+        k->env->count.refused++;
+        close(fd);
+        return;
+    }
+    struct flight *f = flight_of(c);
+    f->recv = (struct op){ .kind = OP_RECV, .owner = c };
+    f->send = (struct op){ .kind = OP_SEND, .owner = c };
+    roster_add(&k->roster, c);
+    conn_advance(k, c);
+}
+
+static void on_accept(struct completion *k, const struct done *d)
+{
+    struct door *door = d->op->owner;
+    if (!d->more) {
+        door->accepting = false;
+        k->in_flight--;
+    }
+    if (d->result >= 0 && k->halting) {
+        close(d->result);
+    } else if (d->result >= 0) {
+        roster_accepted(&k->roster);
+        conn_begin(k, door->listener, d->result, &d->peer);
+        k->told = false;        /* it may come after the others heard that the worker is going */
+    } else if (d->result != -ECANCELED) {
+        (void)roster_accept_failed(&k->roster, door->listener, -d->result);
+    }
+}
+
+static void window_open(struct completion *k, struct window *w)
+{
+    k->in_flight++;
+    k->engine.ops->watch(&k->engine, &w->op, w->watch->fd);
+}
+
+static void on_watch(struct completion *k, const struct done *d)
+{
+    struct window *w = d->op->owner;
+    if (!d->more)
+        k->in_flight--;
+    if (k->halting)
+        return;
+    w->watch->readable(w->watch->arg);
+    if (!d->more)
+        window_open(k, w);
+}
+
+/* hot */
+static void on_done(struct completion *k, const struct done *d)
+{
+    switch (d->op->kind) {
+    case OP_ACCEPT:
+        on_accept(k, d);
+        return;
+    case OP_WATCH:
+        on_watch(k, d);
+        return;
+    case OP_RECV:
+        on_recv(k, d->op->owner, d);
+        break;
+    case OP_SEND:
+    case OP_LOAD:
+        on_send(k, d->op->owner, d);
+        break;
+    }
+    conn_advance(k, d->op->owner);
+}
+
+/* What waits in the backlog is served, then nobody is let in. */
+static void doors_close(struct completion *k)
+{
+    for (unsigned i = 0; i < k->loop->listener_count; i++) {
+        struct door *d = &k->doors[i];
+        struct peer peer;
+        int fd, left = LAST_ACCEPTS;
+        while (left-- > 0 && k->roster.count < k->loop->connections_max &&
+               (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
+            conn_begin(k, d->listener, fd, &peer);
+        door_shut(k, d);
+    }
+}
+
+/* Returns how many reports there were. */
+static int wait_and_serve(struct completion *k, int timeout_ms)
+{
+    int n = k->engine.ops->wait(&k->engine, k->reports, REPORTS, timeout_ms);
+    if (n == -1 && errno != EINTR)
+        k->failed = errno;
+    env_turn(k->env);
+    k->env->count.wakeups++;
+    k->env->count.events += n > 0 ? (uint64_t)n : 0;
+    for (int i = 0; i < n; i++)
+        on_done(k, &k->reports[i]);
+    return n;
+}
+
+/* Receives that can be answered at once come back in these rounds, and what they bring is served. */
+static void take_what_came(struct completion *k)
+{
+    unsigned rounds = 4 + 2 * k->roster.count / REPORTS;
+    while (rounds-- > 0 && wait_and_serve(k, 0) > 0)
+        ;
+}
+
+/* Each connection: what has come already is answered, then it hears that the worker is going. */
+static void drain_begin(struct completion *k)
+{
+    struct list all;
+    doors_close(k);
+    k->draining = true;
+    take_what_came(k);
+    k->told = true;
+    list_init(&all);
+    list_splice(&all, &k->roster.conns);
+    while (!list_empty(&all)) {
+        struct conn *c = LIST_ENTRY(all.next, struct conn, siblings);
+        list_remove(&c->siblings);
+        list_append(&k->roster.conns, &c->siblings);
+        conn_drain(c);
+        conn_advance(k, c);
+    }
+}
+
+static void turn(struct completion *k)
+{
+    struct loop *l = k->loop;
+    struct conn *c;
+    wait_and_serve(k, roster_wait_ms(&k->roster));
+    while ((c = roster_expire(&k->roster)) != NULL)
+        conn_advance(k, c);
+    doors_follow(k);
+    if (l->phase == LOOP_DRAIN && !k->told)
+        drain_begin(k);
+    if (l->phase == LOOP_DRAIN && k->env->now_ms >= l->drain_deadline_ms)
+        l->phase = LOOP_HALT;
+    env_rest(k->env);
+}
+
+static bool goes_on(const struct completion *k)
+{
+    if (k->failed != 0 || k->loop->phase == LOOP_HALT)
+        return false;
+    return !k->draining || k->roster.count > 0;
+}
+
+/* Brings every operation back, then everything is free. */
+static void halt(struct completion *k)
+{
+    struct list all;
+    k->halting = k->draining = true;
+    for (unsigned i = 0; i < k->loop->listener_count; i++)
+        door_shut(k, &k->doors[i]);
+    for (unsigned i = 0; i < k->loop->watch_count; i++)
+        k->engine.ops->cancel(&k->engine, &k->windows[i].op);
+    list_init(&all);
+    list_splice(&all, &k->roster.conns);
+    while (!list_empty(&all)) {
+        struct conn *c = LIST_ENTRY(all.next, struct conn, siblings);
+        list_remove(&c->siblings);
+        list_append(&k->roster.conns, &c->siblings);
+        conn_abort(c);
+        conn_land(k, c);
+    }
+    while ((k->in_flight > 0 || k->roster.count > 0) && k->failed == 0)
+        wait_and_serve(k, -1);
+}
+
+static int completion_open(struct completion *k)
+{
+    const struct loop *l = k->loop;
+    k->doors = calloc(l->listener_count + 1, sizeof *k->doors);
+    k->windows = calloc(l->watch_count + 1, sizeof *k->windows);
+    if (k->doors == NULL || k->windows == NULL)
+        return -1;
+    for (unsigned i = 0; i < l->listener_count; i++) {
+        k->doors[i].op = (struct op){ .kind = OP_ACCEPT, .owner = &k->doors[i] };
+        k->doors[i].listener = &l->listeners[i];
+        door_open(k, &k->doors[i]);
+    }
+    for (unsigned i = 0; i < l->watch_count; i++) {
+        k->windows[i].op = (struct op){ .kind = OP_WATCH, .owner = &k->windows[i] };
+        k->windows[i].watch = &l->watches[i];
+        window_open(k, &k->windows[i]);
+    }
+    return 0;
+}
+
+static void completion_close(struct completion *k)
+{
+    for (unsigned i = 0; k->doors != NULL && i < k->loop->listener_count; i++)
+        k->engine.ops->forget(&k->engine, &k->doors[i].op);
+    for (unsigned i = 0; k->windows != NULL && i < k->loop->watch_count; i++)
+        k->engine.ops->forget(&k->engine, &k->windows[i].op);
+    k->engine.ops->close(&k->engine);
+    free(k->doors);
+    free(k->windows);
+}
+
+static int serve_until_told(struct completion *k)
+{
+    if (completion_open(k) == -1)
+        return -1;
+    k->loop->ready(k->loop->arg);
+    while (goes_on(k))
+        turn(k);
+    halt(k);
+    env_rest(k->env);
+    errno = k->failed;
+    return k->failed == 0 ? 0 : -1;
+}
+
+static int completion_run(struct loop *l, const void *ops)
+{
+    struct completion *k = calloc(1, sizeof *k);
+    if (k == NULL)
+        return -1;
+    k->loop = l;
+    k->env = l->env;
+    k->engine = (struct engine){ .ops = ops, .connections_max = l->connections_max };
+    roster_open(&k->roster, l);
+    int result = k->engine.ops->open(&k->engine), error;
+    if (result == 0) {
+        result = serve_until_told(k);
+        error = errno;
+        completion_close(k);
+        errno = error;
+    }
+    error = errno;
+    roster_close(&k->roster);
+    free(k);
+    errno = error;
+    return result;
+}
+
+const struct driver driver_completion = { .name = "completion", .run = completion_run };

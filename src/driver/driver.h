@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A driver moves bytes between sockets and connections.  It is given a loop: listeners, descriptors to watch
+ * for the daemon, limits; and runs it in its own natural way until it is told to end. */
+#ifndef DRIVER_DRIVER_H
+#define DRIVER_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/conn.h"
+#include "core/env.h"
+
+/* A listening socket of this worker, non-blocking. */
+struct listener {
+    int                   fd;
+    const struct service *service;
+    const char           *text;         /* as configured, for log lines */
+};
+
+/* A descriptor that the daemon wants to hear of: its channel to the master, its signal pipe. */
+struct watch {
+    int    fd;
+    void (*readable)(void *arg);        /* called by the loop's main thread; reads until EAGAIN */
+    void  *arg;
+};
+
+enum loop_phase {
+    LOOP_RUN,                           /* serving */
+    LOOP_DRAIN,                         /* accept no more, finish what is there, then end */
+    LOOP_HALT                           /* end at once */
+};
+
+struct loop {
+    struct env            *env;
+    const struct listener *listeners;
+    unsigned               listener_count;
+    const struct watch    *watches;
+    unsigned               watch_count;
+    unsigned               connections_max;
+    enum loop_phase        phase;               /* set by watches */
+    uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
+    void                 (*ready)(void *arg);   /* called once, when the loop accepts connections */
+    void                  *arg;
+};
+
+struct driver {
+    const char *name;
+    /* Runs until the phase says otherwise and everything is given back; 0, or -1 with errno when it cannot
+     * start.  `ops` is the model's poller or engine, or NULL. */
+    int (*run)(struct loop *l, const void *ops);
+};
+
+#endif

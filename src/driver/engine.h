@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An engine starts an operation now and says later when it is done.  Between the two the operation, and the
+ * memory that it names, belong to the engine; every operation that was started comes back exactly once,
+ * except that one with `more` in its report goes on and comes back again. */
+#ifndef DRIVER_ENGINE_H
+#define DRIVER_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "core/peer.h"
+
+enum op_kind { OP_ACCEPT, OP_RECV, OP_SEND, OP_LOAD, OP_WATCH };
+
+struct op {
+    enum op_kind kind;
+    void        *owner;         /* the driver's */
+    void        *mine;          /* the engine's; NULL before the first use, freed by engine_ops.forget */
+};
+
+/* An operation came back. */
+struct done {
+    struct op  *op;
+    int         result;         /* a descriptor, bytes, readiness, or -errno */
+    bool        more;           /* the operation goes on by itself */
+    const char *data;           /* OP_RECV: the bytes, lent until the next wait */
+    struct peer peer;           /* OP_ACCEPT */
+};
+
+struct engine {
+    const struct engine_ops *ops;
+    void    *self;
+    unsigned connections_max;
+};
+
+struct engine_ops {
+    const char *name;
+    int  (*open)(struct engine *e);                     /* -1 with errno */
+    void (*accept)(struct engine *e, struct op *o, int fd);
+    void (*recv)(struct engine *e, struct op *o, int fd);
+    void (*send)(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count, bool more_follows);
+    void (*load)(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset);
+    void (*watch)(struct engine *e, struct op *o, int fd);  /* done when fd is readable */
+    void (*cancel)(struct engine *e, struct op *o);     /* of accept and watch: comes back soon, -ECANCELED or so */
+    void (*forget)(struct engine *e, struct op *o);     /* frees `mine`; the operation is not in flight */
+    void (*close_fd)(struct engine *e, int fd);         /* nothing is in flight on it */
+    /* Submits what was started and waits at most timeout_ms (-1: for ever) for at least one report;
+     * returns how many, -1 with errno (EINTR). */
+    int  (*wait)(struct engine *e, struct done *out, int max, int timeout_ms);
+    void (*close)(struct engine *e);
+};
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Readiness: remember what may be possible, try it, believe EAGAIN.
+ *
+ * Each connection has two bits, can_read and can_write: true until a call said EAGAIN (or a short read proved the
+ * same), true again when the poller hints so.  pump() is the whole life of a connection: flush, resume, receive,
+ * until nothing is possible or its turns are used up; then it is queued again, since an edge-triggered poller will
+ * not speak of it a second time.
+ * Owns the table of descriptors.  Does not know which poller it has. */
+#include "driver/readiness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "driver/poller.h"
+#include "driver/roster.h"
+#include "driver/sock.h"
+#include "driver/warm.h"
+
+enum {
+    TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
+    ACCEPTS = 64,               /* per listener and wakeup */
+    LAST_ACCEPTS = 4096,        /* when going: what waits in the backlog is served */
+    SCRATCH = 64 * 1024,        /* bytes of one receive */
+    HINTS = 512,
+    OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
+};
+
+/* The driver's part of a connection. */
+struct half {
+    struct list  again;
+    struct conn *conn;
+    bool can_read, can_write;
+    bool gone;                  /* the peer shut down or broke: a short read proves nothing */
+    bool added;                 /* the poller knows it */
+    bool warming;               /* parked until a helper has read the next file range */
+    bool warmed;                /* just read: send it without asking again */
+    unsigned armed;             /* what a level-triggered poller was asked to report */
+};
+
+enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_WATCH, SLOT_WARM };
+
+struct slot {
+    enum slot_kind kind;
+    unsigned       index;       /* of the listener or watch */
+    struct conn   *conn;
+};
+
+struct readiness {
+    struct loop   *loop;
+    struct env    *env;
+    struct poller  poller;
+    struct roster  roster;
+    struct warm   *warm;
+    struct slot   *slots;       /* by descriptor */
+    bool          *pending;     /* by listener: accept has not said EAGAIN yet */
+    bool           listening;   /* level-triggered pollers are asked to report listeners */
+    bool           draining;
+    int            failed;      /* errno of a wait that cannot work */
+    struct list    again;       /* stopped on their budget, not on EAGAIN */
+    struct ready   hints[HINTS];
+    char           scratch[SCRATCH];    /* input is lent from here */
+};
+
+static struct half *half_of(struct conn *c)
+{
+    return conn_driver_part(c);
+}
+
+static void conn_drop(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    list_remove(&h->again);
+    if (h->added)
+        r->poller.ops->remove(&r->poller, c->fd, true);
+    r->slots[c->fd] = (struct slot){ 0 };
+    roster_remove(&r->roster, c);
+    close(c->fd);
+    conn_free(c);
+}
+
+/* Level-triggered pollers must report exactly what can be used. */
+/* hot */
+static void conn_arm(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    if (r->poller.ops->edge)
+        return;
+    unsigned can = (conn_wants_input(c) && !h->can_read ? CAN_READ : 0u) |
+                   (c->out.bytes > 0 && !h->can_write && !h->warming ? CAN_WRITE : 0u);
+    if (can == h->armed)
+        return;
+    h->armed = can;
+    r->poller.ops->arm(&r->poller, c->fd, c->generation, can);
+}
+
+/* A connection that outlives its first turn enters the poller, which may know more than we do by then. */
+static void conn_enter(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    h->added = r->poller.ops->add(&r->poller, c->fd, c->generation) == 0;
+    if (!h->added)
+        conn_abort(c);
+}
+
+static void park_until_warm(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    struct outq_item *i = outq_head_file(&c->out);
+    size_t n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
+    h->warmed = true;           /* whatever comes of it, do not ask twice */
+    if (r->warm == NULL || warm_ask(r->warm, c, i->file->fd, i->offset, n) == -1)
+        return;
+    h->warming = true;
+    c->in_flight++;
+    r->env->count.cold_reads++;
+}
+
+/* hot */
+static void conn_flush(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    if (c->out.bytes == 0 || !h->can_write || h->warming || c->phase == CONN_OVER)
+        return;
+    bool trust = h->warmed;
+    h->warmed = false;
+    switch (sock_flush(c, trust)) {
+    case SOCK_FLUSHED:
+    case SOCK_AGAIN:   break;
+    case SOCK_BLOCKED: h->can_write = false; break;
+    case SOCK_COLD:    park_until_warm(r, c); break;
+    case SOCK_BROKEN:  conn_broke(c); break;
+    }
+}
+
+/* hot */
+static void conn_receive(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    ssize_t n = recv(c->fd, r->scratch, SCRATCH, 0);
+    r->env->count.receives++;
+    if (n > 0) {
+        if (n < SCRATCH && r->poller.ops->short_read && !h->gone)
+            h->can_read = false;        /* drained, and the poller will tell of more */
+        conn_input(c, (struct span){ r->scratch, (size_t)n });
+    } else if (n == 0) {
+        h->can_read = false;
+        conn_eof(c);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        h->can_read = false;
+        r->env->count.would_block++;
+    } else if (errno != EINTR) {
+        conn_broke(c);
+    }
+}
+
+/* One round: true when there may be more to do at once. */
+/* hot */
+static bool conn_turn(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    conn_flush(r, c);
+    if (conn_wants_shut(c)) {
+        shutdown(c->fd, SHUT_WR);
+        conn_shut(c);
+    }
+    if (conn_over(c))
+        return false;
+    if (conn_resume(c))
+        return true;
+    if (h->can_read && conn_wants_input(c)) {
+        conn_receive(r, c);
+        return true;
+    }
+    return c->out.bytes > 0 && h->can_write && !h->warming;
+}
+
+/* Does all that can be done for a connection now; false when it is gone. */
+/* hot */
+static bool conn_pump(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    int turns = 0;
+    while (turns < TURNS && conn_turn(r, c))
+        turns++;
+    if (!conn_over(c)) {
+        if (!h->added)
+            conn_enter(r, c);
+        roster_touch(&r->roster, c);
+    }
+    if (conn_over(c)) {
+        if (c->in_flight > 0) {
+            if (h->added)
+                conn_arm(r, c);         /* a broken socket would be reported until the helper answers */
+            return true;
+        }
+        conn_drop(r, c);
+        return false;
+    }
+    if (turns < TURNS)
+        conn_arm(r, c);
+    else if (list_empty(&h->again))
+        list_append(&r->again, &h->again);
+    return true;
+}
+
+static void conn_begin(struct readiness *r, const struct listener *l, int fd, const struct peer *peer)
+{
+    struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, l->service, fd, peer, sizeof(struct half)) : NULL;
+    if (c == NULL) {
+        r->env->count.refused++;
+        close(fd);
+        return;
+    }
+    struct half *h = half_of(c);
+    list_init(&h->again);
+    h->conn = c;
+    h->can_read = h->can_write = true;
+    r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
+    roster_add(&r->roster, c);
+    conn_pump(r, c);            /* the request is often already here */
+}
+
+static void listener_accept(struct readiness *r, unsigned index, int budget)
+{
+    const struct listener *l = &r->loop->listeners[index];
+    r->pending[index] = true;   /* until accept says otherwise */
+    while (budget-- > 0 && roster_has_place(&r->roster)) {
+        struct peer peer;
+        int fd = sock_accept(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer);
+        if (fd == -1) {
+            int error = errno;
+            if (!roster_accept_failed(&r->roster, l, error))
+                continue;
+            r->pending[index] = error != EAGAIN && error != EWOULDBLOCK;
+            return;
+        }
+        roster_accepted(&r->roster);
+        conn_begin(r, l, fd, &peer);
+    }
+}
+
+/* A level-triggered poller would report a listener that may not be used, again and again. */
+static void listeners_arm(struct readiness *r)
+{
+    bool wanted = !r->draining && roster_has_place(&r->roster);
+    if (r->poller.ops->edge || wanted == r->listening)
+        return;
+    for (unsigned i = 0; i < r->loop->listener_count; i++)
+        r->poller.ops->arm(&r->poller, r->loop->listeners[i].fd, ANY_GENERATION, wanted ? CAN_READ : 0);
+    r->listening = wanted;
+}
+
+static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
+{
+    struct half *h = half_of(c);
+    if (hint->generation != ANY_GENERATION && hint->generation != c->generation) {
+        r->env->count.stale_events++;
+        return;
+    }
+    h->can_read |= (hint->can & CAN_READ) != 0;
+    h->can_write |= (hint->can & CAN_WRITE) != 0;
+    h->gone |= (hint->can & PEER_GONE) != 0;
+    if (list_empty(&h->again))
+        conn_pump(r, c);
+}
+
+static void warm_answered(struct readiness *r)
+{
+    struct conn *c;
+    while ((c = warm_answer(r->warm)) != NULL) {
+        half_of(c)->warming = false;
+        c->in_flight--;
+        conn_pump(r, c);
+    }
+}
+
+/* hot */
+static void dispatch(struct readiness *r, const struct ready *hint)
+{
+    if (hint->fd < 0 || hint->fd >= r->poller.fds_max)
+        return;
+    const struct slot *s = &r->slots[hint->fd];
+    switch (s->kind) {
+    case SLOT_CONN:     hint_conn(r, s->conn, hint); break;
+    case SLOT_LISTENER: listener_accept(r, s->index, ACCEPTS); break;
+    case SLOT_WATCH:    r->loop->watches[s->index].readable(r->loop->watches[s->index].arg); break;
+    case SLOT_WARM:     warm_answered(r); break;
+    case SLOT_FREE:     r->env->count.stale_events++; break;
+    }
+}
+
+/* Who stopped on a budget goes on; what a full house or a shortage held back is tried again. */
+static void run_again(struct readiness *r)
+{
+    struct list now;
+    list_init(&now);
+    list_splice(&now, &r->again);
+    while (!list_empty(&now)) {
+        struct half *h = LIST_ENTRY(now.next, struct half, again);
+        list_remove(&h->again);
+        conn_pump(r, h->conn);
+    }
+    for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
+        if (r->pending[i] && roster_has_place(&r->roster))
+            listener_accept(r, i, ACCEPTS);
+}
+
+static bool has_unfinished(const struct readiness *r)
+{
+    bool more = !list_empty(&r->again);
+    for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
+        more |= r->pending[i] && roster_has_place(&r->roster);
+    return more;
+}
+
+/* Each connection: what has come already is answered, then it hears that the worker is going. */
+static void drain_begin(struct readiness *r)
+{
+    struct list all;
+    for (unsigned i = 0; i < r->loop->listener_count; i++) {
+        listener_accept(r, i, LAST_ACCEPTS);
+        r->poller.ops->remove(&r->poller, r->loop->listeners[i].fd, false);
+        r->slots[r->loop->listeners[i].fd] = (struct slot){ 0 };
+    }
+    r->draining = true;
+    r->listening = false;
+    list_init(&all);
+    list_splice(&all, &r->roster.conns);
+    while (!list_empty(&all)) {
+        struct conn *c = LIST_ENTRY(all.next, struct conn, siblings);
+        list_remove(&c->siblings);
+        list_append(&r->roster.conns, &c->siblings);
+        half_of(c)->can_read = true;
+        if (!conn_pump(r, c))
+            continue;
+        conn_drain(c);
+        conn_pump(r, c);
+    }
+}
+
+/* Ends every connection; those that a helper still reads for go when it answers. */
+static void halt(struct readiness *r)
+{
+    struct list *conns = &r->roster.conns;
+    warm_close(r->warm);
+    r->warm = NULL;
+    while (!list_empty(conns)) {
+        struct conn *c = LIST_ENTRY(conns->next, struct conn, siblings);
+        conn_abort(c);
+        conn_drop(r, c);
+    }
+}
+
+static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned index)
+{
+    if (fd >= r->poller.fds_max) {
+        errno = EMFILE;
+        return -1;
+    }
+    r->slots[fd] = (struct slot){ .kind = kind, .index = index };
+    if (r->poller.ops->add(&r->poller, fd, ANY_GENERATION) == -1)
+        return -1;
+    if (!r->poller.ops->edge)
+        r->poller.ops->arm(&r->poller, fd, ANY_GENERATION, CAN_READ);
+    return 0;
+}
+
+/* Descriptors are given out lowest first, so a bound on how many are open bounds their numbers; those that were
+ * inherited may lie higher. */
+static int descriptors_max(const struct loop *l)
+{
+    struct rlimit limit = { 0 };
+    unsigned long need = 2ul * l->connections_max + l->listener_count + l->watch_count + OTHER_FDS;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int max = (int)(limit.rlim_cur < need ? limit.rlim_cur : need);
+    for (unsigned i = 0; i < l->listener_count; i++)
+        max = l->listeners[i].fd >= max ? l->listeners[i].fd + 1 : max;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        max = l->watches[i].fd >= max ? l->watches[i].fd + 1 : max;
+    return max;
+}
+
+static int readiness_open(struct readiness *r)
+{
+    const struct loop *l = r->loop;
+    r->slots = calloc((size_t)r->poller.fds_max, sizeof *r->slots);
+    r->pending = calloc(l->listener_count + 1, sizeof *r->pending);
+    r->warm = warm_open();
+    if (r->slots == NULL || r->pending == NULL || r->warm == NULL)
+        return -1;
+    if (slot_take(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
+        return -1;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        if (slot_take(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
+            return -1;
+    for (unsigned i = 0; i < l->listener_count; i++) {
+        if (slot_take(r, l->listeners[i].fd, SLOT_LISTENER, i) == -1)
+            return -1;
+        r->pending[i] = true;
+    }
+    r->listening = true;
+    return 0;
+}
+
+static void turn(struct readiness *r)
+{
+    struct loop *l = r->loop;
+    int n = r->poller.ops->wait(&r->poller, r->hints, HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
+    struct conn *c;
+    if (n == -1 && errno != EINTR)
+        r->failed = errno;
+    env_turn(r->env);
+    r->env->count.wakeups++;
+    r->env->count.events += n > 0 ? (uint64_t)n : 0;
+    for (int i = 0; i < n; i++)
+        dispatch(r, &r->hints[i]);
+    run_again(r);
+    while ((c = roster_expire(&r->roster)) != NULL)
+        conn_pump(r, c);
+    listeners_arm(r);
+    if (l->phase == LOOP_DRAIN && !r->draining)
+        drain_begin(r);
+    if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
+        l->phase = LOOP_HALT;
+    env_rest(r->env);
+}
+
+static bool goes_on(const struct readiness *r)
+{
+    if (r->failed != 0 || r->loop->phase == LOOP_HALT)
+        return false;
+    return !r->draining || r->roster.count > 0;
+}
+
+static int serve_all(struct readiness *r)
+{
+    if (readiness_open(r) == -1)
+        return -1;
+    r->loop->ready(r->loop->arg);
+    while (goes_on(r))
+        turn(r);
+    halt(r);
+    env_rest(r->env);
+    errno = r->failed;
+    return r->failed == 0 ? 0 : -1;
+}
+
+static int readiness_run(struct loop *l, const void *ops)
+{
+    struct readiness *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return -1;
+    r->loop = l;
+    r->env = l->env;
+    r->poller = (struct poller){ .ops = ops, .fds_max = descriptors_max(l) };
+    list_init(&r->again);
+    roster_open(&r->roster, l);
+    int result = r->poller.ops->open(&r->poller), error;
+    if (result == 0) {
+        result = serve_all(r);
+        error = errno;
+        r->poller.ops->close(&r->poller);
+        errno = error;
+    }
+    error = errno;
+    warm_close(r->warm);
+    roster_close(&r->roster);
+    free(r->pending);
+    free(r->slots);
+    free(r);
+    errno = error;
+    return result;
+}
+
+const struct driver driver_readiness = { .name = "readiness", .run = readiness_run };

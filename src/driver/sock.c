@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sending a connection's output, the calls and their answers.  Knows no loop and no poller. */
+#include "driver/sock.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/file.h"
+
+enum { WARM_MS = 1000 };        /* a whole file that was seen in the page cache is believed to stay for so long */
+
+/* hot */
+static enum sock_flushed after_send(struct conn *c, ssize_t n, size_t wanted)
+{
+    struct env *e = conn_env(c);
+    e->count.sends++;
+    if (n >= 0) {
+        conn_sent(c, (size_t)n);
+        return (size_t)n < wanted ? SOCK_BLOCKED : SOCK_FLUSHED;
+    }
+    if (errno == EINTR)
+        return SOCK_FLUSHED;
+    e->count.would_block++;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? SOCK_BLOCKED : SOCK_BROKEN;
+}
+
+/* hot */
+static enum sock_flushed send_memory(struct conn *c)
+{
+    struct iovec iov[SOCK_IOV];
+    struct msghdr m = { .msg_iov = iov };
+    size_t wanted;
+    int count = outq_iov(&c->out, iov, SOCK_IOV, &wanted);
+    int flags = MSG_NOSIGNAL | (wanted < c->out.bytes ? MSG_MORE : 0);
+    if (count == 1)
+        return after_send(c, send(c->fd, iov[0].iov_base, iov[0].iov_len, flags), wanted);
+    m.msg_iovlen = (size_t)count;
+    return after_send(c, sendmsg(c->fd, &m, flags), wanted);
+}
+
+static bool piece_is_cold(struct conn *c, struct outq_item *i, size_t n)
+{
+    uint64_t now = conn_env(c)->now_ms;
+    if (i->file->warm_until_ms >= now)
+        return false;
+    if (sock_file_is_cold(i->file->fd, i->offset, n))
+        return true;
+    if (i->file->size <= SOCK_PIECE && n == i->file->size)
+        i->file->warm_until_ms = now + WARM_MS;
+    return false;
+}
+
+static enum sock_flushed send_file_piece(struct conn *c, struct outq_item *i, bool trust_cache)
+{
+    size_t n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
+    if (!trust_cache && piece_is_cold(c, i, n))
+        return SOCK_COLD;
+    ssize_t sent = sock_send_file(c->fd, i->file->fd, i->offset, n);
+    if (sent == 0)
+        return SOCK_BROKEN;             /* the file shrank: what was promised cannot be sent */
+    enum sock_flushed f = after_send(c, sent, n);
+    if (f == SOCK_BLOCKED && sent > 0)
+        return SOCK_AGAIN;              /* sendfile(2) also stops short at a file's holes and ends */
+    return f == SOCK_FLUSHED && c->out.bytes > 0 ? SOCK_AGAIN : f;
+}
+
+/* hot */
+enum sock_flushed sock_flush(struct conn *c, bool trust_cache)
+{
+    while (c->out.bytes > 0) {
+        struct outq_item *file = outq_head_file(&c->out);
+        enum sock_flushed f = file != NULL ? send_file_piece(c, file, trust_cache) : send_memory(c);
+        if (f != SOCK_FLUSHED)
+            return f;
+    }
+    return SOCK_FLUSHED;
+}
+
+/* hot */
+int sock_accept(int listener_fd, int flags, struct peer *peer)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    int fd = accept4(listener_fd, (struct sockaddr *)&from, &size, flags);
+    if (fd != -1)
+        *peer = peer_of(&from, size);
+    return fd;
+}

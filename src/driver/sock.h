@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Moving bytes between a connection and its socket, for drivers that call the kernel themselves. */
+#ifndef DRIVER_SOCK_H
+#define DRIVER_SOCK_H
+
+#include <stddef.h>
+
+#include "core/conn_driver.h"
+
+enum sock_flushed {
+    SOCK_FLUSHED,               /* all output is with the kernel */
+    SOCK_AGAIN,                 /* the budget of this turn is used up, the socket takes more */
+    SOCK_BLOCKED,               /* EAGAIN */
+    SOCK_COLD,                  /* the file range that is next is not in the page cache */
+    SOCK_BROKEN                 /* the connection, or a file that shrank: no more can be sent */
+};
+
+enum {
+    SOCK_PIECE = 512 * 1024,    /* bytes of a file in one call: large enough to be cheap, small enough to be fair */
+    SOCK_IOV = 64
+};
+
+/* Sends what is queued until it is sent, the socket blocks or a piece of a file is sent.  trust_cache: send the
+ * next piece without asking whether it is cached. */
+enum sock_flushed sock_flush(struct conn *c, bool trust_cache);
+
+/* Accepts one connection, with the flags of accept4(2); -1 with errno. */
+int sock_accept(int listener_fd, int flags, struct peer *peer);
+
+/* Sends n bytes of a file; moves nothing but the socket.  sendfile(2) or what comes near. */
+ssize_t sock_send_file(int fd, int file_fd, off_t offset, size_t n);
+
+/* Would reading this range of a file have to wait for a disk?  False where the kernel cannot tell. */
+bool sock_file_is_cold(int file_fd, off_t offset, size_t n);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* HTTP/1.1 over a connection: takes heads and bodies from the input, answers each request as soon as it is complete.
+ * Owns the state of a connection, which holds no buffer: a head is parsed where it lies, and copied only while its
+ * body is still on the way.  Knows nothing of sockets.
+ *
+ *                  whole head, no body or all of it: reply
+ *                 .---------------------------------------.
+ *                 v   part of a head            reply     |
+ *   open ----> IDLE ---------------------> HEAD ----------+
+ *                |                          | body not all here
+ *                `--------------------------+---> BODY or CHUNKS --- end of body: reply ---> IDLE
+ *
+ *   From everywhere: a refusal, or a reply with Connection: close ---> LAST, and no byte is read as a request again.
+ */
+#include "proto/http.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "proto/http_internal.h"
+
+enum http_phase {
+    PHASE_IDLE,                 /* nothing of a request has come, but perhaps an empty line */
+    PHASE_HEAD,                 /* part of a head has come; it is kept by the connection */
+    PHASE_BODY,                 /* dropping a body of known length; the head is in `head` */
+    PHASE_CHUNKS,               /* dropping a chunked body; the same */
+    PHASE_LAST                  /* the last reply is queued */
+};
+
+/* Which of the limits of time runs. */
+enum http_timer { TIMER_NONE, TIMER_HEADER, TIMER_BODY, TIMER_IDLE };
+
+struct http_state {
+    union {
+        struct http_seek  seek;         /* HEAD */
+        uint64_t          body_left;    /* BODY */
+        struct http_chunk chunk;        /* CHUNKS */
+    };
+    char    *head;              /* BODY, CHUNKS: a copy of the head */
+    size_t   head_n;
+    unsigned answered;          /* requests on this connection */
+    uint8_t  phase;             /* enum http_phase */
+    uint8_t  timer;             /* enum http_timer */
+    bool     skipped;           /* one empty line came before the request */
+};
+
+/* Begins a span of time when it is another one than runs.  Between requests nothing has to be done: the time
+ * begins anew when all output is sent. */
+/* hot */
+static inline void timer_set(struct conn *c, struct http_state *s, enum http_timer which, unsigned ms)
+{
+    if (s->timer == which)
+        return;
+    s->timer = (uint8_t)which;
+    conn_timeout(c, ms);
+}
+
+static void http_open(struct conn *c)
+{
+    const struct http_site *site = conn_settings(c);
+    timer_set(c, conn_state(c), TIMER_HEADER, site->limits.header_ms);
+}
+
+static void http_close(struct conn *c)
+{
+    struct http_state *s = conn_state(c);
+    free(s->head);
+}
+
+/* hot */
+static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_request *r)
+{
+    x->conn = c;
+    x->env = conn_env(c);
+    x->out = conn_out(c);
+    x->site = conn_settings(c);
+    x->request = r;
+    x->allow.n = x->content_range.n = 0;
+    x->body_bytes = 0;
+    x->head_only = r->method == METHOD_HEAD;
+    x->last = x->hidden = false;
+    x->connection = CONNECTION_PLAIN;
+    x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+}
+
+/* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
+static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
+{
+    struct http_exchange x;
+    exchange_begin(&x, c, r);
+    http_reply_refuse(&x, status);
+    http_reply_logged(&x);
+    s->phase = PHASE_LAST;
+    conn_finish(c);
+}
+
+/* A fixed reply has no validators: only "*" can match (RFC 9110 section 13.1). */
+static void respond(struct http_exchange *x, const struct http_ready *ready)
+{
+    unsigned status = 0;
+    if ((x->request->seen & CONDITIONS) != 0 && ready->status < 300)
+        status = http_precondition(x->request, &(struct http_validator){ .modified_s = -1 }, x->env->now_s);
+    if (status == 304)
+        http_head_end(x, http_head_put(http_head_begin(x, 304, 2), SPAN("\r\n")));
+    else if (status != 0)
+        http_reply_status(x, status);
+    else
+        http_reply_ready(x, ready);
+}
+
+/* hot.  `path` is decoded and clean. */
+static void answer_path(struct http_exchange *x, struct span path)
+{
+    const struct http_request *r = x->request;
+    const struct http_route *route = http_route_find(x->site, r, path);
+    if (route == NULL) {
+        http_reply_status(x, 404);
+        return;
+    }
+    x->allow = route->allow;
+    if ((route->methods & 1u << r->method) == 0)
+        http_reply_status(x, 405);
+    else if (r->method == METHOD_OPTIONS)
+        http_reply_options(x, route->allow);
+    else if (route->kind != HTTP_ROUTE_ROOT)
+        respond(x, &route->ready);
+    else if (x->hidden && !route->dotfiles)
+        http_reply_status(x, 404);
+    else
+        http_file_answer(x, route, path);
+}
+
+static void answer_encoded(struct http_exchange *x)
+{
+    char decoded[HTTP_PATH_MAX];
+    struct span path;
+    unsigned status = http_path_decode(x->request->path, decoded, &path);
+    if (status != 0) {
+        http_reply_refuse(x, status);
+        return;
+    }
+    x->hidden = http_path_hidden(path);
+    answer_path(x, path);
+}
+
+/* hot */
+static inline void answer_request(struct http_exchange *x)
+{
+    const struct http_request *r = x->request;
+    if (r->expect == EXPECT_UNKNOWN) {
+        http_reply_status(x, 417);
+    } else if (r->method == METHOD_UNKNOWN) {
+        http_reply_status(x, 501);
+    } else if (r->method == METHOD_CONNECT) {
+        x->allow = SPAN("GET, HEAD, OPTIONS");
+        http_reply_refuse(x, 405);      /* what follows could be anything */
+    } else if (r->asterisk) {
+        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
+    } else if (r->plain) {
+        answer_path(x, r->path);
+    } else {
+        answer_encoded(x);
+    }
+}
+
+/* hot */
+static void answer(struct conn *c, struct http_state *s, const struct http_request *r)
+{
+    struct http_exchange x;
+    exchange_begin(&x, c, r);
+    const struct http_limits *limits = &x.site->limits;
+    s->answered++;
+    x.last = !r->keep_alive || x.env->draining || (limits->requests > 0 && s->answered >= limits->requests);
+    if (x.last)
+        x.connection = CONNECTION_CLOSE;
+    else if (r->minor == 0)
+        x.connection = CONNECTION_KEEP_ALIVE;
+    answer_request(&x);
+    http_reply_logged(&x);
+    s->skipped = false;
+    if (!x.last) {
+        s->phase = PHASE_IDLE;
+        timer_set(c, s, TIMER_IDLE, limits->idle_ms);
+        return;
+    }
+    s->phase = PHASE_LAST;
+    if (r->keep_alive)
+        conn_finish(c);
+    else
+        conn_finish_now(c);
+}
+
+/* Drops what belongs to the body: 1 complete, 0 more to come, -STATUS refused.  *taken: bytes of the input. */
+static int body_feed(struct http_state *s, struct span in, const struct http_limits *limits, size_t *taken)
+{
+    if (s->phase == PHASE_CHUNKS)
+        return http_chunk_feed(&s->chunk, in, limits, taken);
+    *taken = s->body_left < in.n ? (size_t)s->body_left : in.n;
+    s->body_left -= *taken;
+    return s->body_left == 0;
+}
+
+static void body_begin(struct http_state *s, const struct http_request *r)
+{
+    if (r->chunked) {
+        s->phase = PHASE_CHUNKS;
+        s->chunk = (struct http_chunk){ 0 };
+    } else {
+        s->phase = PHASE_BODY;
+        s->body_left = r->length;
+    }
+}
+
+static bool head_keep(struct http_state *s, struct span head)
+{
+    s->head = malloc(head.n);
+    if (s->head == NULL)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    s->head_n = head.n;
+    return true;
+}
+
+/* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is taken. */
+static size_t take_head_with_body(struct conn *c, const struct http_request *r, struct span in, size_t head_n)
+{
+    struct http_state *s = conn_state(c);
+    const struct http_site *site = conn_settings(c);
+    size_t taken = 0;
+    if (r->expect == EXPECT_UNKNOWN || r->length > site->limits.body_bytes) {
+        refuse(c, s, r, r->expect == EXPECT_UNKNOWN ? 417 : 413);
+        return in.n;
+    }
+    if (r->expect == EXPECT_CONTINUE)
+        http_reply_continue(conn_out(c));
+    body_begin(s, r);
+    int done = body_feed(s, span_skip(in, head_n), &site->limits, &taken);
+    if (done < 0)
+        refuse(c, s, r, (unsigned)-done);
+    else if (done > 0)
+        answer(c, s, r);
+    else if (!head_keep(s, (struct span){ in.p, head_n }))
+        refuse(c, s, r, 503);
+    else
+        timer_set(c, s, TIMER_BODY, site->limits.body_ms);
+    return head_n + taken;
+}
+
+/* hot */
+static size_t take_head(struct conn *c, struct http_state *s, struct span in)
+{
+    const struct http_site *site = conn_settings(c);
+    struct http_request r;
+    if (in.p[0] == '\r' && !s->skipped) {
+        if (in.n < 2)
+            return 0;
+        s->skipped = in.p[1] == '\n';
+        if (s->skipped)
+            return 2;           /* RFC 9112 section 2.2 */
+    }
+    if (s->phase == PHASE_HEAD && !http_seek(&s->seek, in, &site->limits))
+        return 0;
+    long n = http_parse(&r, in, &site->limits);
+    if (n > 0 && r.length == 0 && !r.chunked) {
+        answer(c, s, &r);
+        return (size_t)n;
+    }
+    if (n > 0)
+        return take_head_with_body(c, &r, in, (size_t)n);
+    if (n < 0) {
+        refuse(c, s, &r, (unsigned)-n);
+        return in.n;
+    }
+    if (s->phase == PHASE_IDLE) {
+        s->phase = PHASE_HEAD;
+        s->seek = (struct http_seek){ 0 };
+        timer_set(c, s, TIMER_HEADER, site->limits.header_ms);
+    }
+    return 0;
+}
+
+/* The request whose body is on its way; without one, a request of which nothing is known. */
+static void request_recall(const struct http_state *s, const struct http_site *site, struct http_request *r)
+{
+    struct span head = SPAN("");
+    if (s->head != NULL)
+        head = (struct span){ s->head, s->head_n };
+    http_parse(r, head, &site->limits);
+}
+
+static size_t take_body(struct conn *c, struct http_state *s, struct span in)
+{
+    const struct http_site *site = conn_settings(c);
+    struct http_request r;
+    size_t taken;
+    int done = body_feed(s, in, &site->limits, &taken);
+    if (done == 0)
+        return taken;
+    request_recall(s, site, &r);
+    if (done > 0)
+        answer(c, s, &r);
+    else
+        refuse(c, s, &r, (unsigned)-done);
+    free(s->head);
+    s->head = NULL;
+    return taken;
+}
+
+/* hot */
+static size_t http_input(struct conn *c, struct span in)
+{
+    struct http_state *s = conn_state(c);
+    switch ((enum http_phase)s->phase) {
+    case PHASE_IDLE:
+    case PHASE_HEAD:
+        return take_head(c, s, in);
+    case PHASE_BODY:
+    case PHASE_CHUNKS:
+        return take_body(c, s, in);
+    case PHASE_LAST:
+        break;
+    }
+    return in.n;
+}
+
+/* The request that was begun will not be completed. */
+static void give_up(struct conn *c, struct http_state *s, unsigned status)
+{
+    struct http_request r;
+    request_recall(s, conn_settings(c), &r);
+    refuse(c, s, &r, status);
+}
+
+static void http_eof(struct conn *c)
+{
+    struct http_state *s = conn_state(c);
+    if (s->phase != PHASE_IDLE && s->phase != PHASE_LAST)
+        give_up(c, s, 400);
+    conn_finish_now(c);
+}
+
+static void http_expired(struct conn *c)
+{
+    struct http_state *s = conn_state(c);
+    if (s->phase == PHASE_IDLE)
+        conn_finish_now(c);
+    else
+        give_up(c, s, 408);
+}
+
+/* In the middle of a request: its reply will be the last, since env->draining is set. */
+static void http_drain(struct conn *c)
+{
+    struct http_state *s = conn_state(c);
+    if (s->phase == PHASE_IDLE)
+        conn_finish_now(c);
+}
+
+const struct proto proto_http = {
+    .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
+    .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
+    .close = http_close
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* HTTP/1.1 (RFC 9110, 9112): files beneath roots, fixed replies, redirects.
+ * All sites of a process must share one struct mime: what is noted about a file (struct file, note) depends on it. */
+#ifndef PROTO_HTTP_H
+#define PROTO_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/conn.h"
+#include "core/file.h"
+
+struct mime;
+
+/* A table from file name extension to media type, read from text in the form of /etc/mime.types
+ * ("text/html html htm", '#' begins a comment).  The text is copied.  text types are served as UTF-8.  Of two lines
+ * for one extension the first counts; types that are no types are passed over.  NULL with ENOMEM. */
+struct mime *mime_new(struct span text);
+void mime_free(struct mime *m);
+
+/* The media type for a file name; "application/octet-stream" when nothing fits. */
+struct span mime_type(const struct mime *m, struct span file_name);
+
+/* The table that is built in. */
+extern const char mime_builtin[];
+
+enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
+
+/* A route as the daemon describes it.  Strings must outlive the site.
+ *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root (the prefix is not cut off)
+ *   RESPOND   a fixed reply to GET, HEAD and POST
+ *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
+ * OPTIONS is answered by all of them. */
+struct http_route_spec {
+    const char          *path;          /* a prefix of the decoded request path, on segment borders unless it ends in '/' */
+    const char          *host;          /* lower case, NULL: any */
+    enum http_route_kind kind;
+    struct root         *root;          /* ROOT: not owned */
+    const char *const   *index;
+    unsigned             index_count;
+    bool                 dotfiles;
+    unsigned             status;
+    const char          *type;
+    struct span          body;
+    const char          *to;
+};
+
+struct http_limits {
+    unsigned request_line, header_bytes, header_count, requests;
+    uint64_t body_bytes;
+    unsigned header_ms, body_ms, idle_ms;
+};
+
+/* The settings of an http service: routes sorted, replies ready made.  Constant once made.  NULL with
+ * ENOMEM, or EINVAL: a control byte in `type` or `to`, a status that cannot be. */
+struct http_site;
+struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes, unsigned count,
+                                const struct http_limits *limits, const struct mime *mime);
+void http_site_free(struct http_site *s);
+
+/* Bytes of an incomplete request that a connection may keep under these limits. */
+size_t http_message_max(const struct http_limits *l);
+
+extern const struct proto proto_http;
+
+#endif

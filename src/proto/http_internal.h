@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of HTTP share: a parsed request, a site and its routes, an exchange (one request and its reply).
+ * Every span of a request points into the input or into the kept head: nothing is copied. */
+#ifndef PROTO_HTTP_INTERNAL_H
+#define PROTO_HTTP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/span.h"
+#include "proto/http.h"
+
+/* Classes of bytes: bits of http_class[]. */
+enum {
+    CLASS_TOKEN = 1,            /* tchar, RFC 9110 section 5.6.2 */
+    CLASS_TARGET = 2,           /* may stand in a request target: visible ASCII but " # < >.  More than RFC 3986
+                                 * allows (\ ^ ` { | }), because browsers send those unencoded (WHATWG URL) */
+    CLASS_HOST = 4,             /* reg-name, RFC 3986 section 3.2.2 */
+    CLASS_PATH = 8,             /* pchar and '/', unencoded: safe in a Location */
+    CLASS_QUESTION = 16,
+    CLASS_DOT_SLASH = 32,       /* '.' and '/': makes a path unusual when it comes behind a '/' */
+    CLASS_SLASH = 64,
+    CLASS_PERCENT = 128
+};
+extern const unsigned char http_class[256];
+
+static inline bool http_is(char byte, unsigned classes)
+{
+    return (http_class[(unsigned char)byte] & classes) != 0;
+}
+
+/* The value of a hexadecimal digit, -1: it is none. */
+static inline int http_hex(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+enum http_method {
+    METHOD_UNKNOWN, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHOD_OPTIONS,
+    METHOD_CONNECT, METHOD_TRACE
+};
+
+/* The fields that mean something to this server; all others are only checked for their syntax. */
+enum http_field {
+    FIELD_HOST, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING, FIELD_EXPECT, FIELD_RANGE,
+    FIELD_IF_MATCH, FIELD_IF_NONE_MATCH, FIELD_IF_MODIFIED_SINCE, FIELD_IF_UNMODIFIED_SINCE, FIELD_IF_RANGE,
+    FIELD_REFERER, FIELD_USER_AGENT, FIELD_COUNT
+};
+#define FIELD_BIT(field) (1u << (field))
+
+enum http_expect { EXPECT_NOTHING, EXPECT_CONTINUE, EXPECT_UNKNOWN };
+
+struct http_request {
+    struct span method_text, target, version;   /* as they came; length 0: not reached */
+    struct span path;           /* of the target, still encoded */
+    struct span query;          /* with its '?'; length 0: none */
+    struct span authority;      /* of an absolute-form target; length 0: none */
+    struct span fields;         /* all field lines */
+    uint64_t    length;         /* of the body; saturated */
+    uint32_t    seen, repeated; /* FIELD_BITs */
+    uint8_t     method;         /* enum http_method */
+    uint8_t     major, minor;
+    uint8_t     expect;         /* enum http_expect */
+    bool        plain;          /* the path can be used as it is: nothing encoded, no empty, "." or ".." segment */
+    bool        asterisk;
+    bool        chunked;
+    bool        keep_alive;     /* as far as the client is concerned */
+    struct span value[FIELD_COUNT];     /* valid where `seen` says so */
+};
+
+static inline bool http_has(const struct http_request *r, enum http_field f)
+{
+    return (r->seen & FIELD_BIT(f)) != 0;
+}
+
+/* http_parse.c: the length of the head, 0: incomplete, -STATUS: refused. */
+long http_parse(struct http_request *r, struct span in, const struct http_limits *limits);
+
+/* The next line of this name among the lines left in *fields; false when there is none. */
+bool http_next_field(struct span *fields, enum http_field field, struct span *value);
+
+/* http_frame.c: what the fields of a complete head mean together (RFC 9112 sections 3.2, 6, 9.3): 0, or the status
+ * that refuses it. */
+unsigned http_judge(struct http_request *r);
+
+/* The host without its port, from the target or the Host field; length 0: none. */
+struct span http_host(const struct http_request *r);
+
+/* The next element of a comma-separated list (RFC 9110 section 5.6.1), empty ones skipped; a quoted string is one
+ * piece.  False at the end. */
+bool http_next_element(struct span *list, struct span *element);
+
+/* http_seek.c: a head that comes in pieces is only looked through, each byte once, until it is worth parsing. */
+struct http_seek {
+    uint32_t seen;              /* bytes looked at */
+    uint32_t fields_at;         /* where the field lines begin; 0: not reached */
+    uint8_t  step;
+};
+
+/* True when http_parse will say something else than "incomplete" about `in`. */
+bool http_seek(struct http_seek *k, struct span in, const struct http_limits *limits);
+
+/* http_chunk.c: decodes a chunked body, only to find its end. */
+struct http_chunk {
+    uint64_t left;              /* of the current chunk, or its size while that is read */
+    uint64_t total;             /* bytes of data in all chunks so far */
+    uint32_t line_bytes;        /* of the current size line, or of the trailer section */
+    uint32_t extension_bytes;   /* in all size lines so far */
+    uint8_t  step;
+};
+
+/* 0: go on, 1: the body is complete, -STATUS: refused.  *taken: bytes that belong to the body. */
+int http_chunk_feed(struct http_chunk *k, struct span in, const struct http_limits *limits, size_t *taken);
+
+/* http_path.c */
+enum { HTTP_PATH_MAX = 8192 };  /* bytes of an encoded path that needs work; the kernel takes 4,096 */
+
+/* Decodes a path once and resolves empty, "." and ".." segments.  `to` has room for HTTP_PATH_MAX bytes.
+ * Returns 0, or the status that refuses it. */
+unsigned http_path_decode(struct span encoded, char *to, struct span *path);
+
+/* Does a segment begin with '.'? */
+bool http_path_hidden(struct span path);
+
+/* Encodes for a Location; `to` has room for three times the length.  Returns the number of bytes. */
+size_t http_path_encode(char *to, struct span path);
+
+/* A reply that is ready but for its Date and Connection fields. */
+struct http_ready {
+    unsigned    status;
+    struct span line;           /* "HTTP/1.1 200 OK\r\n" */
+    struct span rest;           /* fields, an empty line and, when `copied`, the body */
+    size_t      head_n;         /* of rest: without the body */
+    struct span body;
+    bool        copied;
+};
+
+struct http_route {
+    struct span          path, host;
+    enum http_route_kind kind;
+    struct root         *root;
+    struct span         *index;
+    unsigned             index_count;
+    bool                 dotfiles;
+    unsigned             methods;       /* bits: 1 << enum http_method */
+    struct span          allow;         /* the same as a field value */
+    struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
+    char                *memory;        /* of ready.line and ready.rest */
+};
+
+struct http_site {
+    const char         *name;
+    struct http_limits  limits;
+    const struct mime  *mime;
+    bool                by_host;        /* some route has a host */
+    unsigned            count;
+    struct http_route   routes[];       /* those with a host first, then by length of path, longest first */
+};
+
+/* http_site.c: the route for a decoded path, or NULL. */
+const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r, struct span path);
+
+enum http_connection { CONNECTION_PLAIN, CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE };
+
+/* One request and its reply. */
+struct http_exchange {
+    struct conn               *conn;
+    struct env                *env;
+    struct outq               *out;
+    const struct http_site    *site;
+    const struct http_request *request;
+    char                      *start;           /* of the head that is being written */
+    struct span                allow;           /* what goes with 405 */
+    struct span                content_range;   /* what goes with 416 */
+    uint64_t                   body_bytes;      /* to be sent */
+    uint64_t                   started_us;      /* only when there is an access log */
+    unsigned                   status;
+    uint8_t                    connection;      /* enum http_connection: the field of the reply */
+    bool                       head_only;
+    bool                       last;            /* the connection ends behind this reply */
+    bool                       hidden;          /* a segment of the path begins with '.' */
+};
+
+enum {
+    HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than another piece to send */
+    HTTP_HEAD_MAX = 640         /* bytes of fields that the server writes itself, with room to spare */
+};
+
+/* http_reply.c: "HTTP/1.1 404 Not Found\r\n". */
+struct span http_status_line(unsigned status);
+
+/* Begins a head: the status line, Date and Connection are written, and there is room for n bytes more.
+ * NULL when memory is out.  NULL may be passed on to the functions that write behind it. */
+char *http_head_begin(struct http_exchange *x, unsigned status, size_t n);
+char *http_head_put(char *p, struct span s);
+char *http_head_number(char *p, struct span name, uint64_t value);
+void  http_head_end(struct http_exchange *x, char *p);
+
+void http_reply_status(struct http_exchange *x, unsigned status);
+
+/* The same, and the connection ends behind it. */
+void http_reply_refuse(struct http_exchange *x, unsigned status);
+void http_reply_ready(struct http_exchange *x, const struct http_ready *ready);
+void http_reply_options(struct http_exchange *x, struct span allow);
+void http_reply_moved(struct http_exchange *x, struct span path);
+void http_reply_continue(struct outq *q);
+
+/* Writes the access record of a finished exchange, when there is an access log. */
+void http_reply_logged(struct http_exchange *x);
+
+/* Fields that make a reply depend on what the client has. */
+enum {
+    CONDITIONS = FIELD_BIT(FIELD_IF_MATCH) | FIELD_BIT(FIELD_IF_NONE_MATCH) | FIELD_BIT(FIELD_IF_MODIFIED_SINCE) |
+                 FIELD_BIT(FIELD_IF_UNMODIFIED_SINCE) | FIELD_BIT(FIELD_RANGE)
+};
+
+/* http_file.c: answers GET and HEAD from a ROOT route. */
+void http_file_answer(struct http_exchange *x, const struct http_route *route, struct span path);
+
+/* http_range.c */
+enum http_range { RANGE_NONE, RANGE_ONE, RANGE_UNSATISFIABLE };
+
+/* What a Range field asks of `size` bytes.  RANGE_NONE: answer the whole. */
+enum http_range http_range_parse(struct span value, uint64_t size, uint64_t *first, uint64_t *last);
+
+/* What a selected representation has to say for itself. */
+struct http_validator {
+    struct span etag;           /* with W/ and quotes; length 0: none */
+    time_t      modified_s;     /* as shown in Last-Modified; -1: none */
+    bool        strong;         /* neither can hide a change */
+};
+
+/* RFC 9110 section 13.2.2, steps 1 to 4: 0: go on, 304 or 412. */
+unsigned http_precondition(const struct http_request *r, const struct http_validator *v, time_t now);
+
+/* Step 5: may the Range field be used? */
+bool http_if_range(const struct http_request *r, const struct http_validator *v, time_t now);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A site: routes in the order in which they are tried, and replies made before the first request.
+ * Owns the memory of both; constant once made. */
+#include "proto/http_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fmt.h"
+#include "base/scan.h"
+
+enum { STATUS_LINE_SIZE = sizeof "HTTP/1.1 299 \r\n" - 1 };
+
+#define METHOD_BIT(method) (1u << (method))
+enum {
+    READING = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_HEAD) | METHOD_BIT(METHOD_OPTIONS),
+    ANY = READING | METHOD_BIT(METHOD_POST) | METHOD_BIT(METHOD_PUT) | METHOD_BIT(METHOD_DELETE) |
+          METHOD_BIT(METHOD_PATCH)
+};
+
+static void route_methods(struct http_route *r)
+{
+    switch (r->kind) {
+    case HTTP_ROUTE_ROOT:
+        r->methods = READING;
+        r->allow = SPAN("GET, HEAD, OPTIONS");
+        break;
+    case HTTP_ROUTE_RESPOND:
+        r->methods = READING | METHOD_BIT(METHOD_POST);
+        r->allow = SPAN("GET, HEAD, POST, OPTIONS");
+        break;
+    case HTTP_ROUTE_REDIRECT:
+    case HTTP_ROUTE_STATUS:
+        r->methods = ANY;
+        r->allow = SPAN("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
+        break;
+    }
+}
+
+/* What a ready reply is made of. */
+struct ready_parts {
+    struct span line, type, location, allow, body;
+    unsigned    status;
+};
+
+static char *field_put(char *p, struct span name, struct span value)
+{
+    if (value.p == NULL)
+        return p;
+    p = http_head_put(p, name);
+    p = http_head_put(p, value);
+    return http_head_put(p, SPAN("\r\n"));
+}
+
+/* RFC 9110 sections 6.4.1 and 8.6: these have no content, and no Content-Length. */
+static bool status_is_bare(unsigned status)
+{
+    return status == 204 || status == 304;
+}
+
+static char *line_put(char *p, const struct ready_parts *parts)
+{
+    if (parts->line.n > 0)
+        return http_head_put(p, parts->line);
+    p = http_head_put(p, SPAN("HTTP/1.1 "));    /* a status without a phrase */
+    p += fmt_u64(p, parts->status);
+    return http_head_put(p, SPAN(" \r\n"));
+}
+
+/* Lays out line, fields and a small body in one piece of memory. */
+static int ready_make(struct http_route *r, const struct ready_parts *parts)
+{
+    bool bare = status_is_bare(parts->status);
+    bool copied = parts->body.n <= HTTP_COPY_MAX;
+    size_t room = parts->line.n + STATUS_LINE_SIZE + parts->type.n + parts->location.n + parts->allow.n +
+                  HTTP_HEAD_MAX + (copied ? parts->body.n : 0);
+    char *p = malloc(room);
+    r->memory = p;
+    if (p == NULL)
+        return -1;
+    p = line_put(p, parts);
+    r->ready = (struct http_ready){ .status = parts->status, .copied = copied, .body = parts->body };
+    r->ready.line = (struct span){ r->memory, (size_t)(p - r->memory) };
+    r->ready.rest.p = p;
+    if (!bare) {
+        p = field_put(p, SPAN("Content-Type: "), parts->type);
+        p = http_head_number(p, SPAN("Content-Length: "), parts->body.n);
+    }
+    p = field_put(p, SPAN("Location: "), parts->location);
+    p = field_put(p, SPAN("Allow: "), parts->allow);
+    p = http_head_put(p, SPAN("\r\n"));
+    r->ready.head_n = (size_t)(p - r->ready.rest.p);
+    p = copied ? http_head_put(p, parts->body) : p;
+    r->ready.rest.n = (size_t)(p - r->ready.rest.p);
+    return 0;
+}
+
+/* "404 Not Found\n", made of the status line; it must outlive the site's making only. */
+static struct span status_text(struct span line, char *to)
+{
+    size_t prefix = sizeof "HTTP/1.1 " - 1;
+    if (line.n == 0)
+        return SPAN("");
+    char *p = http_head_put(to, (struct span){ line.p + prefix, line.n - prefix - 2 });
+    *p++ = '\n';
+    return (struct span){ to, (size_t)(p - to) };
+}
+
+static bool field_clean(struct span s)
+{
+    return s.n == 0 || scan_control(s.p, s.p + s.n) == s.p + s.n;
+}
+
+static int route_ready(struct http_route *r, const struct http_route_spec *spec)
+{
+    char text[HTTP_HEAD_MAX];
+    struct ready_parts parts = { .status = spec->status, .line = http_status_line(spec->status) };
+    if (r->kind == HTTP_ROUTE_RESPOND) {
+        parts.type = spec->type != NULL ? span_of(spec->type) : SPAN("text/plain; charset=utf-8");
+        parts.body = spec->body;
+    } else {
+        parts.type = SPAN("text/plain; charset=utf-8");
+        parts.body = status_text(parts.line, text);
+    }
+    if (r->kind == HTTP_ROUTE_REDIRECT)
+        parts.location = span_of(spec->to);
+    if (spec->status == 405)
+        parts.allow = r->allow;
+    if (status_is_bare(spec->status) || spec->status == 205)
+        parts.body = SPAN("");
+    if (spec->status < 200 || spec->status > 599 || !field_clean(parts.type) || !field_clean(parts.location)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return ready_make(r, &parts);
+}
+
+static int route_root(struct http_route *r, const struct http_route_spec *spec)
+{
+    r->root = spec->root;
+    r->dotfiles = spec->dotfiles;
+    r->index = calloc((size_t)spec->index_count + 1, sizeof *r->index);
+    if (r->index == NULL)
+        return -1;
+    r->index_count = spec->index_count;
+    for (unsigned i = 0; i < spec->index_count; i++)
+        r->index[i] = span_of(spec->index[i]);
+    return 0;
+}
+
+static int route_make(struct http_route *r, const struct http_route_spec *spec)
+{
+    *r = (struct http_route){ .path = span_of(spec->path), .host = span_of(spec->host), .kind = spec->kind };
+    route_methods(r);
+    return spec->kind == HTTP_ROUTE_ROOT ? route_root(r, spec) : route_ready(r, spec);
+}
+
+/* Is `a` tried before `b`?  Of equals, the one that was written first. */
+static bool route_before(const struct http_route *a, const struct http_route *b)
+{
+    if ((a->host.n > 0) != (b->host.n > 0))
+        return a->host.n > 0;
+    return a->path.n > b->path.n;
+}
+
+static void routes_sort(struct http_site *s)
+{
+    for (unsigned i = 1; i < s->count; i++) {
+        struct http_route moving = s->routes[i];
+        unsigned at = i;
+        for (; at > 0 && route_before(&moving, &s->routes[at - 1]); at--)
+            s->routes[at] = s->routes[at - 1];
+        s->routes[at] = moving;
+    }
+}
+
+struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes, unsigned count,
+                                const struct http_limits *limits, const struct mime *mime)
+{
+    struct http_site *s = calloc(1, sizeof *s + count * sizeof s->routes[0]);
+    if (s == NULL)
+        return NULL;
+    s->name = service_name;
+    s->limits = *limits;
+    s->mime = mime;
+    for (unsigned i = 0; i < count; i++) {
+        s->count++;
+        if (route_make(&s->routes[i], &routes[i]) == -1) {
+            int error = errno;
+            http_site_free(s);
+            errno = error;
+            return NULL;
+        }
+        s->by_host |= s->routes[i].host.n > 0;
+    }
+    routes_sort(s);
+    return s;
+}
+
+void http_site_free(struct http_site *s)
+{
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->count; i++) {
+        free(s->routes[i].memory);
+        free(s->routes[i].index);
+    }
+    free(s);
+}
+
+/* hot */
+static inline bool route_covers(const struct http_route *r, struct span path)
+{
+    size_t n = r->path.n;
+    if (!span_starts_with(path, r->path))
+        return false;
+    return n == 0 || n == path.n || r->path.p[n - 1] == '/' || path.p[n] == '/';
+}
+
+/* hot */
+const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r, struct span path)
+{
+    struct span host = { NULL, 0 };
+    if (s->by_host)
+        host = http_host(r);
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct http_route *route = &s->routes[i];
+        if (route->host.n > 0 && !span_equal_nocase(route->host, host))
+            continue;
+        if (route_covers(route, path))
+            return route;
+    }
+    return NULL;
+}
+
+size_t http_message_max(const struct http_limits *l)
+{
+    return (size_t)l->request_line + 2 + l->header_bytes + 2 + 1;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The small services over a connection.  Each is a few lines over core/conn; none knows how bytes move.
+ * greet alone has a state worth the name: the begin of a line whose end has not come yet. */
+#include "proto/tiny.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+
+static unsigned tiny_idle_ms(const struct conn *c)
+{
+    const struct tiny_settings *s = conn_settings(c);
+    return s->idle_ms;
+}
+
+static void tiny_begin(struct conn *c)
+{
+    conn_timeout(c, tiny_idle_ms(c));
+}
+
+static void tiny_heard(struct conn *c)
+{
+    conn_env(c)->count.messages++;
+    conn_timeout(c, tiny_idle_ms(c));
+}
+
+static size_t drop_input(struct conn *c, struct span in)
+{
+    (void)c;
+    return in.n;
+}
+
+/* A message is a line.  What comes without a line end is a message too, once nothing follows it for a moment:
+ * so a line that the network cut in two stays one message, and a peer that sends no line ends is heard. */
+enum { GREET_PAUSE_MS = 200 };
+
+struct greet {
+    char  *held;                /* TINY_MESSAGE_MAX bytes; NULL: no line has begun */
+    size_t held_n;
+    bool   goes_on;             /* a piece of the current line was logged already */
+};
+
+static struct log_about greet_about(struct conn *c, const char *event, char peer[PEER_TEXT_SIZE])
+{
+    struct log_about about = conn_env(c)->about;
+    peer_format(conn_peer(c), peer);
+    about.event = event;
+    about.service = conn_service(c)->name;
+    about.peer = peer;
+    return about;
+}
+
+static void greet_log(struct conn *c, struct span message)
+{
+    char peer[PEER_TEXT_SIZE];
+    struct log_about about = greet_about(c, "message", peer);
+    log_write(LOG_INFO, &about, "%s: %s says \"%.*s\"", about.service, peer, (int)message.n, message.p);
+}
+
+enum { GREET_SHOWN_MAX = LOG_LINE_MAX - 1024 };     /* bytes: leaves room for names around the message */
+
+/* For "%.*s" a NUL byte ends the message; written like other control bytes it cannot hide what follows. */
+__attribute__((noinline))
+static void greet_log_with_nuls(struct conn *c, struct span message)
+{
+    char shown[GREET_SHOWN_MAX + 3];
+    size_t n = 0, i;
+    for (i = 0; i < message.n && n + 4 <= GREET_SHOWN_MAX; i++) {
+        if (message.p[i] != '\0') {
+            shown[n++] = message.p[i];
+        } else {
+            memcpy(shown + n, "\\x00", 4);
+            n += 4;
+        }
+    }
+    if (i < message.n) {
+        memcpy(shown + n, "...", 3);
+        n += 3;
+    }
+    greet_log(c, (struct span){ shown, n });
+}
+
+static void greet_message(struct conn *c, struct span message)
+{
+    conn_env(c)->count.messages++;
+    if (!log_wants(LOG_INFO))
+        return;
+    if (message.n > 0 && memchr(message.p, '\0', message.n) != NULL)
+        greet_log_with_nuls(c, message);
+    else
+        greet_log(c, message);
+}
+
+/* Logs what is held; the line goes on behind it. */
+static void greet_say_held(struct conn *c, struct greet *g)
+{
+    greet_message(c, (struct span){ g->held, g->held_n });
+    g->held_n = 0;
+    g->goes_on = true;
+}
+
+static void greet_forget(struct greet *g)
+{
+    free(g->held);
+    g->held = NULL;
+    g->held_n = 0;
+}
+
+/* Holds bytes of a line that is not complete, and logs a piece whenever they are too many.
+ * Without memory to hold them they are a message as they came, or at least their begin. */
+static void greet_hold(struct conn *c, struct greet *g, struct span s)
+{
+    if (g->held == NULL && s.n > 0)
+        g->held = malloc(TINY_MESSAGE_MAX);
+    if (g->held == NULL && s.n > 0) {
+        greet_message(c, (struct span){ s.p, s.n < TINY_MESSAGE_MAX ? s.n : TINY_MESSAGE_MAX });
+        g->goes_on = true;
+        return;
+    }
+    while (s.n > 0) {
+        size_t room = TINY_MESSAGE_MAX - g->held_n;
+        size_t n = s.n < room ? s.n : room;
+        memcpy(g->held + g->held_n, s.p, n);
+        g->held_n += n;
+        s = span_skip(s, n);
+        if (g->held_n == TINY_MESSAGE_MAX)
+            greet_say_held(c, g);
+    }
+}
+
+static struct span without_cr(struct span line)
+{
+    if (line.n > 0 && line.p[line.n - 1] == '\r')
+        line.n--;
+    return line;
+}
+
+/* A line is complete; `end` is its last part, the rest of it may be held. */
+static void greet_line(struct conn *c, struct greet *g, struct span end)
+{
+    struct span line = end;
+    if (g->held_n > 0 || end.n > TINY_MESSAGE_MAX) {
+        greet_hold(c, g, end);
+        line = (struct span){ g->held, g->held_n };
+    }
+    line = without_cr(line);
+    if (line.n > 0 || !g->goes_on)      /* the end of a line that was logged in pieces is no message */
+        greet_message(c, line);
+    g->held_n = 0;
+    g->goes_on = false;
+}
+
+static void greet_open(struct conn *c)
+{
+    const struct tiny_settings *s = conn_settings(c);
+    outq_lend(conn_out(c), s->greeting, NULL);
+    tiny_begin(c);
+}
+
+static size_t greet_input(struct conn *c, struct span in)
+{
+    struct greet *g = conn_state(c);
+    struct span rest = in;
+    const char *end;
+    while (rest.n > 0 && (end = memchr(rest.p, '\n', rest.n)) != NULL) {
+        size_t n = (size_t)(end - rest.p);
+        greet_line(c, g, (struct span){ rest.p, n });
+        rest = span_skip(rest, n + 1);
+    }
+    greet_hold(c, g, rest);
+    if (g->held_n == 0)
+        greet_forget(g);
+    conn_timeout(c, g->held_n > 0 ? GREET_PAUSE_MS : tiny_idle_ms(c));
+    return in.n;
+}
+
+static void greet_expired(struct conn *c)
+{
+    struct greet *g = conn_state(c);
+    if (g->held_n == 0) {
+        conn_finish(c);
+        return;
+    }
+    greet_say_held(c, g);
+    greet_forget(g);
+    conn_timeout(c, tiny_idle_ms(c));
+}
+
+static void greet_close(struct conn *c)
+{
+    struct greet *g = conn_state(c);
+    char peer[PEER_TEXT_SIZE];
+    if (g->held_n > 0)
+        greet_say_held(c, g);
+    greet_forget(g);
+    struct log_about about = greet_about(c, "left", peer);
+    log_write(LOG_INFO, &about, "%s: %s left", about.service, peer);
+}
+
+const struct proto proto_greet = {
+    .name = "greet",
+    .state_size = sizeof(struct greet),
+    .open = greet_open,
+    .input = greet_input,
+    .expired = greet_expired,
+    .close = greet_close,
+};
+
+/* hot */
+static size_t echo_input(struct conn *c, struct span in)
+{
+    outq_put(conn_out(c), in);
+    tiny_heard(c);
+    return in.n;
+}
+
+const struct proto proto_echo = {
+    .name = "echo",
+    .peer_speaks_first = true,
+    .open = tiny_begin,
+    .input = echo_input,
+    .expired = conn_finish,
+};
+
+static size_t discard_input(struct conn *c, struct span in)
+{
+    tiny_heard(c);
+    return in.n;
+}
+
+const struct proto proto_discard = {
+    .name = "discard",
+    .peer_speaks_first = true,
+    .open = tiny_begin,
+    .input = discard_input,
+    .expired = conn_finish,
+};
+
+/* The 95 printable characters in a ring, each line one further along (RFC 864). */
+#define CHARGEN_CHARACTERS                                    \
+    " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNO"        \
+    "PQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
+enum {
+    CHARGEN_RING = 95,
+    CHARGEN_SHOWN = 72,
+    CHARGEN_LINE = CHARGEN_SHOWN + 2,
+    CHARGEN_QUEUED = 16 * 1024, /* bytes: more is made as these drain */
+    CHARGEN_BATCH = OUTQ_RESERVE_MAX / CHARGEN_LINE
+};
+
+struct chargen {
+    unsigned first;             /* of the next line, in the ring */
+};
+
+/* hot */
+static void chargen_line(char *to, unsigned first)
+{
+    static const char ring_twice[] = CHARGEN_CHARACTERS CHARGEN_CHARACTERS;
+    _Static_assert(sizeof ring_twice == 2 * CHARGEN_RING + 1, "all printable characters");
+    memcpy(to, ring_twice + first, CHARGEN_SHOWN);
+    memcpy(to + CHARGEN_SHOWN, "\r\n", 2);
+}
+
+/* The send timeout watches over a peer that does not read: this connection always has output. */
+static void chargen_fill(struct conn *c)
+{
+    struct chargen *g = conn_state(c);
+    struct outq *q = conn_out(c);
+    while (q->bytes < CHARGEN_QUEUED) {
+        char *to = outq_reserve(q, CHARGEN_BATCH * CHARGEN_LINE);
+        if (to == NULL)
+            return;
+        for (unsigned i = 0; i < CHARGEN_BATCH; i++) {
+            chargen_line(to + i * CHARGEN_LINE, g->first);
+            g->first = (g->first + 1) % CHARGEN_RING;
+        }
+        outq_commit(q, CHARGEN_BATCH * CHARGEN_LINE);
+    }
+}
+
+const struct proto proto_chargen = {
+    .name = "chargen",
+    .state_size = sizeof(struct chargen),
+    .open = chargen_fill,
+    .input = drop_input,
+    .room = chargen_fill,
+};
+
+/* "Sunday, November 22, 2026 07:54:07-UTC", the first form that RFC 867 suggests. */
+static void daytime_open(struct conn *c)
+{
+    char text[96];
+    struct civil t = civil_of(conn_env(c)->now_s);
+    int n = snprintf(text, sizeof text, "%s, %s %u, %lld %02u:%02u:%02u-UTC\r\n",
+                     civil_weekday_name(t.weekday), civil_month_name(t.month), t.day, (long long)t.year,
+                     t.hour, t.minute, t.second);
+    outq_put(conn_out(c), (struct span){ text, (size_t)n });
+    conn_finish(c);
+}
+
+const struct proto proto_daytime = {
+    .name = "daytime",
+    .open = daytime_open,
+    .input = drop_input,
+};
+
+/* Seconds from 1900-01-01 to 1970-01-01 (RFC 868).  The 32 bits wrap in 2036, as the protocol has it. */
+static const uint64_t TIME_1970 = 2208988800;
+
+static void time_open(struct conn *c)
+{
+    uint64_t seconds = (uint64_t)conn_env(c)->now_s + TIME_1970;
+    char bytes[4];
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (char)(seconds >> (24 - 8 * i));
+    outq_put(conn_out(c), (struct span){ bytes, sizeof bytes });
+    conn_finish(c);
+}
+
+const struct proto proto_time = {
+    .name = "time",
+    .open = time_open,
+    .input = drop_input,
+};

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""System tests against the real daemon, a black box, the same for every I/O model.
+
+The binary: environment IOMUXD, else build/iomuxd beneath the repository.  The models: what
+`iomuxd --list-models` says; one that cannot run here is skipped with its reason.  IOMUXD_MODELS="epoll poll"
+narrows them.
+
+Fixtures
+  iomuxd_bin      path of the binary
+  sanitizer       "address", "thread", "undefined" or None: how the binary was built (for bounds on memory)
+  model           name of an I/O model; a test that uses it runs once for each
+  family          its family: "multiplexing", "asynchronous" ...
+  daemon          factory: starts iomuxd and waits until it is ready.  After the test every daemon is stopped
+                  by SIGTERM and the test FAILS if its exit status is not 0, a worker is not the one that was
+                  started, or the log has a sanitizer report, a failed assertion or an error line that was not
+                  allowed.
+
+      daemon(services='...libconfig...' | config_text='whole file',
+             model=..., workers=1, timeouts={...}, limits={...}, settings='more libconfig;',
+             options=['-o', 'workers=2'], env={...}, nofile=None, ready=True, arguments=None) -> Daemon
+
+      services     text between "services = (" and ");": groups separated by commas; listen on "127.0.0.1:0"
+      config_text  instead: the whole file; then model, workers, timeouts, limits and settings are not used
+      model        the test's own model if it uses that fixture, else the binary's default
+      timeouts, limits: dicts that become the groups of the same name (drain is 5 unless said)
+      nofile       RLIMIT_NOFILE of the daemon, soft and hard
+      ready=False  do not wait for the ready line (a start that is to fail); then d.wait() gives the status
+                   and d.expect_status(1) says that it is right, d.allow_log(regex) that its error lines are
+      arguments    instead of ["-c", FILE]
+
+  Daemon: .pid  .port(service)  .addresses(service)  .connect(service, rcvbuf=, source=) -> socket
+          .log()  .log_path  .wait_log(regex, timeout) -> match  .allow_log(regex)
+          .worker_pids()  .worker()  .expect_worker_death()  .rss()  .private()  .fds()  .cpu()  .wakeups()
+          .signal(n)  .wait(timeout) -> status  .stop(signal, timeout) -> status  .expect_status(n)  .alive()
+          .folder (where its files are)  .config (its file)
+
+  www             a factory for a folder of files: www({"a.html": b"...", "sub/b.txt": 5000}) -> Path; a
+                  number makes that many seeded random bytes
+
+Modules: harness (Daemon, wait_until, /proc), client (Http: answers read strictly by h11; raw helpers).
+"""
+
+import os
+import random
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import harness
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TEST_TIMEOUT = 180      # seconds: pytest-timeout ends what hangs
+
+
+def binary_path():
+    named = os.environ.get("IOMUXD")
+    path = Path(named) if named else REPOSITORY / "build" / "iomuxd"
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise pytest.UsageError(f"no iomuxd at {path}: build it, or name it in IOMUXD")
+    return path.resolve()
+
+
+def listed_models(binary):
+    """[(name, family, available, why)] as the binary says."""
+    command = [str(binary), "--list-models"]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    models = []
+    for line in out.stdout.splitlines():
+        fields = line.split(None, 3)
+        if len(fields) < 3 or fields[2] not in ("yes", "no"):
+            raise pytest.UsageError(f"iomuxd --list-models: not 'NAME FAMILY yes|no WHY': {line!r}")
+        models.append((fields[0], fields[1], fields[2] == "yes", fields[3] if len(fields) == 4 else ""))
+    if not models:
+        raise pytest.UsageError("iomuxd --list-models says nothing")
+    return models
+
+
+def model_params(binary):
+    wanted = os.environ.get("IOMUXD_MODELS", "").replace(",", " ").split()
+    models = [m for m in listed_models(binary) if m[0] != "auto"]
+    unknown = set(wanted) - {m[0] for m in models}
+    if unknown:
+        raise pytest.UsageError(f"IOMUXD_MODELS: not in iomuxd --list-models: {' '.join(sorted(unknown))}")
+    return [pytest.param(name, id=name, marks=() if available else pytest.mark.skip(reason=f"{name}: {why}"))
+            for name, _, available, why in models if not wanted or name in wanted]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): ends a test that hangs (pytest-timeout)")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_generate_tests(metafunc):
+    if "model" in metafunc.fixturenames:
+        metafunc.parametrize("model", model_params(binary_path()))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT))
+
+
+@pytest.fixture(scope="session")
+def iomuxd_bin():
+    return binary_path()
+
+
+@pytest.fixture(scope="session")
+def sanitizer(iomuxd_bin):
+    return harness.sanitized(iomuxd_bin)
+
+
+@pytest.fixture
+def family(model, iomuxd_bin):
+    return next(f for name, f, _, _ in listed_models(iomuxd_bin) if name == model)
+
+
+def let_others_through(path, base):
+    """Started as root, workers become somebody else, who must be able to pass pytest's private folders."""
+    if os.geteuid() != 0:
+        return
+    for folder in (path, *path.parents):
+        if not (folder.is_relative_to(base) or folder.name.startswith(("pytest-", "popen-"))):
+            break
+        mode = folder.stat().st_mode & 0o7777
+        if mode & 0o011 != 0o011:
+            folder.chmod(mode | 0o011)
+
+
+def configuration(services, model, workers, timeouts, limits, settings):
+    text = f"workers = {workers};\n"
+    if model is not None:
+        text += f'io_model = "{model}";\n'
+    text += harness.group_text("timeouts", {"drain": 5, **(timeouts or {})})
+    text += harness.group_text("limits", limits)
+    text += settings.rstrip() + "\n"
+    return text + "services = (\n" + services + "\n);\n"
+
+
+@pytest.fixture
+def daemon(request, iomuxd_bin, tmp_path, tmp_path_factory):
+    started = []
+    own_model = request.getfixturevalue("model") if "model" in request.fixturenames else None
+
+    def start(services=None, *, config_text=None, model=own_model, workers=1, timeouts=None, limits=None,
+              settings="", options=(), env=None, nofile=None, ready=True, arguments=None, cwd=None):
+        let_others_through(tmp_path, tmp_path_factory.getbasetemp())
+        folder = tmp_path / f"daemon{len(started)}"
+        folder.mkdir(mode=0o755)
+        if config_text is None and services is not None:
+            config_text = configuration(services, model, workers, timeouts, limits, settings)
+        d = harness.Daemon(iomuxd_bin, folder, config_text, options, env, nofile, cwd, arguments)
+        started.append(d)
+        return d.wait_ready() if ready else d
+
+    yield start
+    failures = []
+    for d in started:
+        try:
+            d.finish()
+        except AssertionError as e:
+            failures.append(str(e))
+    if failures:
+        pytest.fail("\n".join(failures), pytrace=False)
+
+
+@pytest.fixture
+def www(tmp_path):
+    def make(files, name="www"):
+        folder = tmp_path / name
+        folder.mkdir(mode=0o755, exist_ok=True)
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, int):
+                content = random.Random(f"{path} {content}").randbytes(content)
+            target.write_bytes(content)
+        return folder
+
+    return make

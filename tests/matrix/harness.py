@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A running iomuxd as the tests see it: a black box with a configuration, ports, a log and an exit status.
+
+Knows the words that the daemon promises to say (listening, ready) and /proc; nothing of its inside."""
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import time
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+SOCKET_TIMEOUT = 30.0       # seconds: no answer on loopback takes so long, even under sanitizers
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 30.0
+LOG_SHOWN = 6000            # characters of the log that a failure shows
+
+SANITIZER = re.compile(
+    r"ERROR: AddressSanitizer|runtime error:|LeakSanitizer|ThreadSanitizer|MemorySanitizer|DEADLYSIGNAL")
+ASSERTION = re.compile(r"Assertion .* failed|\*\*\* .* \*\*\*: terminated|free\(\): |malloc\(\): |corrupted ")
+ERROR_LINE = re.compile(r"^(?:\S+Z error |<[0-3]>)")
+LISTENING = re.compile(r"listening: (\S+) (\S+) \((\S+)\)")
+READY = re.compile(r"\bready: pool (\S+), model (\S+), (\d+) workers?")
+
+# What a supervisor or a shell may have put there and what would change where the daemon logs.
+DROPPED_ENV = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+               "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+
+
+def wait_until(condition, timeout=20.0, what="the condition", pause=0.01):
+    """Waits until condition() is true and returns what it returned; AssertionError when time is over."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come true in {timeout} s"
+        time.sleep(pause)
+
+
+def proc_tasks(pid):
+    return [Path(f"/proc/{pid}/task/{t}") for t in os.listdir(f"/proc/{pid}/task")]
+
+
+def cpu_seconds(pid):
+    """CPU time of a process with all its threads, at the scheduler's resolution."""
+    return sum(int((t / "schedstat").read_text().split()[0]) for t in proc_tasks(pid)) / 1e9
+
+
+def status_number(path, field):
+    """A number in a status file of /proc."""
+    return int(re.search(rf"^{field}:\s+(\d+)", Path(path).read_text(), re.M).group(1))
+
+
+def wakeups(pid):
+    """How often the threads of a process have gone to sleep by themselves."""
+    return sum(status_number(t / "status", "voluntary_ctxt_switches") for t in proc_tasks(pid))
+
+
+def rss_bytes(pid):
+    return status_number(f"/proc/{pid}/status", "VmRSS") * 1024
+
+
+def private_bytes(pid):
+    """Memory that is the process's own."""
+    return status_number(f"/proc/{pid}/status", "RssAnon") * 1024
+
+
+def fd_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def sanitized(binary):
+    """Names the sanitizer that a binary was built with, or None."""
+    content = Path(binary).read_bytes()
+    words = {b"__tsan_init": "thread", b"__asan_init": "address", b"__ubsan_handle": "undefined"}
+    for word, name in words.items():
+        if word in content:
+            return name
+    return None
+
+
+def children(pid):
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        fields = stat[stat.rindex(")") + 2:].split()
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(entry))
+    return sorted(found)
+
+
+def title(pid):
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
+        return words.replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def group_text(name, values):
+    """A libconfig group from a dict of numbers, or '' when it is empty."""
+    if not values:
+        return ""
+    return name + " : { " + " ".join(f"{k} = {v};" for k, v in values.items()) + " };\n"
+
+
+class Daemon:
+    """One iomuxd in the foreground.  Made by the fixture `daemon`; see conftest.py for how to use it."""
+
+    def __init__(self, binary, folder, config, options=(), env=None, nofile=None, cwd=None, arguments=None):
+        self.binary = binary
+        self.folder = Path(folder)
+        self.config = self.folder / "iomuxd.conf"
+        self.log_path = self.folder / "stderr.log"
+        self._sockets = []
+        self._ports = {}
+        self._allowed = []
+        self._workers_at_start = []
+        self._death_expected = False
+        self._checked_status = 0
+        self.status = None
+        if config is not None:
+            self.config.write_text(config)
+        environment = {k: v for k, v in os.environ.items() if k not in DROPPED_ENV}
+        environment.update(env or {})
+        command = [str(binary)] + (list(arguments) if arguments is not None else ["-c", str(self.config)])
+        command += list(options)
+
+        def limit():
+            if nofile is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment, preexec_fn=limit, cwd=cwd or self.folder)
+        self.pid = self.process.pid
+
+    # --- starting -------------------------------------------------------------------------------------------
+
+    def wait_ready(self, timeout=START_TIMEOUT):
+        self.wait_log(READY, timeout)
+        self.learn_ports()
+        self._workers_at_start = self.worker_pids()
+        return self
+
+    def learn_ports(self):
+        for match in LISTENING.finditer(self.log()):
+            service, address, _ = match.groups()
+            self._ports.setdefault(service, []).append(address)
+
+    def addresses(self, service):
+        """All addresses of a service as logged: '127.0.0.1:40123', '[::]:8080', 'unix:/run/x.sock'."""
+        return list(self._ports[service])
+
+    def port(self, service=None):
+        """The port of a service (its first address); without a name, of the only service."""
+        if service is None:
+            (service,) = self._ports
+        return int(self._ports[service][0].rsplit(":", 1)[1])
+
+    # --- talking --------------------------------------------------------------------------------------------
+
+    def connect(self, service=None, timeout=SOCKET_TIMEOUT, rcvbuf=None, source=None):
+        """A connected TCP socket with a timeout; it is closed at the end of the test."""
+        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._sockets.append(s)
+        s.settimeout(timeout)
+        if rcvbuf is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            s.bind((source, 0))
+        s.connect(("127.0.0.1", self.port(service)))
+        return s
+
+    def close_sockets(self):
+        for s in self._sockets:
+            s.close()
+        self._sockets.clear()
+
+    # --- the log --------------------------------------------------------------------------------------------
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_log(self, pattern, timeout=20.0):
+        """Waits for a line that matches; returns the match."""
+        pattern = re.compile(pattern, re.M) if isinstance(pattern, str) else pattern
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = self.process.poll() is not None
+            match = pattern.search(self.log())
+            if match:
+                return match
+            assert not ended, f"iomuxd ended with status {self.process.returncode} before it said " \
+                              f"{pattern.pattern!r}:\n{self.log()[-LOG_SHOWN:]}"
+            assert time.monotonic() < deadline, \
+                f"no {pattern.pattern!r} in {timeout} s:\n{self.log()[-LOG_SHOWN:]}"
+            time.sleep(0.01)
+
+    def allow_log(self, pattern):
+        """Error lines that match are expected in this test."""
+        self._allowed.append(re.compile(pattern))
+
+    # --- processes ------------------------------------------------------------------------------------------
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def worker_pids(self):
+        pids = children(self.pid)
+        titled = [p for p in pids if title(p).startswith("iomuxd: worker")]
+        return titled or pids
+
+    def worker(self):
+        """The pid of the only worker."""
+        (pid,) = self.worker_pids()
+        return pid
+
+    def expect_worker_death(self):
+        """The test kills workers itself: the end of the test does not compare them."""
+        self._death_expected = True
+
+    def rss(self):
+        return sum(rss_bytes(p) for p in self.worker_pids())
+
+    def private(self):
+        return sum(private_bytes(p) for p in self.worker_pids())
+
+    def fds(self):
+        return sum(fd_count(p) for p in self.worker_pids())
+
+    def cpu(self):
+        return sum(cpu_seconds(p) for p in self.worker_pids())
+
+    def master_cpu(self):
+        return cpu_seconds(self.pid)
+
+    def wakeups(self):
+        return sum(wakeups(p) for p in self.worker_pids())
+
+    def quiet(self, seconds=0.1):
+        """True when the workers have done next to nothing for a moment: all that can be done is done."""
+        before = self.cpu()
+        time.sleep(seconds)
+        return self.cpu() - before < seconds / 20
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout=STOP_TIMEOUT):
+        """Waits for the end; returns the exit status (negative: a signal)."""
+        try:
+            self.status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"iomuxd has not ended in {timeout} s:\n{self.log()[-LOG_SHOWN:]}") from None
+        return self.status
+
+    def stop(self, signal=SIGTERM, timeout=STOP_TIMEOUT):
+        """Sends the signal, waits for the end, returns the exit status."""
+        self.check_workers()
+        self.process.send_signal(signal)
+        return self.wait(timeout)
+
+    def expect_status(self, status):
+        """The exit status that the end of the test takes for right (0 unless said)."""
+        self._checked_status = status
+
+    # --- the end of a test ----------------------------------------------------------------------------------
+
+    def check_workers(self):
+        if self._death_expected or not self._workers_at_start or not self.alive():
+            return
+        now = self.worker_pids()
+        assert now == self._workers_at_start, \
+            f"workers {self._workers_at_start} became {now}:\n{self.log()[-LOG_SHOWN:]}"
+
+    def check_log(self):
+        log = self.log()
+        for pattern in (SANITIZER, ASSERTION):
+            match = pattern.search(log)
+            assert not match, \
+                f"{match.group(0)!r} in the log:\n{log[max(0, match.start() - 500):][:LOG_SHOWN]}"
+        bad = [line for line in log.splitlines()
+               if ERROR_LINE.match(line) and not any(p.search(line) for p in self._allowed)]
+        assert not bad, "unexpected errors in the log:\n" + "\n".join(bad[:20])
+
+    def kill(self):
+        """Ends master and workers at once, by pid."""
+        pids = children(self.pid) if self.alive() else []
+        if self.alive():
+            self.process.kill()
+            self.process.wait()
+        for pid in pids:
+            try:
+                os.kill(pid, SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def finish(self):
+        """What the fixture does after each test: end it and look at how it went."""
+        self.close_sockets()
+        try:
+            if self.status is None and self.alive():
+                self.stop()
+            elif self.status is None:
+                self.wait()
+            assert self.status == self._checked_status, \
+                f"iomuxd ended with status {self.status}:\n{self.log()[-LOG_SHOWN:]}"
+            self.check_log()
+        finally:
+            self.kill()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many idle connections, and a daemon with nothing to do."""
+
+import resource
+import threading
+import time
+
+import pytest
+
+from client import Http, request
+from harness import wait_until
+from sites import HELLO, RESPOND_HELLO, http_service, root_route
+
+IDLE = 9000
+SPARE = 200
+FRUGAL = ("epoll", "epoll-level")       # models whose memory for an idle connection is bounded here
+BYTES_EACH = 2048
+
+
+@pytest.mark.timeout(300)
+def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, model, sanitizer):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < IDLE + SPARE:
+        pytest.skip(f"RLIMIT_NOFILE is below {IDLE + SPARE}")
+    folder = www({"a.html": b"<p>a</p>\n", "big.bin": 1_000_000})
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"idle": 300})
+    warm = [Http(d.connect()) for _ in range(20)]
+    for web in warm:
+        assert len(web.get("/big.bin").body) == 1_000_000
+    before = d.private()
+    idle = []
+    for start in range(0, IDLE, 250):
+        batch = [Http(d.connect()) for _ in range(250)]
+        for web in batch:
+            web.send(request("/a.html"))
+        for web in batch:
+            assert web.read().status == 200
+        idle += batch
+    wait_until(d.quiet, what="the worker being quiet")
+    each = (d.private() - before) / IDLE
+    print(f"{model}: {each:.0f} bytes of the worker for each of {IDLE} idle connections")
+
+    failures = []
+
+    def active():
+        try:
+            web = Http(d.connect())
+            for _ in range(50):
+                assert web.get("/hello").body == HELLO
+                assert web.get("/a.html").body == b"<p>a</p>\n"
+            assert len(web.get("/big.bin").body) == 1_000_000
+        except Exception as e:      # a thread has no other way to fail its test
+            failures.append(repr(e))
+
+    threads = [threading.Thread(target=active) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures
+    for web in idle[::100]:
+        assert web.get("/hello").body == HELLO, "an idle connection is not usable any more"
+    if sanitizer is None and model in FRUGAL:
+        assert each < BYTES_EACH
+
+
+def test_an_idle_daemon_sleeps(daemon, model, family):
+    if family == "non-blocking":
+        pytest.skip("this model polls by its nature")
+    d = daemon(http_service(RESPOND_HELLO))
+    clients = [Http(d.connect()) for _ in range(10)]
+    for web in clients:
+        assert web.get("/hello").body == HELLO
+    wait_until(d.quiet, what="the worker being quiet")
+    cpu, woken, master = d.cpu(), d.wakeups(), d.master_cpu()
+    time.sleep(1.0)         # the span over which is measured
+    assert d.cpu() - cpu < 0.01 and d.master_cpu() - master < 0.01, "less than a clock tick in a second"
+    assert d.wakeups() - woken <= 5

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What happens when there is no more: connections, descriptors."""
+
+import re
+import select
+import time
+
+from client import Http, request
+from harness import wait_until
+from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
+
+
+def readable(sock, seconds):
+    return bool(select.select([sock], [], [], seconds)[0])
+
+
+def test_the_connection_above_the_limit_waits_until_another_leaves(daemon):
+    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 10})
+    first = [Http(d.connect()) for _ in range(10)]
+    for web in first:
+        assert web.get("/hello").body == HELLO
+    waiting = [Http(d.connect()) for _ in range(3)]
+    for web in waiting:
+        web.send(request("/hello"))
+    assert not readable(waiting[0].sock, 0.5), "more connections are served than the limit says"
+    for web in first:
+        assert web.get("/hello").body == HELLO, "those that are there are served on"
+    for web in waiting:
+        first.pop().close()
+        wait_until(lambda: any(readable(w.sock, 0) for w in waiting), what="a free place being used")
+        served = next(w for w in waiting if readable(w.sock, 0))
+        assert served.read().body == HELLO
+        waiting = [w for w in waiting if w is not served]
+        first.append(served)
+    assert not waiting
+    busy = d.cpu()
+    time.sleep(0.5)     # the span over which the CPU time is measured
+    assert d.cpu() - busy < 0.1, "the worker spins at its limit"
+
+
+def test_the_limit_counts_the_connections_of_all_services(daemon):
+    d = daemon(http_service(RESPOND_HELLO) + "," + tiny_service("echo"), limits={"connections": 4})
+    webs = [Http(d.connect("web")) for _ in range(2)]
+    echoes = [d.connect("echo") for _ in range(2)]
+    for web, s in zip(webs, echoes):
+        assert web.get("/hello").body == HELLO
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+    late_web, late_echo = Http(d.connect("web")), d.connect("echo")
+    late_web.send(request("/hello"))
+    late_echo.sendall(b"y")
+    assert not readable(late_web.sock, 0.3) and not readable(late_echo, 0)
+    webs[0].close()
+    echoes[0].close()
+    assert late_web.read().body == HELLO
+    assert late_echo.recv(1) == b"y"
+
+
+def test_running_out_of_descriptors_neither_spins_nor_deafens(daemon, www):
+    folder = www({"a.html": b"a\n"})
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), nofile=40)
+    d.allow_log("[Tt]oo many open files|descriptors")
+    for _ in range(2):      # it happens again and again
+        clients = [Http(d.connect()) for _ in range(100)]
+        for web in clients:
+            try:
+                web.send(request("/hello"))
+            except OSError:
+                pass        # refused: as good as waiting
+        served = wait_until(lambda: [w for w in clients if readable(w.sock, 0)], what="somebody being served")
+        answers = 0
+        for web in served:
+            try:
+                answers += web.read().body == HELLO
+            except Exception:       # refused
+                continue
+        assert answers >= 10, "with 40 descriptors at least ten clients can be served"
+        busy = d.cpu()
+        time.sleep(1.0)     # the span over which the CPU time is measured
+        assert d.cpu() - busy < 0.3, "the worker spins without descriptors"
+        for web in clients:
+            web.close()
+        web = Http(d.connect())
+        assert web.get("/hello").body == HELLO, "it is deaf after all have left"
+        assert web.get("/a.html").status == 200
+        web.close()
+    said = re.findall(r"^.*(?:[Tt]oo many open files|descriptors).*$", d.log(), re.M)
+    assert 1 <= len(said) <= 6, said
+
+
+def test_files_without_descriptors_are_an_error_of_the_server_and_pass(daemon, www):
+    folder = www({f"{i}.bin": 100_000 for i in range(60)})
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), nofile=40)
+    d.allow_log("[Tt]oo many open files|descriptors")
+    web = Http(d.connect())
+    for _ in range(3):
+        for i in range(60):
+            r = web.get(f"/{i}.bin")
+            assert (r.status, len(r.body)) == (200, 100_000), \
+                f"{i}: remembered files must not use up the descriptors"

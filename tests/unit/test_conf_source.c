@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The text of a configuration: its syntax, the files it may come from, and what they include. */
+#include "test_conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- a folder of its own for each test ---- */
+
+static char folder[64];
+
+static void folder_make(void)
+{
+    strcpy(folder, "/tmp/iomuxd-conf-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(chdir(folder), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+static void folder_remove(void)
+{
+    ck_assert_int_eq(chdir("/"), 0);
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void file_write(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static struct reading reading_of(const char *file)
+{
+    struct conf_options options = { .file = file };
+    struct reading r = { .conf = NULL };
+    FILE *to = open_memstream(&r.said, &r.said_size);
+
+    ck_assert_ptr_nonnull(to);
+    r.conf = conf_read(&options, to);
+    fclose(to);
+    return r;
+}
+
+static void file_refused(const char *file, const char *lines)
+{
+    struct reading r = reading_of(file);
+
+    ck_assert_str_eq(r.said, lines);
+    ck_assert_ptr_null(r.conf);
+    reading_end(&r);
+}
+
+/* ---- syntax ---- */
+
+START_TEST(syntax_complaints_say_what_is_wanted)
+{
+    static const struct { const char *text, *complaint; } all[] = {
+        { "a", "1: syntax error: expected '=' behind the name of a setting before the end of the file" },
+        { "a 5;", "1: syntax error at 5: expected '=' behind the name of a setting" },
+        { "user \"x\";", "1: syntax error at \"x\": expected '=' behind the name of a setting" },
+        { "\n\nuser = x;", "3: syntax error at x: expected a value; text needs quotes" },
+        { "a = ;", "1: syntax error at ;: expected a value" },
+        { "a = 1;;", "1: syntax error at ;: expected a setting" },
+        { "a = 1 2", "1: syntax error at 2: expected ';' or a setting" },
+        { "\"a\" = 1", "1: syntax error at \"a\": expected a setting" },
+        { "a = { b = 1 )", "1: syntax error at ): expected ';', a setting or '}'" },
+        { "a = {\n\n", "3: syntax error: expected a setting or '}' before the end of the file" },
+        { "a = ( 1 2 )", "1: syntax error at 2: expected ',' or ')'" },
+        { "a = ( 1, )", "1: syntax error at ): expected a value" },
+        { "a = [ ( ) ]", "1: syntax error at (: expected a number, a string or a boolean: arrays [ ] hold nothing else,"
+          " lists ( ) do" },
+        { "a = [ 1 )", "1: syntax error at ): expected ',' or ']'" },
+        { "}", "1: syntax error at }: expected a setting" },
+        { "a = 10s", "1: syntax error: 10s is not a number; text needs quotes" },
+        { "a = 127.0.0.1:80", "1: syntax error: 127.0.0.1 is not a number; text needs quotes" },
+        { "a = 1.2e", "1: syntax error: 1.2e is not a number; text needs quotes" },
+        { "a = -", "1: syntax error: - is not a number" },
+        { "a = 0x", "1: syntax error: 0x is not a number" },
+        { "a = 99999999999999999999", "1: syntax error: 99999999999999999999 is too large a number" },
+        { "a = 0xFFFFFFFFFFFFFFFFF", "1: syntax error: 0xFFFFFFFFFFFFFFFFF is too large a number" },
+        { "a = 1e999", "1: syntax error: 1e999 is too large a number" },
+        { "a = \"x\n\n", "1: syntax error: \" begins a string that has no end" },
+        { "\na = 1; /* x\n\n", "2: syntax error: /* begins a comment that has no end" },
+        { "a = \"x\\x00y\"", "1: syntax error: \\x00 cannot stand in a string" },
+        { "a = $", "1: syntax error: $ means nothing here" },
+        { "a = \x01", "1: syntax error: \\x01 means nothing here" },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        char line[300];
+
+        snprintf(line, sizeof(line), "t.conf:%s\n", all[i].complaint);
+        refused(all[i].text, line);
+    }
+    refused("x @include \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on its line\n");
+    refused("@include \"y\"", "t.conf:1: @include is not allowed here\n");
+    refused("@include y", "t.conf:1: syntax error: @ needs a file name in quotes: @include \"FILE\"\n");
+    refused("@include \"y", "t.conf:1: syntax error: @ names a file without a closing quote\n");
+    refused("@includes \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on its line\n");
+}
+END_TEST
+
+START_TEST(syntax_takes_all_that_libconfig_takes)
+{
+    struct reading r = accepted(
+        "# comment\n// another\n/* and\na third */ workers : 2, user = \"a\" /* x */ \"b\"\n"
+        "timeouts = { idle = +5, header = .5 body = 1. send = 1E1; drain = 0x10 }\r\n"
+        "limits : { body_bytes = 5000000000; header_count = 5L requests = 7LL; connections = 0x10L }\f"
+        "services = ({name=\"w\" protocol=\"http\" listen=[\"0\"] routes=({path=\"/\" root=\"/\" dotfiles=TRUE})})#end",
+        NULL);
+
+    ck_assert_uint_eq(r.conf->workers, 2);
+    ck_assert_str_eq(r.conf->user, "ab");
+    ck_assert_uint_eq(r.conf->timeouts.idle_ms, 5000);
+    ck_assert_uint_eq(r.conf->timeouts.header_ms, 500);
+    ck_assert_uint_eq(r.conf->timeouts.drain_ms, 16000);
+    ck_assert_uint_eq(r.conf->limits.body_bytes, UINT64_C(5000000000));
+    ck_assert_uint_eq(r.conf->limits.requests, 7);
+    ck_assert(r.conf->services[0].routes[0].dotfiles);
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(settings_that_stand_twice_are_named)
+{
+    refused("workers = 1;\nlog : { level = \"info\";\n level = \"warn\"; };\n" ECHO,
+            "t.conf:3: level: is set twice in the same group\n");
+    refused("workers = 1;\n\nworkers = 2;\n" ECHO, "t.conf:3: workers: is set twice in the same group\n");
+}
+END_TEST
+
+START_TEST(arrays_of_several_types_are_refused_with_their_line)
+{
+    refused("a = [ 1,\n\"x\" ];\n",
+            "t.conf:2: the elements of an array [ ] must be of one type; a list ( ) takes any\n");
+}
+END_TEST
+
+START_TEST(elements_are_on_the_line_where_they_stand)
+{
+    refused("services = ( { name = \"a\"; protocol = \"echo\"; listen = (\n\"0\",\n\n\"x\"\n\n);\n} );\n",
+            "t.conf:4: services.[0].listen.[1]: \"x\": is neither a port from 0 to 65535 nor ADDRESS:PORT nor"
+            " unix:/PATH\n");
+}
+END_TEST
+
+START_TEST(nesting_is_bounded)
+{
+    char text[600] = "a = ";
+
+    memset(text + 4, '(', 500);
+    refused(text, "t.conf:1: syntax error at (: expected at most 32 levels of nesting\n");
+}
+END_TEST
+
+START_TEST(a_text_with_zero_bytes_is_refused)
+{
+    static const char text[] = "workers = 1;\n\0" ECHO;
+    struct reading r = reading_with(text, sizeof(text) - 1, NULL, NULL);
+
+    ck_assert_str_eq(r.said, "t.conf:2: is not a text: there is a zero byte in this line\n");
+    ck_assert_ptr_null(r.conf);
+    reading_end(&r);
+}
+END_TEST
+
+/* ---- files ---- */
+
+START_TEST(files_that_cannot_be_read_are_named_with_the_reason)
+{
+    file_refused("/nonexistent/x.conf", "/nonexistent/x.conf: No such file or directory\n");
+    file_refused(".", ".: is a folder, not a file\n");
+    file_refused("/dev/zero", "/dev/zero: is not a regular file\n");
+    ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+    file_refused("fifo", "fifo: is not a regular file\n");
+    file_write("empty", "");
+    file_refused("empty", "empty:1: services: is missing; iomuxd needs one service at least\n");
+    file_write("secret", ECHO);
+    ck_assert_int_eq(chmod("secret", 0), 0);
+    if (geteuid() != 0)
+        file_refused("secret", "secret: Permission denied\n");
+}
+END_TEST
+
+START_TEST(files_that_are_too_long_are_not_read)
+{
+    file_write("long", ECHO);
+    ck_assert_int_eq(truncate("long", 100 << 20), 0);
+    file_refused("long", "long: is too long: a configuration has at most 1 MiB\n");
+}
+END_TEST
+
+START_TEST(a_file_is_read_without_a_newline_at_its_end)
+{
+    struct reading r;
+
+    file_write("f", ECHO "# end");
+    r = reading_of("f");
+    ck_assert_str_eq(r.said, "");
+    ck_assert_ptr_nonnull(r.conf);
+    ck_assert_str_eq(r.conf->file, "f");
+    reading_end(&r);
+}
+END_TEST
+
+/* ---- includes ---- */
+
+START_TEST(includes_stand_in_for_their_line)
+{
+    struct reading r;
+
+    ck_assert_int_eq(mkdir("d", 0700), 0);
+    file_write("d/main", "workers = 3;\n  @include \"sub\" timeouts : {\n@include \"t\\\"x\"\n};\nuser = \"u\";\n");
+    file_write("d/sub", "# a comment without an end of line\n" ECHO "#");
+    file_write("d/t\"x", "idle = 7");
+    r = reading_of("d/main");
+    ck_assert_str_eq(r.said, "");
+    ck_assert_uint_eq(r.conf->timeouts.idle_ms, 7000);
+    ck_assert_str_eq(r.conf->services[0].place.file, "d/sub");
+    ck_assert_uint_eq(r.conf->services[0].place.line, 2);
+    ck_assert_str_eq(r.conf->user_place.file, "d/main");
+    ck_assert_uint_eq(r.conf->user_place.line, 5);
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(includes_by_absolute_path_work)
+{
+    char text[200];
+    struct reading r;
+
+    file_write("sub", ECHO);
+    snprintf(text, sizeof(text), "@include \"%s/sub\"\n", folder);
+    file_write("main", text);
+    r = reading_of("main");
+    ck_assert_str_eq(r.said, "");
+    ck_assert_ptr_nonnull(r.conf);
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(complaints_name_the_included_file)
+{
+    file_write("main", "a = 1;\n@include \"one\"\nb = 1;\n" ECHO);
+    file_write("one", "\nc = 1;\n@include \"two\"\nd = 1;\n");
+    file_write("two", "\n\ne = 1;\n");
+    file_refused("main", "main:1: a: is no known setting\n"
+                         "one:2: c: is no known setting\n"
+                         "two:3: e: is no known setting\n"
+                         "one:4: d: is no known setting\n"
+                         "main:3: b: is no known setting\n");
+    file_write("two", "\nx y\n");
+    file_refused("main", "two:2: syntax error at y: expected '=' behind the name of a setting\n");
+    file_write("two", "\nc = 1;\n");
+    file_refused("main", "two:2: c: is set twice in the same group\n");
+}
+END_TEST
+
+START_TEST(includes_that_cannot_be_read_are_refused)
+{
+    ck_assert_int_eq(mkdir("dir", 0700), 0);
+    ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+    file_write("long", "");
+    ck_assert_int_eq(truncate("long", 100 << 20), 0);
+    file_write("self", "@include \"self\"\n");
+    file_write("m", "\n@include \"missing\"\n");
+    file_refused("m", "m:2: @include: cannot read \"missing\": No such file or directory\n");
+    file_write("m", "@include \"dir\"\n");
+    file_refused("m", "m:1: @include: cannot read \"dir\": is a folder, not a file\n");
+    file_write("m", "@include \"fifo\"\n");
+    file_refused("m", "m:1: @include: cannot read \"fifo\": is not a regular file\n");
+    file_write("m", "@include \"/dev/zero\"\n");
+    file_refused("m", "m:1: @include: cannot read \"/dev/zero\": is not a regular file\n");
+    file_write("m", "@include \"long\"\n");
+    file_refused("m", "m:1: @include: cannot read \"long\": is too long: a configuration has at most 1 MiB\n");
+    file_write("m", "@include \"\"\n");
+    file_refused("m", "m:1: @include: cannot read \"\": No such file or directory\n");
+    file_refused("self", "self:1: @include: nested more than 10 deep; does a file include itself?\n");
+}
+END_TEST
+
+START_TEST(includes_count_towards_the_length)
+{
+    FILE *f = fopen("big", "w");
+
+    ck_assert_ptr_nonnull(f);
+    for (int i = 0; i < 10000; i++)
+        fputs("# sixty-four bytes of comment that mean nothing, line after line\n", f);
+    ck_assert_int_eq(fclose(f), 0);
+    file_write("m", "@include \"big\"\n@include \"big\"\n" ECHO);
+    file_refused("m", "big:10001: is too long: more than 1 MiB with what it includes\n");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("conf_source");
+    TCase *syntax = tcase_create("syntax"), *files = tcase_create("files");
+
+    tcase_add_test(syntax, syntax_complaints_say_what_is_wanted);
+    tcase_add_test(syntax, syntax_takes_all_that_libconfig_takes);
+    tcase_add_test(syntax, settings_that_stand_twice_are_named);
+    tcase_add_test(syntax, arrays_of_several_types_are_refused_with_their_line);
+    tcase_add_test(syntax, elements_are_on_the_line_where_they_stand);
+    tcase_add_test(syntax, nesting_is_bounded);
+    tcase_add_test(syntax, a_text_with_zero_bytes_is_refused);
+    suite_add_tcase(suite, syntax);
+    tcase_add_checked_fixture(files, folder_make, folder_remove);
+    tcase_add_test(files, files_that_cannot_be_read_are_named_with_the_reason);
+    tcase_add_test(files, files_that_are_too_long_are_not_read);
+    tcase_add_test(files, a_file_is_read_without_a_newline_at_its_end);
+    tcase_add_test(files, includes_stand_in_for_their_line);
+    tcase_add_test(files, includes_by_absolute_path_work);
+    tcase_add_test(files, complaints_name_the_included_file);
+    tcase_add_test(files, includes_that_cannot_be_read_are_refused);
+    tcase_add_test(files, includes_count_towards_the_length);
+    suite_add_tcase(suite, files);
+    return suite_run(suite);
+}
