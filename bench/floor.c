@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bare floor: what the kernel alone costs for a request.  An epoll loop that reads and sends a ready reply, one
- * recv and one send for a request, and looks at nothing: it knows the size of a request and counts bytes.
- * A measure, no server: only for a peer that sends requests of exactly that size and reads its replies.
+/* The bare floor: what the kernel alone costs for a request.  An epoll loop that reads and sends a ready
+ * reply, one recv and one send for a request, and looks at nothing: it knows the size of a request and
+ * counts bytes.  A measure, no server: only for a peer that sends requests of exactly that size and reads
+ * its replies.
  *
  *     floor [-c] [-r REQUEST_SIZE] [-f BODY_FILE] REPLY_FILE
  *
- * Listens on a free port of 127.0.0.1 and prints it.  REPLY_FILE holds the reply; with -f it holds only the head, and
- * the body goes out by sendfile.  -c closes the connection after each reply.  Without -r each recv is one request. */
+ * Listens on a free port of 127.0.0.1 and prints it.  REPLY_FILE holds the reply; with -f it holds only the
+ * head, and the body goes out by sendfile.  -c closes the connection after each reply.  Without -r each
+ * recv is one request. */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>

@@ -135,8 +135,9 @@ class Wrk:
         argv = self._argv + ["-d", f"{seconds}s", f"http://127.0.0.1:{port}{row.path}", "--", request]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, timeout=seconds + WRK_SPARE_S, check=False,
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False,
+                                  timeout=seconds + WRK_SPARE_S,
                                   preexec_fn=lambda: os.sched_setaffinity(0, {self._cpu}))
         except subprocess.TimeoutExpired as e:
             raise Failure(f"wrk did not end {WRK_SPARE_S} s after its time") from e
@@ -148,7 +149,7 @@ class Wrk:
         if counted["requests"] == 0:
             raise Failure("wrk got no answer at all")
         if row.depth > 1:
-            counted["p50"] = counted["p99"] = None      # wrk times whole batches, and its percentiles go wrong
+            counted["p50"] = counted["p99"] = None  # wrk times whole batches, and its percentiles go wrong
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return counted, spent
 

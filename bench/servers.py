@@ -64,8 +64,9 @@ class Running:
 
         environment = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET")}
         with open(self._log, "wb") as log:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                                             env=environment, start_new_session=True, preexec_fn=prepare)
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             cwd=folder, env=environment, start_new_session=True,
+                                             preexec_fn=prepare)
 
     @property
     def pid(self):
@@ -96,7 +97,8 @@ class Running:
 
         def left():
             self._process.poll()
-            return [pid for pid, start in processes.items() if start is not None and meter.started(pid) == start]
+            return [pid for pid, start in processes.items() if start is not None
+                    and meter.started(pid) == start]
 
         self._process.terminate()
         try:
@@ -171,7 +173,8 @@ http {
     open_file_cache max=1000 inactive=300s;
     open_file_cache_valid 60s;
     open_file_cache_min_uses 1;
-    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp;
+    uwsgi_temp_path tmp; scgi_temp_path tmp;
     server {
         listen 127.0.0.1:%(port)d deferred backlog=4096;
         root %(root)s;

@@ -12,7 +12,7 @@ end
 
 function done(summary, latency, requests)
    local e = summary.errors
-   print(string.format("counted requests=%d bytes=%d us=%d connect=%d read=%d write=%d status=%d timeout=%d " ..
-                       "p50=%d p99=%d", summary.requests, summary.bytes, summary.duration, e.connect, e.read,
-                       e.write, e.status, e.timeout, latency:percentile(50), latency:percentile(99)))
+   print(string.format("counted requests=%d bytes=%d us=%d connect=%d read=%d write=%d status=%d " ..
+                       "timeout=%d p50=%d p99=%d", summary.requests, summary.bytes, summary.duration,
+                       e.connect, e.read, e.write, e.status, e.timeout, latency:percentile(50), latency:percentile(99)))
 end

@@ -18,7 +18,9 @@
 
 enum { EXIT_USAGE = 2 };
 
-enum action { ACTION_RUN, ACTION_TEST, ACTION_PRINT, ACTION_MODELS, ACTION_VERSION, ACTION_HELP, ACTION_MISUSE };
+enum action {
+    ACTION_RUN, ACTION_TEST, ACTION_PRINT, ACTION_MODELS, ACTION_VERSION, ACTION_HELP, ACTION_MISUSE
+};
 
 struct command {
     enum action  action;
@@ -95,7 +97,8 @@ static int list_models(void)
         char why[256] = "";
         bool can = model_available(&all[i], why, sizeof why);
 
-        printf("%-12s %-14s %-3s%s%s\n", all[i].name, all[i].family, can ? "yes" : "no", *why != '\0' ? " " : "", why);
+        printf("%-12s %-14s %-3s%s%s\n", all[i].name, all[i].family, can ? "yes" : "no",
+               *why != '\0' ? " " : "", why);
     }
     return print_status();
 }
@@ -137,7 +140,8 @@ static int run_daemon(const struct conf *conf, const struct priv *priv)
 
 static int with_configuration(const struct command *c)
 {
-    struct conf_options options = { .file = c->file, .overrides = c->overrides, .override_count = c->override_count,
+    struct conf_options options = { .file = c->file,
+                                    .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;

@@ -135,17 +135,6 @@ static void log_hand_over(enum log_level level, const struct log_about *about, s
         log_hand_over_escaped(level, about, text, cut);
 }
 
-/* A character that vsnprintf cut in two is no character: better without it. */
-static size_t whole_characters(const char *text, size_t n)
-{
-    size_t start = n;
-    while (start > 0 && n - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start > 0 && (unsigned char)text[start - 1] >= 0xC0 && utf8_length(text + start - 1, text + n) == 0)
-        return start - 1;
-    return n;
-}
-
 /* Formats; with_errno: ": " and the text of errno go behind it. */
 __attribute__((format(printf, 3, 0)))
 static void log_format(enum log_level level, const struct log_about *about, const char *format, va_list args,
@@ -162,7 +151,8 @@ static void log_format(enum log_level level, const struct log_about *about, cons
     if (n < 0)                  /* a wide character that is none; the format at least is ours */
         n = snprintf(text, sizeof text, "%s", format);
     bool cut = (size_t)n >= sizeof text;
-    size_t length = cut ? whole_characters(text, sizeof text - 1) : (size_t)n;
+    /* Half a character at the cut does no harm: escaped it does not fit in front of the "...". */
+    size_t length = cut ? sizeof text - 1 : (size_t)n;
     log_hand_over(level, about, (struct span){ text, length }, cut);
     errno = saved;
 }

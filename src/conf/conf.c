@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a file to a configuration: read the text, make the tree, apply the overrides, read the settings by their
- * tables.  A step that fails ends it; within the last one every complaint is made at once. */
+/* From a file to a configuration: read the text, make the tree, apply the overrides, read the settings by
+ * their tables.  A step that fails ends it; within the last one every complaint is made at once. */
 #include "conf/conf.h"
 
 #include <stdlib.h>
@@ -29,7 +29,8 @@ static void check_default_model(struct conf_reader *r, const config_setting_t *r
     if (config_setting_get_member(root, "io_model") != NULL || r->options->model_check == NULL)
         return;
     if (!r->options->model_check(c->io_model, why, sizeof(why)))
-        conf_gripe(r, root, "io_model", "is not set, and the default \"%s\" cannot be used: %s", c->io_model, why);
+        conf_gripe(r, root, "io_model", "is not set, and the default \"%s\" cannot be used: %s", c->io_model,
+                   why);
 }
 
 static void read_settings(struct conf_reader *r, struct conf *c, const struct conf_source *s)
@@ -82,7 +83,8 @@ struct conf *conf_read(const struct conf_options *options, FILE *complaints)
     return conf_make(options, NULL, 0, complaints);
 }
 
-struct conf *conf_read_text(const struct conf_options *options, const char *text, size_t size, FILE *complaints)
+struct conf *conf_read_text(const struct conf_options *options, const char *text, size_t size,
+                            FILE *complaints)
 {
     return conf_make(options, text, size, complaints);
 }

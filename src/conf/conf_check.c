@@ -71,7 +71,8 @@ bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node
 {
     if (only_bytes(value, "-_") && strlen(value) <= NAME_MAX_BYTES)
         return true;
-    conf_gripe(r, node, NULL, "\"%.60s\" must be made of letters, digits, '-' and '_', at most %d of them", value,
+    conf_gripe(r, node, NULL, "\"%.60s\" must be made of letters, digits, '-' and '_', at most %d of them",
+               value,
                NAME_MAX_BYTES);
     return false;
 }
@@ -101,7 +102,8 @@ bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const 
         return true;
     if (value[0] != '[' && end == NULL && only_bytes(value, "-._"))
         return true;
-    conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port, such as"
+    conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port,"
+                              " such as"
                " \"www.example.org\"", value);
     return false;
 }

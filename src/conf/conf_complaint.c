@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Complaints: gathered while reading, written in the order in which the settings stand, each in the one form
- * "FILE:LINE: path: message".  What a file says is quoted in them, so control characters never get through. */
+ * "FILE:LINE: path: message".  What a file says is quoted in them, so control characters never get through.
+ * */
 #include "conf/conf_inner.h"
 
 #include <stdlib.h>
@@ -85,13 +86,13 @@ void conf_complaints_vadd(struct conf_complaints *c, const struct conf_origin *w
     struct conf_complaint *slot = complaint_slot(c);
 
     format_complaint(text, sizeof(text), path, format, args);
-    if (slot == NULL || (slot->text = strdup(text)) == NULL) {
+    if (slot == NULL) {
         c->lost = true;
         return;
     }
-    slot->place = where->place;
-    slot->order = where->order;
-    slot->number = c->count++;
+    *slot = (struct conf_complaint){ where->place, where->order, c->count, strdup(text) };
+    c->lost |= slot->text == NULL;
+    c->count++;
 }
 
 void conf_complaints_add(struct conf_complaints *c, const struct conf_origin *where, const char *path,
@@ -118,7 +119,8 @@ void conf_complaints_write(struct conf_complaints *c, FILE *to)
     if (c->count > 0)
         qsort(c->v, c->count, sizeof(*c->v), complaint_compare);
     for (size_t i = 0; i < c->count; i++)
-        write_complaint(to, &c->v[i].place, c->v[i].text);
+        if (c->v[i].text != NULL)
+            write_complaint(to, &c->v[i].place, c->v[i].text);
     if (c->lost)
         fputs("out of memory: some complaints are not shown\n", to);
 }

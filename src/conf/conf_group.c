@@ -82,7 +82,8 @@ static const struct conf_setting *setting_find(const struct conf_setting *member
     return NULL;
 }
 
-static void check_known(struct conf_reader *r, const struct conf_setting *members, const config_setting_t *node)
+static void check_known(struct conf_reader *r, const struct conf_setting *members,
+                        const config_setting_t *node)
 {
     int n = config_setting_length(node);
 
@@ -100,14 +101,16 @@ static void check_known(struct conf_reader *r, const struct conf_setting *member
     }
 }
 
-static void setting_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void setting_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                         void *base)
 {
     if (s->place_offset != 0)
         *(struct conf_place *)conf_field(base, s->place_offset) = conf_node_origin(node)->place;
     s->kind->read(r, s, node, base);
 }
 
-void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node, void *base)
+void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
+                     void *base)
 {
     if (node != NULL)
         check_known(r, members, node);
@@ -154,7 +157,8 @@ void conf_group_print(struct conf_printer *p, const struct conf_setting *members
             s->kind->print(p, s, base);
 }
 
-static void group_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void group_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       void *base)
 {
     if (!config_setting_is_group(node))
         conf_gripe_value(r, node, NULL, "a group { ... }");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of this folder share: memory, complaints, where a setting came from, and the words in which the
- * tables of settings are written.  For src/conf and its tests only. */
+/* What the files of this folder share: memory, complaints, where a setting came from, and the words in
+ * which the tables of settings are written.  For src/conf and its tests only. */
 #ifndef CONF_CONF_INNER_H
 #define CONF_CONF_INNER_H
 
@@ -31,9 +31,9 @@ void conf_memory_free(struct conf_memory *m);
 /* Where a setting came from. */
 struct conf_origin {
     struct conf_place place;
-    const char       *raw;          /* an override's value as given when it is a bare number or boolean, else NULL */
+    const char       *raw;          /* an override's bare number or boolean as given, else NULL */
     size_t            order;        /* the settings of all files in reading order, then the overrides */
-    size_t            name_at;      /* the name in the whole text; name_size 0: an element of a list or array */
+    size_t            name_at;      /* in the whole text; name_size 0: an element, without a name */
     size_t            name_size;
 };
 
@@ -105,7 +105,7 @@ struct conf_setting {
     const char                *fallback_text;
     const struct conf_word    *words;           /* choices and targets */
     const struct conf_setting *members;         /* groups */
-    const char                *required;        /* it must be there, and this is what to write; NULL: it need not */
+    const char                *required;        /* what to write, as it must be there; NULL: it need not */
     /* optional: complains if a string is not fit. */
     bool                     (*check)(struct conf_reader *r, const config_setting_t *node, const char *value);
     /* optional: does it mean anything in this structure?  If not, `only` says where it would. */
@@ -113,10 +113,10 @@ struct conf_setting {
     const char                *only;
 };
 
-extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_seconds,
-    conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_host, conf_kind_index,
-    conf_kind_status, conf_kind_redirect_status,
-    conf_kind_listen, conf_kind_redirect, conf_kind_routes, conf_kind_services,
+extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64,
+    conf_kind_seconds, conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
+    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status, conf_kind_redirect,
+    conf_kind_redirect_status, conf_kind_routes, conf_kind_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
@@ -124,7 +124,8 @@ extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size
 extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
-void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node, void *base);
+void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
+                     void *base);
 /* Complains about settings that are there and do not apply. */
 void conf_group_check(struct conf_reader *r, const struct conf_setting *members, const config_setting_t *node,
                       const void *base);
@@ -153,8 +154,8 @@ bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const 
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
 
-/* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is something else
- * than `want`; and the setting of each. */
+/* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is
+ * something else than `want`; and the setting of each. */
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
 

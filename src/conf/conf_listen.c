@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path".  Numbers only: a name would need the
- * resolver, which may be slow, or answer otherwise tomorrow. */
+/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path".  Numbers only: a name would
+ * need the resolver, which may be slow, or answer otherwise tomorrow. */
 #include "conf/conf_inner.h"
 
 #include <arpa/inet.h>
@@ -75,7 +75,8 @@ static bool ipv4_parse(const char *host, in_port_t port, struct conf_listen *l, 
     struct sockaddr_in *address = (struct sockaddr_in *)&l->address;
 
     if (inet_pton(AF_INET, host, &address->sin_addr) != 1)
-        return listen_refuse(why, "'%s' is not an IPv4 address; names are not looked up, so write an address such as"
+        return listen_refuse(why, "'%s' is not an IPv4 address; names are not looked up, so write an address"
+                                  " such as"
                              " 127.0.0.1", host);
     address->sin_family = AF_INET;
     address->sin_port = port;
@@ -134,11 +135,13 @@ static bool host_check(const char *host, const char *port, const struct listen_w
     if (strcmp(host, "systemd") == 0)
         return listen_refuse(why, "sockets from systemd (systemd:) are not supported by this version");
     if (host[0] != '[' && strchr(host, ':') != NULL)
-        return listen_refuse(why, "an IPv6 address needs brackets: \"[ADDRESS]:PORT\", such as \"[::1]:8080\"");
+        return listen_refuse(why, "an IPv6 address needs brackets: \"[ADDRESS]:PORT\", such as"
+                                  " \"[::1]:8080\"");
     return true;
 }
 
-static bool inet_parse(const char *text, const char *colon, struct conf_listen *l, const struct listen_why *why)
+static bool inet_parse(const char *text, const char *colon, struct conf_listen *l,
+                       const struct listen_why *why)
 {
     size_t n = (size_t)(colon - text);
     char host[HOST_MAX + 2] = "";
@@ -210,7 +213,8 @@ static void one_listen_read(struct conf_reader *r, const config_setting_t *node,
         conf_gripe(r, node, NULL, "\"%.60s\": %s", text, why);
 }
 
-static void listen_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void listen_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
 {
     struct conf_service *service = base;
     unsigned n = conf_strings_count(r, node, "an address such as \"8080\" or a list of addresses");

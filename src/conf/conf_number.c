@@ -36,15 +36,18 @@ static void unsigned_print(struct conf_printer *p, const struct conf_setting *s,
 
 /* ---- counts ---- */
 
-static void count_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void count_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       void *base)
 {
     if (is_integer(node) && in_range(s, config_setting_get_int64(node)))
         *(unsigned *)conf_field(base, s->offset) = (unsigned)config_setting_get_int64(node);
     else
-        conf_gripe_value(r, node, NULL, "a whole number from %ju to %ju", (uintmax_t)s->min, (uintmax_t)s->max);
+        conf_gripe_value(r, node, NULL, "a whole number from %ju to %ju", (uintmax_t)s->min,
+                         (uintmax_t)s->max);
 }
 
-static void workers_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void workers_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                         void *base)
 {
     const char *word = conf_node_string(node);
 
@@ -100,7 +103,8 @@ static bool size_of_node(struct conf_reader *r, const struct conf_setting *s, co
     *size = (uint64_t)value;
     if (in_range(s, value))
         return true;
-    conf_gripe_value(r, node, NULL, "a size from %ju to %ju bytes, such as 65536 or \"64k\"", (uintmax_t)s->min,
+    conf_gripe_value(r, node, NULL, "a size from %ju to %ju bytes, such as 65536 or \"64k\"",
+                     (uintmax_t)s->min,
                      (uintmax_t)s->max);
     return false;
 }
@@ -113,7 +117,8 @@ static void size_read(struct conf_reader *r, const struct conf_setting *s, confi
         *(unsigned *)conf_field(base, s->offset) = (unsigned)size;
 }
 
-static void size64_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void size64_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
 {
     uint64_t size;
 
@@ -141,7 +146,8 @@ static double seconds_of_node(const config_setting_t *node)
     return config_setting_type(node) == CONFIG_TYPE_FLOAT ? config_setting_get_float(node) : -1;
 }
 
-static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                         void *base)
 {
     double seconds = seconds_of_node(node);
 

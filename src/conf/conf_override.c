@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Overrides: -o PATH=VALUE changes the tree before it is checked, so that an override meets the same rules as a
- * line of the file.  VALUE is libconfig syntax if it can be, else it is taken as a string as it stands. */
+/* Overrides: -o PATH=VALUE changes the tree before it is checked, so that an override meets the same rules
+ * as a line of the file.  VALUE is libconfig syntax if it can be, else it is taken as a string as it
+ * stands. */
 #include "conf/conf_source.h"
 
 #include <ctype.h>
@@ -81,9 +82,11 @@ static bool step_fail(const struct override *o, const config_setting_t *node, co
     if (!config_setting_is_aggregate(node))
         snprintf(text, sizeof(text), "has nothing inside, so there is no '%s' in it", step->name);
     else if (step->is_index && config_setting_is_group(node))
-        snprintf(text, sizeof(text), "is a group: it has settings with names, none with the number [%u]", step->index);
+        snprintf(text, sizeof(text), "is a group: it has settings with names, none with the number [%u]",
+                 step->index);
     else if (step->is_index)
-        snprintf(text, sizeof(text), "has no element [%u]; it has %d", step->index, config_setting_length(node));
+        snprintf(text, sizeof(text), "has no element [%u]; it has %d", step->index,
+                 config_setting_length(node));
     else if (config_setting_is_group(node))
         snprintf(text, sizeof(text), "'%s' is no name of a setting", step->name);
     else
@@ -185,7 +188,8 @@ static bool value_put(const struct override *o, config_setting_t *parent, const 
 
 /* ---- the path ---- */
 
-static config_setting_t *group_make(const struct override *o, config_setting_t *parent, const struct step *step)
+static config_setting_t *group_make(const struct override *o, config_setting_t *parent,
+                                    const struct step *step)
 {
     config_setting_t *made = NULL;
 
@@ -206,6 +210,18 @@ static bool path_check(const char *path, const char *end)
     return false;
 }
 
+/* The last step: the setting that is there is replaced, however it was found, or a new one is made. */
+static bool path_end(const struct override *o, config_setting_t *node, config_setting_t *child,
+                     const struct step *step)
+{
+    struct step by_index = { .is_index = true };
+
+    if (child == NULL || config_setting_name(child) != NULL)
+        return value_put(o, node, step);
+    by_index.index = (unsigned)config_setting_index(child);
+    return value_put(o, node, &by_index);
+}
+
 static bool path_follow(const struct override *o, config_setting_t *node, const char *path, const char *end)
 {
     struct step step;
@@ -216,9 +232,7 @@ static bool path_follow(const struct override *o, config_setting_t *node, const 
         if (child == NULL && !(config_setting_is_group(node) && !step.is_index))
             return step_fail(o, node, &step);
         if (path == end)
-            return value_put(o, child == NULL ? node : config_setting_parent(child),
-                             child == NULL || config_setting_name(child) != NULL ? &step
-                             : &(struct step){ .is_index = true, .index = (unsigned)config_setting_index(child) });
+            return path_end(o, node, child, &step);
         if (child == NULL && (child = group_make(o, node, &step)) == NULL)
             return step_fail(o, node, &step);
         node = child;
@@ -243,7 +257,8 @@ bool conf_override_apply(struct conf_reader *r, config_t *tree, const char *opti
     if (equals == NULL)
         return override_fail(&o, NULL, "is no PATH=VALUE: the '=' is missing");
     if (!path_check(option, equals))
-        return override_fail(&o, NULL, "is no PATH=VALUE: a path is made of names and [N], as in services.[0].listen");
+        return override_fail(&o, NULL, "is no PATH=VALUE: a path is made of names and [N], as in"
+                                       " services.[0].listen");
     o.value = equals + 1;
     return path_follow(&o, config_root_setting(tree), option, equals);
 }

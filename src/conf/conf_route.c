@@ -19,7 +19,10 @@ static void host_read(struct conf_reader *r, const struct conf_setting *s, confi
     char *lower;
 
     conf_kind_word.read(r, s, node, base);
-    if (route->host == NULL || (lower = conf_memory_keep(r->memory, route->host, strlen(route->host))) == NULL)
+    if (route->host == NULL)
+        return;
+    lower = conf_memory_keep(r->memory, route->host, strlen(route->host));
+    if (lower == NULL)
         return;
     route->host = lower;
     for (; *lower != '\0'; lower++)
@@ -49,7 +52,8 @@ static void index_fall_back(const struct conf_setting *s, void *base)
     route->index_count = 1;
 }
 
-static void index_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void index_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       void *base)
 {
     struct conf_route *route = base;
     unsigned n = conf_strings_count(r, node, "the name of a file or a list of names");
@@ -87,7 +91,8 @@ static void index_print(struct conf_printer *p, const struct conf_setting *s, co
 
 /* ---- redirect: "/to" or { status, to } ---- */
 
-static void redirect_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void redirect_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                          void *base)
 {
     if (config_setting_is_group(node)) {
         conf_group_read(r, s->members, node, base);
@@ -162,11 +167,11 @@ static bool answer_find(struct conf_reader *r, struct conf_route *route, const c
 /* RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5. */
 static void body_check(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node)
 {
-    unsigned status = route->status;
+    bool none = route->status == 204 || route->status == 205 || route->status == 304;
 
-    if (route->body_size > 0 && (status == 204 || status == 205 || status == 304))
-        conf_gripe(r, config_setting_get_member(node, "respond"), "body", "must be empty: a reply with status %u has none",
-                   status);
+    if (none && route->body_size > 0)
+        conf_gripe(r, config_setting_get_member(node, "respond"), "body",
+                   "must be empty: a reply with status %u has none", route->status);
 }
 
 static void route_read(struct conf_reader *r, struct conf_route *route, config_setting_t *node)
@@ -187,7 +192,8 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* The first route that answers for the same path and host, or NULL. */
-static const struct conf_route *route_before(const struct conf_service *service, const struct conf_route *route)
+static const struct conf_route *route_taken_by(const struct conf_service *service,
+                                               const struct conf_route *route)
 {
     for (const struct conf_route *other = service->routes; other < route; other++)
         if (route->path != NULL && same_text(route->path, other->path) && same_text(route->host, other->host))
@@ -206,15 +212,17 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
     }
     service->route_count++;
     route_read(r, route, node);
-    before = route_before(service, route);
+    before = route_taken_by(service, route);
     if (before != NULL)
-        conf_gripe(r, node, "path", "\"%.60s\" is taken: the route in line %u has the same path and host", route->path,
+        conf_gripe(r, node, "path", "\"%.60s\" is taken: the route in line %u has the same path and host",
+                   route->path,
                    before->place.line);
 }
 
 /* ---- all routes of a service ---- */
 
-static void routes_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void routes_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
 {
     struct conf_service *service = base;
     int n = config_setting_length(node);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The services: each by its table, then what can only be seen with all of them in view (names and addresses that are
- * taken). */
+/* The services: each by its table, then what can only be seen with all of them in view (names and
+ * addresses that are taken). */
 #include "conf/conf_inner.h"
 
 #include <string.h>
@@ -51,17 +51,20 @@ static void listens_compare(struct conf_reader *r, const struct conf *c, const s
 
 /* ---- one service ---- */
 
-static void routes_check(struct conf_reader *r, const struct conf_service *service, const config_setting_t *node)
+static void routes_check(struct conf_reader *r, const struct conf_service *service,
+                         const config_setting_t *node)
 {
     const config_setting_t *routes = config_setting_get_member(node, "routes");
 
     if (routes == NULL)
-        conf_gripe(r, node, "routes", "is missing; such as routes = ( { path = \"/\"; root = \"/srv/www\"; } )");
+        conf_gripe(r, node, "routes", "is missing; such as routes = ( { path = \"/\"; root = \"/srv/www\"; }"
+                                      " )");
     else if (service->routes != NULL && config_setting_length(routes) == 0)
         conf_gripe(r, routes, NULL, "needs one route at least");
 }
 
-static void service_read(struct conf_reader *r, struct conf *c, struct conf_service *service, config_setting_t *node)
+static void service_read(struct conf_reader *r, struct conf *c, struct conf_service *service,
+                         config_setting_t *node)
 {
     service->place = conf_node_origin(node)->place;
     conf_group_read(r, conf_service_settings, node, service);
@@ -69,7 +72,8 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
     if (r->listen_count + service->listen_count <= LISTENS_MAX)
         listens_compare(r, c, service, node);
     else if (r->listen_count <= LISTENS_MAX)
-        conf_gripe(r, node, "listen", "is too much: all services together have at most %d addresses", LISTENS_MAX);
+        conf_gripe(r, node, "listen", "is too much: all services together have at most %d addresses",
+                   LISTENS_MAX);
     r->listen_count += service->listen_count;
     if ((unsigned)service->protocol == CONF_PROTOCOL_UNKNOWN)
         return;
@@ -78,7 +82,8 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
         routes_check(r, service, node);
 }
 
-static void services_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void services_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                          void *base)
 {
     struct conf *c = base;
     int n = config_setting_length(node);

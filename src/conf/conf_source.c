@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    TEXT_MAX = 1 << 20,     /* bytes of all files together: no configuration is so long, a wrong file may be */
+    TEXT_MAX = 1 << 20,     /* bytes of all files together: a wrong file may be longer */
     INCLUDES_MAX = 10       /* nested: a file that includes itself must end somewhere */
 };
 
@@ -32,7 +32,8 @@ static int part_fail(const struct conf_source *s, const struct part *part, unsig
     return -1;
 }
 
-static int join_text(struct conf_source *s, const struct part *part, unsigned line, const char *text, size_t n)
+static int join_text(struct conf_source *s, const struct part *part, unsigned line, const char *text,
+                     size_t n)
 {
     if (n > TEXT_MAX - s->size)
         return part_fail(s, part, line, "is too long: more than 1 MiB with what it includes");
@@ -71,7 +72,8 @@ static int note_origin(struct conf_source *s, const struct part *part, const str
         s->origins = grown;
         s->origin_room = room;
     }
-    s->origins[s->origin_count++] = (struct conf_origin){
+    s->origin_count++;
+    s->origins[s->origin_count - 1] = (struct conf_origin){
         .place = { part->name, t->line },
         .order = s->origin_count,
         .name_at = s->size - t->size,
@@ -111,16 +113,18 @@ static const char *judge_file(const struct stat *st)
     return NULL;
 }
 
-/* The content of a file with a NUL behind it, or NULL and the reason.  O_NONBLOCK: a FIFO must not hold us up. */
+/* The content of a file with a NUL behind it, or NULL and the reason.  O_NONBLOCK: a FIFO must not hold us
+ * up. */
 static char *load_file(const char *path, size_t *size, const char **why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     char *text = NULL;
     struct stat st;
 
-    if (fd == -1 || fstat(fd, &st) == -1)
-        *why = strerror(errno);
-    else if ((*why = judge_file(&st)) == NULL && (text = read_whole(fd, size)) == NULL)
+    *why = NULL;
+    if (fd != -1 && fstat(fd, &st) == 0 && (*why = judge_file(&st)) == NULL)
+        text = read_whole(fd, size);
+    if (text == NULL && *why == NULL)
         *why = strerror(errno);
     if (fd != -1)
         close(fd);

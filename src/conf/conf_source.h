@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The text of a configuration: one file and what it includes, joined, checked for syntax, with the place of each
- * setting.  And the libconfig tree that is made of it. */
+/* The text of a configuration: one file and what it includes, joined, checked for syntax, with the place
+ * of each setting.  And the libconfig tree that is made of it. */
 #ifndef CONF_CONF_SOURCE_H
 #define CONF_CONF_SOURCE_H
 
@@ -30,8 +30,8 @@ int conf_source_read_text(struct conf_source *s, const char *name, const char *t
 
 void conf_source_free(struct conf_source *s);
 
-/* Makes the tree and lets each setting know its origin; 0, or -1 after a complaint.  `root` is the origin of the
- * whole file.  The tree must be destroyed before the source is freed. */
+/* Makes the tree and lets each setting know its origin; 0, or -1 after a complaint.  `root` is the origin
+ * of the whole file.  The tree must be destroyed before the source is freed. */
 int conf_tree_build(config_t *tree, const struct conf_source *s, struct conf_origin *root);
 
 /* The path of a setting as libconfig writes it: services.[0].listen */
@@ -41,6 +41,7 @@ void conf_tree_path(const config_setting_t *node, char *to, size_t size);
 bool conf_override_apply(struct conf_reader *r, config_t *tree, const char *option, size_t order);
 
 /* conf_read with the text in memory, without includes; for fuzzing and tests.  options->file names it. */
-struct conf *conf_read_text(const struct conf_options *options, const char *text, size_t size, FILE *complaints);
+struct conf *conf_read_text(const struct conf_options *options, const char *text, size_t size,
+                            FILE *complaints);
 
 #endif

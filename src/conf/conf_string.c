@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kinds of values that are strings: texts, words, choices, log targets, lists of names; and how strings are printed. */
+/* Kinds of values that are strings: texts, words, choices, log targets, lists of names; and how strings are
+ * printed. */
 #include "conf/conf_inner.h"
 
 #include <limits.h>
@@ -75,7 +76,8 @@ static void text_read(struct conf_reader *r, const struct conf_setting *s, confi
 }
 
 /* The string if it is fit for a word, else NULL after a complaint. */
-static const char *word_of_node(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node)
+static const char *word_of_node(struct conf_reader *r, const struct conf_setting *s,
+                                const config_setting_t *node)
 {
     const char *text = conf_node_string(node);
 
@@ -195,7 +197,8 @@ static bool find_word(const struct conf_setting *s, const char *text, void *base
     return false;
 }
 
-static void choice_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void choice_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
 {
     char words[160];
 
@@ -220,26 +223,29 @@ static void choice_print(struct conf_printer *p, const struct conf_setting *s, c
 
 static const char file_prefix[] = "file:";
 
-static void target_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+/* The path behind "file:" if that is what it is, else NULL. */
+static const char *file_target(const char *text)
 {
-    const char *text = conf_node_string(node);
+    const size_t n = sizeof(file_prefix) - 1;
+
+    return text != NULL && strncmp(text, file_prefix, n) == 0 && text[n] == '/' ? text + n : NULL;
+}
+
+static void target_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
+{
+    const char *text = conf_node_string(node), *file = file_target(text);
     char words[160];
 
     if (find_word(s, text, base))
         return;
-    if (text != NULL && strncmp(text, file_prefix, sizeof(file_prefix) - 1) == 0) {
-        text = word_of_node(r, s, node);
-        if (text == NULL)
-            return;
-        text += sizeof(file_prefix) - 1;
-        if (text[0] == '/') {
-            unsigned_store(s, CONF_TARGET_FILE, base);
-            *(const char **)conf_field(base, s->file_offset) = conf_memory_keep(r->memory, text, strlen(text));
-            return;
-        }
+    if (file == NULL) {
+        list_words(s->words, "file:/PATH", words, sizeof(words));
+        conf_gripe_value(r, node, s->words, "%s", words);
+    } else if (word_of_node(r, s, node) != NULL) {
+        unsigned_store(s, CONF_TARGET_FILE, base);
+        *(const char **)conf_field(base, s->file_offset) = conf_memory_keep(r->memory, file, strlen(file));
     }
-    list_words(s->words, "file:/PATH", words, sizeof(words));
-    conf_gripe_value(r, node, s->words, "%s", words);
 }
 
 static void target_print(struct conf_printer *p, const struct conf_setting *s, const void *base)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The order in which tokens may stand (libconfig's grammar): so that a complaint can say what is missing, and so
+/* The order in which tokens may stand (libconfig's grammar): so that a complaint can say what is missing, and
+ * so
  * that libconfig 1.5, which loses memory when it stumbles over a string, never does.
  *
  *   group:  NAME '=' value [';' or ','] ...             from EXPECT_NAME

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every setting, once: key, kind, place in the structure, range, default.  Reading, printing and "did you mean" follow
- * these tables; iomuxd.conf(5) and the sample in etc are written after them. */
+/* Every setting, once: key, kind, place in the structure, range, default.  Reading, printing and "did you
+ * mean" follow these tables; iomuxd.conf(5) and the sample in etc are written after them. */
 #include "conf/conf_inner.h"
 
 enum {
@@ -23,7 +23,8 @@ static const struct conf_word level_words[] = {
 };
 
 static const struct conf_word log_target_words[] = {
-    { "auto", CONF_TARGET_AUTO }, { "stderr", CONF_TARGET_STDERR }, { "journal", CONF_TARGET_JOURNAL }, { NULL, 0 }
+    { "auto", CONF_TARGET_AUTO }, { "stderr", CONF_TARGET_STDERR }, { "journal", CONF_TARGET_JOURNAL },
+    { NULL, 0 }
 };
 
 static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
@@ -53,10 +54,12 @@ static const struct conf_setting log_settings[] = {
 };
 
 static const struct conf_setting access_settings[] = {
-    { .key = "target", .kind = &conf_kind_target, AT(struct conf, access_target), .words = access_target_words,
+    { .key = "target", .kind = &conf_kind_target, AT(struct conf, access_target),
+      .words = access_target_words,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
-    { .key = "format", .kind = &conf_kind_choice, AT(struct conf, access_format), .words = access_format_words,
+    { .key = "format", .kind = &conf_kind_choice, AT(struct conf, access_format),
+      .words = access_format_words,
       .fallback = CONF_ACCESS_COMBINED },
     { .key = NULL }
 };
@@ -79,8 +82,10 @@ static const struct conf_setting limit_settings[] = {
       RANGE(HEADER_MIN, HEADER_MAX, 32768) },
     { .key = "header_count", .kind = &conf_kind_count, AT(struct conf_limits, header_count),
       RANGE(1, HEADER_COUNT_MAX, 100) },
-    { .key = "body_bytes", .kind = &conf_kind_size64, AT(struct conf_limits, body_bytes), RANGE(0, BODY_MAX, 1 << 20) },
-    { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests), RANGE(0, REQUESTS_MAX, 0) },
+    { .key = "body_bytes", .kind = &conf_kind_size64, AT(struct conf_limits, body_bytes),
+      RANGE(0, BODY_MAX, 1 << 20) },
+    { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests),
+      RANGE(0, REQUESTS_MAX, 0) },
     { .key = NULL }
 };
 
@@ -96,7 +101,8 @@ const struct conf_setting conf_settings[] = {
     { .key = "access_log", .kind = &conf_kind_group, .members = access_settings },
     { .key = "timeouts", .kind = &conf_kind_group, AT(struct conf, timeouts), .members = timeout_settings },
     { .key = "limits", .kind = &conf_kind_group, AT(struct conf, limits), .members = limit_settings },
-    { .key = "mime_types", .kind = &conf_kind_word, AT(struct conf, mime_types), .check = conf_check_readable_file },
+    { .key = "mime_types", .kind = &conf_kind_word, AT(struct conf, mime_types),
+      .check = conf_check_readable_file },
     { .key = "services", .kind = &conf_kind_services, .required = "iomuxd needs one service at least" },
     { .key = NULL }
 };
@@ -116,10 +122,12 @@ static bool service_is_greet(const void *service)
 const struct conf_setting conf_service_settings[] = {
     { .key = "name", .kind = &conf_kind_word, AT(struct conf_service, name), .check = conf_check_service_name,
       .required = "each service has a name of its own, for the log" },
-    { .key = "protocol", .kind = &conf_kind_choice, AT(struct conf_service, protocol), .words = protocol_words,
+    { .key = "protocol", .kind = &conf_kind_choice, AT(struct conf_service, protocol),
+      .words = protocol_words,
       .fallback = CONF_PROTOCOL_UNKNOWN, .required = "such as protocol = \"http\"" },
     { .key = "listen", .kind = &conf_kind_listen, .required = "such as listen = \"8080\"" },
-    { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting), .fallback_text = "hello\n",
+    { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
+      .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
     { .key = "routes", .kind = &conf_kind_routes, .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = NULL }
@@ -155,7 +163,7 @@ static bool route_is_status(const void *route)
 static const struct conf_setting respond_settings[] = {
     { .key = "status", .kind = &conf_kind_count, AT(struct conf_route, status), RANGE(200, 599, 200) },
     { .key = "type", .kind = &conf_kind_word, AT(struct conf_route, type), .check = conf_check_media_type,
-      .fallback_text = "text/plain" },
+      .fallback_text = "text/plain; charset=utf-8" },
     { .key = "body", .kind = &conf_kind_text, AT(struct conf_route, body), .fallback_text = "" },
     { .key = NULL }
 };

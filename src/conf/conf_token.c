@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Cuts a text of libconfig's syntax into tokens.  libconfig 1.5 has a scanner of its own, which is run later on a
- * text that passed this one: it wraps numbers that are too large, ends a string at a zero byte, takes an
- * unfinished comment for the end of the file and knows one message, "syntax error". */
+/* Cuts a text of libconfig's syntax into tokens.  libconfig 1.5 has a scanner of its own, which is run
+ * later on a text that passed this one: it wraps numbers that are too large, ends a string at a zero byte,
+ * takes an unfinished comment for the end of the file and knows one message, "syntax error". */
 #include "conf/conf_token.h"
 
 #include <ctype.h>
@@ -72,7 +72,7 @@ static bool word_is(const struct conf_token *t, const char *word)
     return t->size == strlen(word) && strncasecmp(t->at, word, t->size) == 0;
 }
 
-static void take_name(struct conf_tokens *t, struct conf_token *out)
+static void cut_name(struct conf_tokens *t, struct conf_token *out)
 {
     while (t->p < t->end && is_name_byte(*t->p))
         t->p++;
@@ -119,7 +119,7 @@ static const char *check_number(const char *text, bool *wide)
     return isdigit((unsigned char)*digits) ? check_integer(text, digits, 10, wide) : "is not a number";
 }
 
-static void take_number(struct conf_tokens *t, struct conf_token *out)
+static void token_take_number(struct conf_tokens *t, struct conf_token *out)
 {
     char text[NUMBER_MAX + 1];
     const char *why;
@@ -143,7 +143,7 @@ static bool is_zero_escape(const char *p, const char *end)
     return end - p >= 4 && (p[1] == 'x' || p[1] == 'X') && p[2] == '0' && p[3] == '0';
 }
 
-static void take_string(struct conf_tokens *t, struct conf_token *out)
+static void cut_string(struct conf_tokens *t, struct conf_token *out)
 {
     const char *p = t->p + 1;
 
@@ -178,7 +178,7 @@ static bool at_line_start(const struct conf_tokens *t)
 }
 
 /* The directive with its path: @include "PATH", first on its line. */
-static void take_include(struct conf_tokens *t, struct conf_token *out)
+static void cut_include(struct conf_tokens *t, struct conf_token *out)
 {
     static const char word[] = "@include";
     const char *stop = line_end(t), *p = t->p + sizeof(word) - 1;
@@ -204,7 +204,7 @@ static void take_include(struct conf_tokens *t, struct conf_token *out)
     out->kind = TOKEN_INCLUDE;
 }
 
-static void take_mark(struct conf_tokens *t, struct conf_token *out)
+static void token_cut_mark(struct conf_tokens *t, struct conf_token *out)
 {
     out->size = 1;
     switch (*t->p) {
@@ -241,14 +241,14 @@ void conf_token_next(struct conf_tokens *t, struct conf_token *out)
     } else if (t->p == t->end) {
         return;
     } else if (isalpha((unsigned char)*t->p) || *t->p == '*') {
-        take_name(t, out);
+        cut_name(t, out);
     } else if (isdigit((unsigned char)*t->p) || strchr("+-.", *t->p) != NULL) {
-        take_number(t, out);
+        token_take_number(t, out);
     } else if (*t->p == '"') {
-        take_string(t, out);
+        cut_string(t, out);
     } else if (*t->p == '@') {
-        take_include(t, out);
+        cut_include(t, out);
     } else {
-        take_mark(t, out);
+        token_cut_mark(t, out);
     }
 }

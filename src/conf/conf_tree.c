@@ -19,8 +19,8 @@ static void attach_origins(config_setting_t *node, struct conf_origin *origins, 
     }
 }
 
-/* What passes the syntax check fails in libconfig for one of two reasons.  The setting it stumbled over is the
- * one behind the last that it made. */
+/* What passes the syntax check fails in libconfig for one of two reasons.  The setting it stumbled over is
+ * the one behind the last that it made. */
 static void complain_parse(const config_t *tree, const struct conf_source *s, size_t made)
 {
     struct conf_origin end = { .place = { s->main_file, 0 } };

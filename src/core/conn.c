@@ -243,6 +243,11 @@ void conn_sent(struct conn *c, size_t n)
         c->deadline_ms = e->now_ms + c->timeout_ms;
 }
 
+void conn_moving(struct conn *c)
+{
+    c->progress_ms = c->out.env->now_ms;
+}
+
 static bool make_room(struct conn *c)
 {
     size_t before = c->out.bytes;
@@ -293,14 +298,14 @@ void conn_expired(struct conn *c)
         c->phase = CONN_OVER;
         return;
     }
-    c->out.env->count.timeouts++;
     c->deadline_ms = 0;
     c->timeout_ms = 0;
-    if (before > 0 || c->phase != CONN_OPEN || c->service->proto->expired == NULL) {
+    if (before > 0 || c->phase != CONN_OPEN || c->service->proto->expired == NULL)
         conn_abort(c);
-        return;
-    }
-    c->service->proto->expired(c);
+    else
+        c->service->proto->expired(c);
+    if (c->phase != CONN_OPEN)
+        c->out.env->count.timeouts++;   /* else the protocol only wanted to be woken */
     settle(c, before);
 }
 

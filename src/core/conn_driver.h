@@ -33,6 +33,7 @@ struct conn {
     uint64_t          deadline_ms;  /* of what the protocol waits for; 0: none */
     uint64_t          progress_ms;  /* when output last moved or began to wait */
     unsigned          timeout_ms;   /* the span that deadline_ms came from */
+    uint32_t          unacked;      /* the driver's: bytes that the kernel had not got rid of when it was last asked */
     unsigned          in_flight;    /* operations that still use this connection or its memory */
     int               fd;
     uint32_t          generation;   /* tells this connection from others that had the same fd */
@@ -60,6 +61,9 @@ void conn_eof(struct conn *c);
 
 /* n bytes of the queue's front went out.  May make room for kept input: ask conn_resume. */
 void conn_sent(struct conn *c, size_t n);
+
+/* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
+void conn_moving(struct conn *c);
 
 /* Gives kept input (and a pending EOF) to the protocol if output has drained enough; true when that changed
  * anything, so that there may be more to send. */

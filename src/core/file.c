@@ -167,17 +167,21 @@ static bool entry_valid(struct env *e, struct entry *en)
     return true;
 }
 
-/* A file system that cannot tell whether it would wait (network, FUSE, overlay) is read as it comes. */
+/* What the page cache has.  A system or a file system (network, FUSE, overlay) that cannot tell whether it would wait
+ * is read as it comes. */
+#ifdef RWF_NOWAIT
 static ssize_t read_cached(int fd, char *to, size_t n)
 {
-#ifdef RWF_NOWAIT
     struct iovec v = { to, n };
     ssize_t have = preadv2(fd, &v, 1, 0, RWF_NOWAIT);
-    if (have != -1 || errno != EOPNOTSUPP)
-        return have;
-#endif
+    return have == -1 && errno == EOPNOTSUPP ? pread(fd, to, n, 0) : have;
+}
+#else
+static ssize_t read_cached(int fd, char *to, size_t n)
+{
     return pread(fd, to, n, 0);
 }
+#endif
 
 /* Takes a small file into memory if the page cache has it; else it stays a descriptor, for a helper to fetch. */
 static void load_if_small(struct file *f)

@@ -66,8 +66,8 @@ int channel_send(int end, const struct channel_message *m)
     return n == (ssize_t)sizeof frame ? 0 : -1;
 }
 
-/* The descriptor that came with a message, -1: none.  Alignment leaves room for a second one, which is closed;
- * the kernel closes any more and marks the message as cut. */
+/* The descriptor that came with a message, -1: none.  Alignment leaves room for a second one, which is
+ * closed; the kernel closes any more and marks the message as cut. */
 static int detach_fd(struct msghdr *h)
 {
     int fd = -1, came;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The workers as their master sees them.  Owns their places, channels and pids; does not decide when to start,
- * drain or end them. */
+/* The workers as their master sees them.  Owns their places, channels and pids; does not decide when to
+ * start, drain or end them. */
 #include "daemon/crew.h"
 
 #include <errno.h>
@@ -88,7 +88,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
     }
-    __atomic_store_n(&c->metrics[at].active, 0, __ATOMIC_RELAXED);      /* what died with connections had them */
+    __atomic_store_n(&c->metrics[at].active, 0, __ATOMIC_RELAXED);  /* they died with the one before */
     signals_hold(&before);
     s->pid = fork();
     if (s->pid == 0) {
@@ -133,8 +133,8 @@ static void slot_obituary(const struct worker_slot *s, int status, uint64_t now_
     double age_s = (double)(now_ms - s->started_ms) / 1000;
 
     if (WIFSIGNALED(status))
-        snprintf(text, size, "died of signal %d (%s)%s after %.1f s", WTERMSIG(status), strsignal(WTERMSIG(status)),
-                 WCOREDUMP(status) ? ", core dumped," : "", age_s);
+        snprintf(text, size, "died of signal %d (%s)%s after %.1f s", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped," : "", age_s);
     else if (WEXITSTATUS(status) != 0)
         snprintf(text, size, "failed with status %d after %.1f s", WEXITSTATUS(status), age_s);
     else
@@ -155,7 +155,8 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     }
     if (again && s->pause_ms == 0)
         snprintf(next, sizeof next, "; next try at once");
-    log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name, (int)s->pid, text, next);
+    log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name,
+              (int)s->pid, text, next);
     s->pid = 0;
     s->ready = false;
     slot_close_channel(s);

@@ -28,7 +28,7 @@ struct worker_slot {
 };
 
 struct crew {
-    struct worker_start common;         /* what all workers are told; name, index, slot and channel are each one's own */
+    struct worker_start common;         /* what all are told; name, index, slot, channel: each one's own */
     struct metric_slot *metrics;        /* by slot: they outlive the workers */
     struct worker_slot *v;
     unsigned            count;
@@ -45,8 +45,8 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms);
 /* Reads what a worker says. */
 void crew_hear(struct crew *c, unsigned at);
 
-/* Takes leave of a process that ended, if one did in this place: logs who, how and after how long.  With `again`
- * a time for the next start is set. */
+/* Takes leave of a process that ended, if one did in this place: logs who, how and after how long.  With
+ * `again` a time for the next start is set. */
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again);
 
 /* Says the same to all.  Who cannot be told is named in the log. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets of the daemon.  Owns their descriptors; knows addresses and workers by number, not what
- * is served there. */
+/* The listening sockets of the daemon.  Owns their descriptors; knows addresses and workers by number, not
+ * what is served there. */
 #include "daemon/listen.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@
 static void listen_fall_back_to_ipv4(struct listen_address *a)
 {
     in_port_t port = ((const struct sockaddr_in6 *)&a->address)->sin6_port;
-    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_ANY) };
+    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = port,
+                               .sin_addr.s_addr = htonl(INADDR_ANY) };
 
     memset(&a->address, 0, sizeof a->address);
     memcpy(&a->address, &any, sizeof any);
@@ -27,8 +28,8 @@ static void listen_fall_back_to_ipv4(struct listen_address *a)
     a->dual = false;
 }
 
-static void listen_address_init(struct listen_address *a, const struct conf_service *s, unsigned service_index,
-                                const struct conf_listen *l)
+static void listen_address_init(struct listen_address *a, const struct conf_service *s,
+                                unsigned service_index, const struct conf_listen *l)
 {
     const struct proto *proto = service_proto(s->protocol);
 
@@ -82,8 +83,8 @@ static void listen_complain(const struct listen_address *a)
     struct log_about about = { .event = "listen-failed", .service = a->service };
 
     if (a->place.file != NULL)
-        log_errno(LOG_ERROR, &about, "%s:%u: services.%s: listen %s", a->place.file, a->place.line, a->service,
-                  a->text);
+        log_errno(LOG_ERROR, &about, "%s:%u: services.%s: listen %s", a->place.file, a->place.line,
+                  a->service, a->text);
     else
         log_errno(LOG_ERROR, &about, "services.%s: listen %s", a->service, a->text);
 }
@@ -102,8 +103,8 @@ static bool listen_is_doubled(const struct listen_set *s, unsigned at)
     return false;
 }
 
-/* All are looked at before any is opened: what overlaps within this daemon (a port on all addresses and on one
- * of them) is no conflict, and every complaint is made at once. */
+/* All are looked at before any is opened: what overlaps within this daemon (a port on all addresses and on
+ * one of them) is no conflict, and every complaint is made at once. */
 static int listen_probe_all(const struct listen_set *s)
 {
     int rc = 0;

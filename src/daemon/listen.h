@@ -12,7 +12,7 @@
 #include "conf/conf.h"
 
 enum {
-    LISTEN_BACKLOG = 4096,      /* connections that wait to be accepted; the kernel cuts it to net.core.somaxconn */
+    LISTEN_BACKLOG = 4096,      /* waiting to be accepted; the kernel cuts it to net.core.somaxconn */
     LISTEN_TEXT_SIZE = 160,     /* "unix:" and a path of 108, or an IPv6 address with its zone and port */
     LISTEN_UNIX_MODE = 0666     /* who may connect is decided by the folder that the socket stands in */
 };
@@ -48,8 +48,8 @@ int listen_open(struct listen_set *s, const struct conf *c, unsigned workers);
 /* In a worker: closes what belongs to the others. */
 void listen_keep_only(struct listen_set *s, unsigned worker);
 
-/* Closes all that is open here; with `unlink_files` Unix sockets are removed from the file system too, if they
- * are still the ones that were made.  The set may be used no more but for the texts. */
+/* Closes all that is open here; with `unlink_files` Unix sockets are removed from the file system too, if
+ * they are still the ones that were made.  The set may be used no more but for the texts. */
 void listen_close(struct listen_set *s, bool unlink_files);
 void listen_free(struct listen_set *s);
 

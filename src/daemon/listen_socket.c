@@ -125,7 +125,8 @@ static int bind_inet(struct listen_address *a)
 
     if (fd == -1)
         return -1;
-    if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
+    if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 &&
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
         (!a->client_first || set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_S) == 0) &&
         bind(fd, (struct sockaddr *)&a->address, a->size) == 0 && listen(fd, LISTEN_BACKLOG) == 0 &&
         getsockname(fd, (struct sockaddr *)&a->address, &a->size) == 0)

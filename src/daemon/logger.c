@@ -24,8 +24,8 @@ static size_t head_dated(char head[HEAD_SIZE], enum log_level level)
 
     clock_gettime(CLOCK_REALTIME, &now);
     fmt_timestamp(head, now.tv_sec, (unsigned)(now.tv_nsec / 1000000));
-    return FMT_TIMESTAMP_SIZE +
-           (size_t)snprintf(head + FMT_TIMESTAMP_SIZE, HEAD_SIZE - FMT_TIMESTAMP_SIZE, " %s ", log_level_name(level));
+    return FMT_TIMESTAMP_SIZE + (size_t)snprintf(head + FMT_TIMESTAMP_SIZE, HEAD_SIZE - FMT_TIMESTAMP_SIZE,
+                                                 " %s ", log_level_name(level));
 }
 
 static void line_write(int fd, enum logger_form form, enum log_level level, struct span line)
@@ -70,7 +70,8 @@ bool logger_check(const struct conf *c, FILE *complaints)
 {
     if (c->log_target != CONF_TARGET_JOURNAL || sysd_has_journal())
         return true;
-    conf_complain(complaints, &c->log_place, "log.target", "\"journal\" is not in this build (no libsystemd)");
+    conf_complain(complaints, &c->log_place, "log.target",
+                  "\"journal\" is not in this build (no libsystemd)");
     return false;
 }
 
@@ -82,6 +83,10 @@ int logger_file(const char *path)
 int logger_open(struct logger *l, const struct conf *c)
 {
     *l = (struct logger){ .form = LOGGER_DATED, .fd = STDERR_FILENO, .starting = true };
+    if (c->log_target == CONF_TARGET_JOURNAL && !sysd_journal_listens()) {
+        conf_complain(stderr, &c->log_place, "log.target", "no journal listens on this machine");
+        return -1;
+    }
     if (c->log_target == CONF_TARGET_JOURNAL)
         l->form = LOGGER_JOURNAL;
     else if (c->log_target == CONF_TARGET_AUTO && stderr_is_journal())
@@ -90,7 +95,8 @@ int logger_open(struct logger *l, const struct conf *c)
         l->path = c->log_file;
         l->fd = logger_file(l->path);
         if (l->fd == -1) {
-            conf_complain(stderr, &c->log_place, "log.target", "cannot open %s: %s", l->path, strerror(errno));
+            conf_complain(stderr, &c->log_place, "log.target", "cannot open %s: %s", l->path,
+                          strerror(errno));
             return -1;
         }
     }

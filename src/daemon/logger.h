@@ -28,7 +28,7 @@ bool logger_check(const struct conf *c, FILE *complaints);
  * must not move.  -1 after complaining on stderr. */
 int logger_open(struct logger *l, const struct conf *c);
 
-/* Opens the file anew, after it was renamed; -1 with errno, and the old one stays.  Nothing to do without a file. */
+/* Opens the file, if there is one, anew after it was renamed; -1 with errno, and the old one stays. */
 int logger_reopen(struct logger *l);
 
 /* Goes on with this descriptor, which is taken over. */

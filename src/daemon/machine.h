@@ -6,10 +6,10 @@
 /* Processors that this process may use, at least 1. */
 unsigned machine_cpus(void);
 
-/* Raises the limit of open descriptors as far as it may be raised without privilege; returns what it is now. */
+/* Raises the limit of open descriptors as far as that needs no privilege; returns what it is now. */
 unsigned long machine_raise_descriptors(void);
 
-/* How many of `wanted` connections fit below a limit of descriptors, when a process has so many others open. */
+/* How many of `wanted` connections fit below a limit of descriptors, beside so many others. */
 unsigned machine_fit_connections(unsigned wanted, unsigned long descriptors, unsigned others);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The master.  It has one thread and one loop that sleeps in poll(2) until a signal, a worker's word or a time
- * that it set itself.
+/* The master.  It has one thread and one loop that sleeps in poll(2) until a signal, a worker's word or a
+ * time that it set itself.
  *
  *              all workers ready             SIGTERM, SIGINT
  *   STARTING --------------------> RUNNING --------------------> STOPPING --(all workers gone)--> end
@@ -43,6 +43,7 @@ struct master {
     const struct master_options *options;
     enum master_phase phase;
     int               status;           /* to exit with */
+    bool              served;           /* was RUNNING */
     int               signals;          /* the pipe */
     int               access_fd;        /* -1: no access log */
     struct listen_set listens;
@@ -62,9 +63,9 @@ static void tell_systemd(const struct master *m, const char *state)
     const struct crew *c = &m->crew;
     char text[256];
 
-    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready, model %s", state, *state != '\0' ? "\n" : "",
-             m->phase == MASTER_STOPPING ? "Stopping" : "Serving", crew_ready(c), c->count, plural(c->count),
-             m->options->model->name);
+    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready, model %s", state,
+             *state != '\0' ? "\n" : "", m->phase == MASTER_STOPPING ? "Stopping" : "Serving", crew_ready(c),
+             c->count, plural(c->count), m->options->model->name);
     sysd_notify(text);
 }
 
@@ -83,15 +84,12 @@ static void announce(const struct master *m)
               plural(m->crew.count));
 }
 
-/* All that live are told to go.  From here on new connections are refused as soon as the workers have closed their sockets too. */
-static void stop_begin(struct master *m, const char *why)
+/* All that live are told to go.  From here on new connections are refused as soon as the workers have
+ * closed their sockets too. */
+static void stop_begin(struct master *m)
 {
-    unsigned drain_ms = m->options->conf->timeouts.drain_ms, alive = crew_alive(&m->crew);
-
-    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
-              "master: %s: stopping, %u worker%s may take %.1f s", why, alive, plural(alive), drain_ms / 1000.0);
     m->phase = MASTER_STOPPING;
-    m->kill_ms = clock_monotonic_ms() + drain_ms + DRAIN_GRACE_MS;
+    m->kill_ms = clock_monotonic_ms() + m->options->conf->timeouts.drain_ms + DRAIN_GRACE_MS;
     tell_systemd(m, "STOPPING=1");
     listen_close(&m->listens, true);
     crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_DRAIN, .fd = -1 });
@@ -101,7 +99,7 @@ static void start_failed(struct master *m, const char *why)
 {
     log_write(LOG_ERROR, &(struct log_about){ .event = "start-failed" }, "master: the start failed: %s", why);
     m->status = 1;
-    stop_begin(m, "start failed");
+    stop_begin(m);
 }
 
 static void stop_by_force(struct master *m, const char *why)
@@ -112,42 +110,56 @@ static void stop_by_force(struct master *m, const char *why)
     m->kill_ms = UINT64_MAX;
 }
 
-static void master_reopen_access(struct master *m)
+static int master_reopen_access(struct master *m)
 {
     const char *path = m->options->conf->access_file;
     int fd;
 
     if (m->access_fd == -1)
-        return;
+        return 0;
     fd = logger_file(path);
-    if (fd == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
-        return;
-    }
+    if (fd == -1)
+        return log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
     logger_replace(m->access_fd, fd);
     crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_ACCESS, .fd = m->access_fd });
+    return 0;
 }
 
-static void master_reopen_logs(struct master *m)
+static int master_reopen_log(struct master *m)
 {
     struct logger *l = m->options->logger;
 
+    if (l->path == NULL)
+        return 0;
     if (logger_reopen(l) == -1)
-        log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", l->path);
-    else if (l->path != NULL)
-        crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = l->fd });
-    master_reopen_access(m);
-    log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" }, "master: SIGUSR1: log files are open again");
+        return log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", l->path);
+    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = l->fd });
+    return 0;
+}
+
+static void master_reopen(struct master *m)
+{
+    bool log = master_reopen_log(m) == 0;
+    bool access = master_reopen_access(m) == 0;
+
+    if (log && access)
+        log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" },
+                  "master: SIGUSR1: log files are open again");
 }
 
 static void master_told_to_stop(struct master *m, const char *name)
 {
-    if (m->phase != MASTER_STOPPING) {
-        stop_begin(m, name);
+    unsigned alive = crew_alive(&m->crew);
+
+    if (m->phase == MASTER_STOPPING) {
+        m->status = 1;          /* what was in flight is lost */
+        stop_by_force(m, name);
         return;
     }
-    m->status = 1;              /* what was in flight is lost */
-    stop_by_force(m, name);
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
+              "master: %s: stopping, %u worker%s may take %.1f s", name, alive, plural(alive),
+              m->options->conf->timeouts.drain_ms / 1000.0);
+    stop_begin(m);
 }
 
 static void master_signal(struct master *m, int number)
@@ -160,10 +172,11 @@ static void master_signal(struct master *m, int number)
         master_told_to_stop(m, "SIGINT");
         break;
     case SIGHUP:
-        log_write(LOG_WARN, NULL, "master: SIGHUP: this version cannot reload; a new configuration needs a restart");
+        log_write(LOG_WARN, NULL,
+                  "master: SIGHUP: this version cannot reload; a new configuration needs a restart");
         break;
     case SIGUSR1:
-        master_reopen_logs(m);
+        master_reopen(m);
         break;
     default:                    /* SIGCHLD: the loop looks after its workers in each turn */
         break;
@@ -213,6 +226,7 @@ static void master_progress(struct master *m, unsigned ready_before, uint64_t no
     }
     if (m->phase == MASTER_STARTING && ready == c->count) {
         m->phase = MASTER_RUNNING;
+        m->served = true;
         announce(m);
         m->options->logger->starting = false;
         tell_systemd(m, "READY=1");
@@ -269,7 +283,8 @@ static void say_totals(const struct master *m)
 
     metric_sum(m->crew.metrics, m->crew.count, &sum);
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
-              "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted, sum.total.requests);
+              "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted,
+              sum.total.requests);
 }
 
 /* The limit of connections that the descriptors allow. */
@@ -279,7 +294,8 @@ static unsigned fit_connections(const struct master *m, unsigned long descriptor
     unsigned fit = machine_fit_connections(wanted, descriptors, m->listens.count);
 
     if (fit < wanted)
-        log_write(LOG_WARN, NULL, "master: limits.connections: %u for each worker instead of %u, since this process may "
+        log_write(LOG_WARN, NULL,
+                  "master: limits.connections: %u for each worker instead of %u, since this process may "
                   "open only %lu descriptors (RLIMIT_NOFILE)", fit, wanted, descriptors);
     return fit;
 }
@@ -289,8 +305,8 @@ static void say_who(const struct priv *p)
     if (p->drop && p->uid == 0)
         log_write(LOG_WARN, NULL, "master: workers stay root, as the setting user wants");
     else if (p->drop)
-        log_write(p->chosen ? LOG_INFO : LOG_NOTICE, NULL, "master: workers become user %s, group %s%s", p->user,
-                  p->group, p->chosen ? "" : " (user is not set)");
+        log_write(p->chosen ? LOG_INFO : LOG_NOTICE, NULL, "master: workers become user %s, group %s%s",
+                  p->user, p->group, p->chosen ? "" : " (user is not set)");
 }
 
 static void master_signals(struct master *m)
@@ -338,7 +354,8 @@ static int master_begin(struct master *m)
         return -1;
     m->crew.common = (struct worker_start){ .conf = o->conf, .priv = o->priv, .model = o->model,
                                             .logger = o->logger, .listens = &m->listens,
-                                            .connections_max = fit_connections(m, descriptors), .access_fd = m->access_fd };
+                                            .connections_max = fit_connections(m, descriptors),
+                                            .access_fd = m->access_fd };
     m->polled = calloc(workers + 1, sizeof *m->polled);
     if (m->polled == NULL || crew_init(&m->crew, pool_name, workers) == -1) {
         log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", workers, plural(workers));
@@ -370,7 +387,8 @@ int master_run(const struct master_options *o)
     master_start_due(&m, clock_monotonic_ms());
     while (m.phase != MASTER_STOPPING || crew_alive(&m.crew) > 0)
         master_turn(&m);
-    say_totals(&m);
+    if (m.served)
+        say_totals(&m);
     master_end(&m);
     return m.status;
 }

@@ -15,8 +15,8 @@ struct master_options {
     struct logger      *logger;
 };
 
-/* Runs until it is told to end; returns the exit status: 0, or 1 when the start failed (the reasons are in the
- * log) or the end was forced by a second signal. */
+/* Runs until it is told to end; returns the exit status: 0, or 1 when the start failed (the reasons are in
+ * the log) or the end was forced by a second signal. */
 int master_run(const struct master_options *o);
 
 #endif

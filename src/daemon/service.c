@@ -73,8 +73,8 @@ static struct root *compose_root(const struct conf_service *s, unsigned route)
 
     if (root == NULL && r->place.file != NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "%s:%u: services.%s.routes.[%u].root: cannot open %s", r->place.file, r->place.line, s->name,
-                  route, r->root);
+                  "%s:%u: services.%s.routes.[%u].root: cannot open %s", r->place.file, r->place.line,
+                  s->name, route, r->root);
     else if (root == NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
                   "services.%s.routes.[%u].root: cannot open %s", s->name, route, r->root);

@@ -9,8 +9,8 @@
 /* The protocol of a configured service. */
 const struct proto *service_proto(enum conf_protocol protocol);
 
-/* All services of a configuration, in its order, with everything that they need: roots are opened, the table of
- * media types is read.  The configuration must outlive the set.  NULL after logging every reason. */
+/* All services of a configuration, in its order, with everything that they need: roots are opened, the
+ * table of media types is read.  The configuration must outlive the set.  NULL after logging every reason. */
 struct service_set;
 struct service_set *service_set_new(const struct conf *c);
 

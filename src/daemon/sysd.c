@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION    /* the place in the source would be this file's, each time */
 #include <systemd/sd-journal.h>
 
@@ -30,6 +31,11 @@ void sysd_notify(const char *state)
 bool sysd_has_journal(void)
 {
     return true;
+}
+
+bool sysd_journal_listens(void)
+{
+    return access("/run/systemd/journal/socket", F_OK) == 0;
 }
 
 static void journal_field(struct journal_entry *e, const char *name, const char *value)

@@ -7,11 +7,15 @@
 
 #include "base/log.h"
 
-/* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when none listens. */
+/* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when
+ * none listens. */
 void sysd_notify(const char *state);
 
 /* Can sysd_journal be used in this build? */
 bool sysd_has_journal(void);
+
+/* Does a journal listen on this machine?  Entries for one that is not there are lost without an error. */
+bool sysd_journal_listens(void);
 
 /* Sends one entry to the journal; 0, or -1 with errno. */
 int sysd_journal(enum log_level level, const struct log_about *about, struct span line);

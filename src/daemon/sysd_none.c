@@ -14,6 +14,11 @@ bool sysd_has_journal(void)
     return false;
 }
 
+bool sysd_journal_listens(void)
+{
+    return false;
+}
+
 int sysd_journal(enum log_level level, const struct log_about *about, struct span line)
 {
     (void)level;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker: composes services, listeners and the loop, lets the model's driver run it, and hears the master and
- * signals in between.  Owns everything that is made after fork.  Does not know how the driver works. */
+/* A worker: composes services, listeners and the loop, lets the model's driver run it, and hears the master
+ * and signals in between.  Owns everything that is made after fork.  Does not know how a driver works. */
 #include "daemon/worker.h"
 
 #include <errno.h>
@@ -37,7 +37,8 @@ static void worker_drain(struct worker *w, const char *why)
 {
     if (w->loop.phase != LOOP_RUN)
         return;
-    log_write(LOG_INFO, &w->env.about, "worker %s (pid %d): %s: draining", w->start->name, (int)getpid(), why);
+    log_write(LOG_INFO, &w->env.about, "worker %s (pid %d): %s: draining", w->start->name,
+              (int)getpid(), why);
     w->loop.drain_deadline_ms = clock_monotonic_ms() + w->start->conf->timeouts.drain_ms;
     w->env.draining = true;
     w->loop.phase = LOOP_DRAIN;
@@ -102,7 +103,7 @@ static void worker_say_ready(void *arg)
                   w->start->name, (int)getpid());
 }
 
-/* SIGINT and SIGHUP come from a terminal to all processes at once: what they mean is the master's business. */
+/* SIGINT and SIGHUP come from a terminal to all processes at once: the master acts on them. */
 static int worker_signals(struct worker *w)
 {
     static const int ignored[] = { SIGPIPE, SIGINT, SIGHUP, SIGUSR1 };
@@ -162,7 +163,8 @@ static void worker_loop(struct worker *w)
 {
     w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
     w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
-    w->loop = (struct loop){ .env = &w->env, .listeners = w->listeners, .listener_count = w->start->listens->count,
+    w->loop = (struct loop){ .env = &w->env,
+                             .listeners = w->listeners, .listener_count = w->start->listens->count,
                              .watches = w->watches, .watch_count = WATCHES,
                              .connections_max = w->start->connections_max,
                              .ready = worker_say_ready, .arg = w };
@@ -171,7 +173,8 @@ static void worker_loop(struct worker *w)
 /* Says what failed, from errno. */
 static int worker_fail(const struct worker *w, const char *what)
 {
-    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name, (int)getpid(), what);
+    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name,
+                     (int)getpid(), what);
 }
 
 static int worker_begin(struct worker *w)

@@ -31,6 +31,7 @@ struct flight {
     struct op recv, send;       /* send is a load while a piece of a file is fetched */
     char     *stage;            /* NULL while no file is being sent */
     size_t    staged, staged_at;
+    size_t    asked;            /* bytes of the send in flight */
     bool      receiving, sending;
     bool      shutting;         /* shut down to bring its operations back */
 };
@@ -85,6 +86,7 @@ static void send_memory_start(struct completion *k, struct conn *c)
     size_t bytes;
     int n = outq_iov(&c->out, iov, IOV, &bytes);
     f->send.kind = OP_SEND;
+    f->asked = bytes;
     k->engine.ops->send(&k->engine, &f->send, c->fd, iov, n, bytes < c->out.bytes);
 }
 
@@ -93,6 +95,7 @@ static void send_stage_start(struct completion *k, struct conn *c)
     struct flight *f = flight_of(c);
     struct iovec iov = { f->stage + f->staged_at, f->staged };
     f->send.kind = OP_SEND;
+    f->asked = f->staged;
     k->engine.ops->send(&k->engine, &f->send, c->fd, &iov, 1, f->staged < c->out.bytes);
 }
 
@@ -204,6 +207,8 @@ static void on_sent(struct conn *c, size_t n)
         f->staged_at += n;
     }
     conn_sent(c, n);
+    if (n < f->asked)
+        sock_note_blocked(c);
     if (c->out.bytes == 0) {
         free(f->stage);         /* an idle connection owns no buffer */
         f->stage = NULL;
@@ -254,7 +259,7 @@ static void doors_follow(struct completion *k)
         place ? door_open(k, &k->doors[i]) : door_shut(k, &k->doors[i]);
 }
 
-static void conn_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
+static void flight_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
 {
     struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
     if (c == NULL) {
@@ -266,6 +271,8 @@ static void conn_begin(struct completion *k, const struct listener *l, int fd, c
     f->recv = (struct op){ .kind = OP_RECV, .owner = c };
     f->send = (struct op){ .kind = OP_SEND, .owner = c };
     roster_add(&k->roster, c);
+    if (k->draining)
+        conn_drain(c);          /* an accept that was under way when the doors were closed */
     conn_advance(k, c);
 }
 
@@ -280,7 +287,7 @@ static void on_accept(struct completion *k, const struct done *d)
         close(d->result);
     } else if (d->result >= 0) {
         roster_accepted(&k->roster);
-        conn_begin(k, door->listener, d->result, &d->peer);
+        flight_begin(k, door->listener, d->result, &d->peer);
         k->told = false;        /* it may come after the others heard that the worker is going */
     } else if (d->result != -ECANCELED) {
         (void)roster_accept_failed(&k->roster, door->listener, -d->result);
@@ -335,8 +342,9 @@ static void doors_close(struct completion *k)
         int fd, left = LAST_ACCEPTS;
         while (left-- > 0 && k->roster.count < k->loop->connections_max &&
                (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
-            conn_begin(k, d->listener, fd, &peer);
+            flight_begin(k, d->listener, fd, &peer);
         door_shut(k, d);
+        close(d->listener->fd);
     }
 }
 
@@ -363,7 +371,7 @@ static void take_what_came(struct completion *k)
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void drain_begin(struct completion *k)
+static void completion_drain(struct completion *k)
 {
     struct list all;
     doors_close(k);
@@ -381,7 +389,7 @@ static void drain_begin(struct completion *k)
     }
 }
 
-static void turn(struct completion *k)
+static void completion_turn(struct completion *k)
 {
     struct loop *l = k->loop;
     struct conn *c;
@@ -390,13 +398,13 @@ static void turn(struct completion *k)
         conn_advance(k, c);
     doors_follow(k);
     if (l->phase == LOOP_DRAIN && !k->told)
-        drain_begin(k);
+        completion_drain(k);
     if (l->phase == LOOP_DRAIN && k->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(k->env);
 }
 
-static bool goes_on(const struct completion *k)
+static bool completion_lasts(const struct completion *k)
 {
     if (k->failed != 0 || k->loop->phase == LOOP_HALT)
         return false;
@@ -404,7 +412,7 @@ static bool goes_on(const struct completion *k)
 }
 
 /* Brings every operation back, then everything is free. */
-static void halt(struct completion *k)
+static void completion_halt(struct completion *k)
 {
     struct list all;
     k->halting = k->draining = true;
@@ -461,9 +469,9 @@ static int serve_until_told(struct completion *k)
     if (completion_open(k) == -1)
         return -1;
     k->loop->ready(k->loop->arg);
-    while (goes_on(k))
-        turn(k);
-    halt(k);
+    while (completion_lasts(k))
+        completion_turn(k);
+    completion_halt(k);
     env_rest(k->env);
     errno = k->failed;
     return k->failed == 0 ? 0 : -1;

@@ -26,7 +26,8 @@ struct watch {
 
 enum loop_phase {
     LOOP_RUN,                           /* serving */
-    LOOP_DRAIN,                         /* accept no more, finish what is there, then end */
+    LOOP_DRAIN,                         /* serve what waits in the backlog, close the listeners, finish what is
+                                         * there, then end */
     LOOP_HALT                           /* end at once */
 };
 

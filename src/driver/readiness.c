@@ -318,13 +318,14 @@ static bool has_unfinished(const struct readiness *r)
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void drain_begin(struct readiness *r)
+static void readiness_drain(struct readiness *r)
 {
     struct list all;
     for (unsigned i = 0; i < r->loop->listener_count; i++) {
         listener_accept(r, i, LAST_ACCEPTS);
         r->poller.ops->remove(&r->poller, r->loop->listeners[i].fd, false);
         r->slots[r->loop->listeners[i].fd] = (struct slot){ 0 };
+        close(r->loop->listeners[i].fd);
     }
     r->draining = true;
     r->listening = false;
@@ -343,7 +344,7 @@ static void drain_begin(struct readiness *r)
 }
 
 /* Ends every connection; those that a helper still reads for go when it answers. */
-static void halt(struct readiness *r)
+static void readiness_halt(struct readiness *r)
 {
     struct list *conns = &r->roster.conns;
     warm_close(r->warm);
@@ -406,7 +407,7 @@ static int readiness_open(struct readiness *r)
     return 0;
 }
 
-static void turn(struct readiness *r)
+static void readiness_turn(struct readiness *r)
 {
     struct loop *l = r->loop;
     int n = r->poller.ops->wait(&r->poller, r->hints, HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
@@ -423,13 +424,13 @@ static void turn(struct readiness *r)
         conn_pump(r, c);
     listeners_arm(r);
     if (l->phase == LOOP_DRAIN && !r->draining)
-        drain_begin(r);
+        readiness_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(r->env);
 }
 
-static bool goes_on(const struct readiness *r)
+static bool readiness_lasts(const struct readiness *r)
 {
     if (r->failed != 0 || r->loop->phase == LOOP_HALT)
         return false;
@@ -441,9 +442,9 @@ static int serve_all(struct readiness *r)
     if (readiness_open(r) == -1)
         return -1;
     r->loop->ready(r->loop->arg);
-    while (goes_on(r))
-        turn(r);
-    halt(r);
+    while (readiness_lasts(r))
+        readiness_turn(r);
+    readiness_halt(r);
     env_rest(r->env);
     errno = r->failed;
     return r->failed == 0 ? 0 : -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "driver/sock.h"
 
 enum {
     PAUSE_MS = 100,             /* between tries while descriptors are short */
@@ -67,6 +68,8 @@ struct conn *roster_expire(struct roster *r)
     struct heap_node *top;
     while ((top = heap_top(&r->timers)) != NULL && top->key <= now) {
         struct conn *c = LIST_ENTRY(top, struct conn, timer);
+        if (conn_due(c) <= now && c->out.bytes > 0)
+            sock_note_blocked(c);
         uint64_t due = conn_due(c);
         heap_remove(&r->timers, top);
         if (due > now) {

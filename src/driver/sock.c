@@ -3,6 +3,7 @@
 #include "driver/sock.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -11,19 +12,30 @@
 
 enum { WARM_MS = 1000 };        /* a whole file that was seen in the page cache is believed to stay for so long */
 
+void sock_note_blocked(struct conn *c)
+{
+    int unacked = 0;
+    if (ioctl(c->fd, TIOCOUTQ, &unacked) == -1)
+        return;
+    if ((uint32_t)unacked < c->unacked)
+        conn_moving(c);
+    c->unacked = (uint32_t)unacked;
+}
+
 /* hot */
 static enum sock_flushed after_send(struct conn *c, ssize_t n, size_t wanted)
 {
     struct env *e = conn_env(c);
     e->count.sends++;
-    if (n >= 0) {
+    if (n >= 0)
         conn_sent(c, (size_t)n);
-        return (size_t)n < wanted ? SOCK_BLOCKED : SOCK_FLUSHED;
-    }
-    if (errno == EINTR)
+    if (n == (ssize_t)wanted || (n == -1 && errno == EINTR))
         return SOCK_FLUSHED;
+    if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return SOCK_BROKEN;
     e->count.would_block++;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? SOCK_BLOCKED : SOCK_BROKEN;
+    sock_note_blocked(c);
+    return SOCK_BLOCKED;
 }
 
 /* hot */

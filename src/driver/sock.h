@@ -24,6 +24,10 @@ enum {
  * next piece without asking whether it is cached. */
 enum sock_flushed sock_flush(struct conn *c, bool trust_cache);
 
+/* The socket takes no more for now.  Does the peer still read?  A large kernel buffer that drains slowly shows no
+ * other sign for many seconds; the send timeout must not mistake it for a peer that stands still. */
+void sock_note_blocked(struct conn *c);
+
 /* Accepts one connection, with the flags of accept4(2); -1 with errno. */
 int sock_accept(int listener_fd, int flags, struct peer *peer);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* HTTP/1.1 over a connection: takes heads and bodies from the input, answers each request as soon as it is complete.
- * Owns the state of a connection, which holds no buffer: a head is parsed where it lies, and copied only while its
- * body is still on the way.  Knows nothing of sockets.
+/* HTTP/1.1 over a connection: takes heads and bodies from the input, answers each request as soon as it is
+ * complete.  Owns the state of a connection, which holds no buffer: a head is parsed where it lies, and
+ * copied only while its body is still on the way.  Knows nothing of sockets.
  *
  *                  whole head, no body or all of it: reply
  *                 .---------------------------------------.
@@ -10,7 +10,8 @@
  *                |                          | body not all here
  *                `--------------------------+---> BODY or CHUNKS --- end of body: reply ---> IDLE
  *
- *   From everywhere: a refusal, or a reply with Connection: close ---> LAST, and no byte is read as a request again.
+ *   From everywhere: a refusal,
+ or a reply with Connection: close ---> LAST: no byte is read as a request again.
  */
 #include "proto/http.h"
 
@@ -190,7 +191,7 @@ static void answer(struct conn *c, struct http_state *s, const struct http_reque
         conn_finish_now(c);
 }
 
-/* Drops what belongs to the body: 1 complete, 0 more to come, -STATUS refused.  *taken: bytes of the input. */
+/* Drops what belongs to the body: 1 complete, 0 more to come, -STATUS refused. *taken: bytes of the input. */
 static int body_feed(struct http_state *s, struct span in, const struct http_limits *limits, size_t *taken)
 {
     if (s->phase == PHASE_CHUNKS)
@@ -221,7 +222,8 @@ static bool head_keep(struct http_state *s, struct span head)
     return true;
 }
 
-/* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is taken. */
+/* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
+ * taken. */
 static size_t take_head_with_body(struct conn *c, const struct http_request *r, struct span in, size_t head_n)
 {
     struct http_state *s = conn_state(c);

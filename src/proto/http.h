@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* HTTP/1.1 (RFC 9110, 9112): files beneath roots, fixed replies, redirects.
- * All sites of a process must share one struct mime: what is noted about a file (struct file, note) depends on it. */
+/* HTTP/1.1 (RFC 9110, 9112): files beneath roots, fixed replies, redirects. All sites of a process must
+ * share one struct mime: what is noted about a file (struct file, note) depends on it. */
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
 
@@ -13,8 +13,9 @@
 struct mime;
 
 /* A table from file name extension to media type, read from text in the form of /etc/mime.types
- * ("text/html html htm", '#' begins a comment).  The text is copied.  text types are served as UTF-8.  Of two lines
- * for one extension the first counts; types that are no types are passed over.  NULL with ENOMEM. */
+ * ("text/html html htm", '#' begins a comment).  The text is copied. text types are served as UTF-8.  Of
+ * two lines for one extension the first counts; types that are no types are passed over.  NULL with
+ * ENOMEM. */
 struct mime *mime_new(struct span text);
 void mime_free(struct mime *m);
 
@@ -32,7 +33,8 @@ enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT,
  *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
  * OPTIONS is answered by all of them. */
 struct http_route_spec {
-    const char          *path;          /* a prefix of the decoded request path, on segment borders unless it ends in '/' */
+    const char          *path;          /* a prefix of the decoded request path; unless it ends in '/', on
+                                         * segment borders */
     const char          *host;          /* lower case, NULL: any */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
@@ -54,7 +56,8 @@ struct http_limits {
 /* The settings of an http service: routes sorted, replies ready made.  Constant once made.  NULL with
  * ENOMEM, or EINVAL: a control byte in `type` or `to`, a status that cannot be. */
 struct http_site;
-struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes, unsigned count,
+struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
+                                unsigned count,
                                 const struct http_limits *limits, const struct mime *mime);
 void http_site_free(struct http_site *s);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The chunked transfer coding, RFC 9112 section 7.1, decoded only to find the end of a body: data is dropped,
- * extensions are checked for their form and ignored, trailer fields are checked and dropped (section 7.1.2).
- * Line ends are CR LF and nothing else.  Pure.
+/* The chunked transfer coding, RFC 9112 section 7.1, decoded only to find the end of a body: data is
+ * dropped, extensions are checked for their form and ignored, trailer fields are checked and dropped
+ * (section 7.1.2).  Line ends are CR LF and nothing else.  Pure.
  *
  *   SIZE_FIRST -> SIZE -> [extensions] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE_FIRST
- *                                           \ size 0: LINE -> NAME -> VALUE -> VALUE_LF -> LINE -> LAST_LF -> end
- * Extensions: EXT -> EXT_NAME -> [EXT_NAME_BWS] -> EXT_IS -> EXT_TOKEN or EXT_QUOTED ... -> [EXT_VALUE_BWS] -> EXT */
+ *                                           \ size 0: LINE -> NAME -> VALUE -> VALUE_LF -> LINE -> LAST_LF
+ * Extensions: EXT -> EXT_NAME -> [EXT_NAME_BWS] -> EXT_IS -> EXT_TOKEN or EXT_QUOTED -> [EXT_VALUE_BWS] */
 #include "proto/http_internal.h"
 
 enum {
     CHUNK_LINE_MAX = 1024,          /* bytes of one size line: a size and a few extensions */
-    CHUNK_EXTENSIONS_MAX = 16384    /* bytes of all size lines with extensions: nobody uses them, attackers do */
+    CHUNK_EXTENSIONS_MAX = 16384    /* bytes of all size lines with extensions: only attackers use them */
 };
 
 enum chunk_step {

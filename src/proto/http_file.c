@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files: from a path beneath a root to a reply.  The fields of the plain 200 are noted with the file, so that most
- * replies are three copies.  Contents are never read here: they are copied from memory, lent, or queued as a range. */
+/* Files: from a path beneath a root to a reply.  The fields of the plain 200 are noted with the file, so
+ * that most replies are three copies.  Contents are never read here: they are copied from memory, lent, or
+ * queued as a range. */
 #include "proto/http_internal.h"
 
 #include <errno.h>
@@ -86,7 +87,8 @@ static size_t fields_write(char *to, struct span type, uint64_t length, const st
     return (size_t)(p - to);
 }
 
-static void reply_whole(struct http_exchange *x, struct file *taken, struct span type, const struct http_validator *v)
+static void reply_whole(struct http_exchange *x, struct file *taken, struct span type,
+                        const struct http_validator *v)
 {
     char fields[FIELDS_MAX];
     size_t n = fields_write(fields, type, taken->size, v, SPAN(""));
@@ -100,8 +102,8 @@ static void reply_whole(struct http_exchange *x, struct file *taken, struct span
 
 enum { CONTENT_RANGE_MAX = 3 * FMT_U64_MAX + 16 };      /* bytes F-L/N */
 
-static void reply_part(struct http_exchange *x, struct file *taken, struct span type, const struct http_validator *v,
-                       struct part part)
+static void reply_part(struct http_exchange *x, struct file *taken, struct span type,
+                       const struct http_validator *v, struct part part)
 {
     char fields[FIELDS_MAX], range[CONTENT_RANGE_MAX], *p = range;
     p = http_head_put(p, SPAN("bytes "));
@@ -188,7 +190,8 @@ static void file_reply(struct http_exchange *x, struct file *taken, struct span 
     file_reply_anew(x, taken, name, strong);
 }
 
-/* Which status tells a client of this error?  What leads out of the root is not there, for all it may know. */
+/* Which status tells a client of this error?  What leads out of the root is not there, for all it may
+ * know. */
 static unsigned status_of_error(int error)
 {
     switch (error) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the fields of a complete head mean together: where the body ends, whether the connection lasts, which host
- * and path are meant.  RFC 9112 sections 3.2, 3.3, 6 and 9.3; where framing is in doubt, the request is refused. */
+/* What the fields of a complete head mean together: where the body ends, whether the connection lasts,
+ * which host and path are meant.  RFC 9112 sections 3.2, 3.3, 6 and 9.3; where framing is in doubt, the
+ * request is refused. */
 #include "proto/http_internal.h"
 
 #include "base/fmt.h"
 
-enum { ELEMENTS_MAX = 64 };     /* of a list, empty ones included: RFC 9110 section 5.6.1.2 asks for "reasonable" */
+enum { ELEMENTS_MAX = 64 };     /* blanks and commas before an element: see RFC 9110 section 5.6.1.2 */
 
 static bool list_blank(char byte)
 {
@@ -110,7 +111,8 @@ static unsigned judge_host(const struct http_request *r)
 static unsigned judge_coding(struct http_request *r)
 {
     struct span list = r->value[FIELD_TRANSFER_ENCODING], coding;
-    if (http_has(r, FIELD_CONTENT_LENGTH) || r->minor == 0 || (r->repeated & FIELD_BIT(FIELD_TRANSFER_ENCODING)) != 0)
+    bool repeated = (r->repeated & FIELD_BIT(FIELD_TRANSFER_ENCODING)) != 0;
+    if (http_has(r, FIELD_CONTENT_LENGTH) || r->minor == 0 || repeated)
         return 400;
     if (span_equal_nocase(list, SPAN("chunked"))) {
         r->chunked = true;
@@ -127,8 +129,8 @@ static unsigned judge_coding(struct http_request *r)
     return last_chunked && list.n == 0 ? 501 : 400;
 }
 
-/* Digits only; what does not fit is saturated, so that a limit refuses it.  A leading zero is in the grammar, but no
- * client sends it, and some intermediary may take it for octal: in doubt. */
+/* Digits only; what does not fit is saturated, so that a limit refuses it.  A leading zero is in the
+ * grammar, but no client sends it, and some intermediary may take it for octal: in doubt. */
 static unsigned judge_length(struct http_request *r)
 {
     struct span s = r->value[FIELD_CONTENT_LENGTH];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of HTTP share: a parsed request, a site and its routes, an exchange (one request and its reply).
- * Every span of a request points into the input or into the kept head: nothing is copied. */
+/* What the files of HTTP share: a parsed request, a site and its routes, an exchange (one request and its
+ * reply). Every span of a request points into the input or into the kept head: nothing is copied. */
 #ifndef PROTO_HTTP_INTERNAL_H
 #define PROTO_HTTP_INTERNAL_H
 
@@ -15,8 +15,8 @@
 /* Classes of bytes: bits of http_class[]. */
 enum {
     CLASS_TOKEN = 1,            /* tchar, RFC 9110 section 5.6.2 */
-    CLASS_TARGET = 2,           /* may stand in a request target: visible ASCII but " # < >.  More than RFC 3986
-                                 * allows (\ ^ ` { | }), because browsers send those unencoded (WHATWG URL) */
+    CLASS_TARGET = 2,           /* may stand in a request target: visible ASCII but " # < >.  More than RFC
+                                 * 3986 allows (\ ^ ` { | }): browsers send those unencoded (WHATWG URL) */
     CLASS_HOST = 4,             /* reg-name, RFC 3986 section 3.2.2 */
     CLASS_PATH = 8,             /* pchar and '/', unencoded: safe in a Location */
     CLASS_QUESTION = 16,
@@ -41,8 +41,8 @@ static inline int http_hex(char byte)
 }
 
 enum http_method {
-    METHOD_UNKNOWN, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHOD_OPTIONS,
-    METHOD_CONNECT, METHOD_TRACE
+    METHOD_UNKNOWN, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH,
+    METHOD_OPTIONS, METHOD_CONNECT, METHOD_TRACE
 };
 
 /* The fields that mean something to this server; all others are only checked for their syntax. */
@@ -66,7 +66,7 @@ struct http_request {
     uint8_t     method;         /* enum http_method */
     uint8_t     major, minor;
     uint8_t     expect;         /* enum http_expect */
-    bool        plain;          /* the path can be used as it is: nothing encoded, no empty, "." or ".." segment */
+    bool        plain;          /* the path can be used as it is: nothing encoded, no empty or dot segment */
     bool        asterisk;
     bool        chunked;
     bool        keep_alive;     /* as far as the client is concerned */
@@ -84,18 +84,19 @@ long http_parse(struct http_request *r, struct span in, const struct http_limits
 /* The next line of this name among the lines left in *fields; false when there is none. */
 bool http_next_field(struct span *fields, enum http_field field, struct span *value);
 
-/* http_frame.c: what the fields of a complete head mean together (RFC 9112 sections 3.2, 6, 9.3): 0, or the status
- * that refuses it. */
+/* http_frame.c: what the fields of a complete head mean together (RFC 9112 sections 3.2, 6, 9.3): 0, or
+ * the status that refuses it. */
 unsigned http_judge(struct http_request *r);
 
 /* The host without its port, from the target or the Host field; length 0: none. */
 struct span http_host(const struct http_request *r);
 
-/* The next element of a comma-separated list (RFC 9110 section 5.6.1), empty ones skipped; a quoted string is one
- * piece.  False at the end. */
+/* The next element of a comma-separated list (RFC 9110 section 5.6.1), empty ones skipped; a quoted string
+ * is one piece.  False at the end. */
 bool http_next_element(struct span *list, struct span *element);
 
-/* http_seek.c: a head that comes in pieces is only looked through, each byte once, until it is worth parsing. */
+/* http_seek.c: a head that comes in pieces is only looked through, each byte once, until it is worth
+ * parsing. */
 struct http_seek {
     uint32_t seen;              /* bytes looked at */
     uint32_t fields_at;         /* where the field lines begin; 0: not reached */
@@ -163,7 +164,8 @@ struct http_site {
 };
 
 /* http_site.c: the route for a decoded path, or NULL. */
-const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r, struct span path);
+const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r,
+                                         struct span path);
 
 enum http_connection { CONNECTION_PLAIN, CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE };
 
@@ -187,7 +189,7 @@ struct http_exchange {
 };
 
 enum {
-    HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than another piece to send */
+    HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than a piece more */
     HTTP_HEAD_MAX = 640         /* bytes of fields that the server writes itself, with room to spare */
 };
 
@@ -215,8 +217,8 @@ void http_reply_logged(struct http_exchange *x);
 
 /* Fields that make a reply depend on what the client has. */
 enum {
-    CONDITIONS = FIELD_BIT(FIELD_IF_MATCH) | FIELD_BIT(FIELD_IF_NONE_MATCH) | FIELD_BIT(FIELD_IF_MODIFIED_SINCE) |
-                 FIELD_BIT(FIELD_IF_UNMODIFIED_SINCE) | FIELD_BIT(FIELD_RANGE)
+    CONDITIONS = FIELD_BIT(FIELD_IF_MATCH) | FIELD_BIT(FIELD_IF_NONE_MATCH) | FIELD_BIT(FIELD_RANGE) |
+                 FIELD_BIT(FIELD_IF_MODIFIED_SINCE) | FIELD_BIT(FIELD_IF_UNMODIFIED_SINCE)
 };
 
 /* http_file.c: answers GET and HEAD from a ROOT route. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A request head, in one pass: RFC 9112 sections 2.2, 3 and 5, without any of the leniencies.
- * Only the form of bytes is judged here, so that a verdict does not depend on how the head was cut into pieces:
- * a byte that cannot stand where it stands refuses the head at once, everything else waits for its end
+/* A request head, in one pass: RFC 9112 sections 2.2, 3 and 5, without any of the leniencies.  Only the
+ * form of bytes is judged here, so that a verdict does not depend on how the head was cut into pieces: a
+ * byte that cannot stand where it stands refuses the head at once, everything else waits for its end
  * (http_judge).  Copies nothing, allocates nothing. */
 #include "proto/http_internal.h"
 
@@ -11,7 +11,8 @@
 
 const unsigned char http_class[256] = {
     ['0' ... '9'] = COMMON, ['A' ... 'Z'] = COMMON, ['a' ... 'z'] = COMMON,
-    ['-'] = COMMON, ['_'] = COMMON, ['~'] = COMMON, ['!'] = COMMON, ['$'] = COMMON, ['&'] = COMMON, ['\''] = COMMON,
+    ['-'] = COMMON, ['_'] = COMMON, ['~'] = COMMON, ['!'] = COMMON, ['$'] = COMMON, ['&'] = COMMON,
+    ['\''] = COMMON,
     ['*'] = COMMON, ['+'] = COMMON,
     ['.'] = COMMON | CLASS_DOT_SLASH,
     ['/'] = CLASS_TARGET | CLASS_PATH | CLASS_DOT_SLASH | CLASS_SLASH,
@@ -23,10 +24,12 @@ const unsigned char http_class[256] = {
     [':'] = CLASS_TARGET | CLASS_PATH, ['@'] = CLASS_TARGET | CLASS_PATH,
     ['#'] = CLASS_TOKEN, ['^'] = CLASS_TOKEN | CLASS_TARGET, ['`'] = CLASS_TOKEN | CLASS_TARGET,
     ['|'] = CLASS_TOKEN | CLASS_TARGET,
-    ['['] = CLASS_TARGET, [']'] = CLASS_TARGET, ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET, ['}'] = CLASS_TARGET,
+    ['['] = CLASS_TARGET, [']'] = CLASS_TARGET, ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET,
+    ['}'] = CLASS_TARGET,
 };
 
-/* Where the parser stands.  `end` is the end of the input or of what the limits allow, whichever comes first. */
+/* Where the parser stands. `end` is the end of the input or of what the limits allow, whichever comes
+ * first. */
 struct parser {
     const char *p, *end;
     long        verdict;        /* why it stopped: 0 incomplete, -STATUS */
@@ -48,7 +51,8 @@ static enum http_method method_of(struct span m)
     static const struct { struct span name; enum http_method method; } known[] = {
         { { "GET", 3 }, METHOD_GET }, { { "HEAD", 4 }, METHOD_HEAD }, { { "POST", 4 }, METHOD_POST },
         { { "PUT", 3 }, METHOD_PUT }, { { "DELETE", 6 }, METHOD_DELETE }, { { "PATCH", 5 }, METHOD_PATCH },
-        { { "OPTIONS", 7 }, METHOD_OPTIONS }, { { "CONNECT", 7 }, METHOD_CONNECT }, { { "TRACE", 5 }, METHOD_TRACE },
+        { { "OPTIONS", 7 }, METHOD_OPTIONS }, { { "CONNECT", 7 }, METHOD_CONNECT },
+        { { "TRACE", 5 }, METHOD_TRACE },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (span_equal(m, known[i].name))
@@ -133,8 +137,8 @@ static inline bool parse_version(struct parser *s, struct http_request *r)
     return true;
 }
 
-/* Compares a token with a name in lower case.  Setting bit 5 folds letters, and makes no other two token bytes of
- * which one is a letter or '-' the same. */
+/* Compares a token with a name in lower case.  Setting bit 5 folds letters, and makes no other two token
+ * bytes of which one is a letter or '-' the same. */
 static inline bool name_is(const char *p, const char *lower, size_t n)
 {
     unsigned different = 0;
@@ -153,7 +157,8 @@ static inline enum http_field field_of(const char *p, size_t n)
     case 5: return NAMED("range", FIELD_RANGE);
     case 6: return NAMED("expect", FIELD_EXPECT);
     case 7: return NAMED("referer", FIELD_REFERER);
-    case 8: return (p[3] | 0x20) == 'm' ? NAMED("if-match", FIELD_IF_MATCH) : NAMED("if-range", FIELD_IF_RANGE);
+    case 8: return (p[3] | 0x20) == 'm' ? NAMED("if-match", FIELD_IF_MATCH)
+                                        : NAMED("if-range", FIELD_IF_RANGE);
     case 10: return (p[0] | 0x20) == 'u' ? NAMED("user-agent", FIELD_USER_AGENT)
                                          : NAMED("connection", FIELD_CONNECTION);
     case 13: return NAMED("if-none-match", FIELD_IF_NONE_MATCH);
@@ -223,7 +228,8 @@ static bool parse_fields(struct parser *s, struct http_request *r, unsigned *cou
     }
 }
 
-/* The end for a part of at most `room` bytes, CRLF included; *cut: the limit comes before the end of the input. */
+/* The end for a part of at most `room` bytes, CRLF included; *cut: the limit comes before the end of the
+ * input. */
 static inline const char *limit_end(const char *p, const char *end, size_t room, bool *cut)
 {
     *cut = (size_t)(end - p) > room;

@@ -7,24 +7,22 @@
 /* One byte of an encoded path; false: a bad escape, or a control byte, which no honest name has. */
 static bool path_byte(struct span *from, char *byte)
 {
-    *byte = from->p[0];
-    if (*byte != '%') {
-        *from = span_skip(*from, 1);
-        return true;
+    int value = (unsigned char)from->p[0];
+    size_t n = 1;
+    if (value == '%') {
+        int high = from->n >= 3 ? http_hex(from->p[1]) : -1, low = from->n >= 3 ? http_hex(from->p[2]) : -1;
+        if (high < 0 || low < 0)
+            return false;
+        value = high * 16 + low;
+        n = 3;
     }
-    if (from->n < 3)
-        return false;
-    int high = http_hex(from->p[1]), low = http_hex(from->p[2]);
-    int value = high * 16 + low;
-    if (high < 0 || low < 0 || value < 0x20 || value == 0x7f)
-        return false;
     *byte = (char)value;
-    *from = span_skip(*from, 3);
-    return true;
+    *from = span_skip(*from, n);
+    return value >= 0x20 && value != 0x7f;
 }
 
-/* Closes the segment that begins at `start` (behind its '/') and ends at `n`; returns the new length, 0: the path
- * climbs above the root.  `more`: a '/' follows. */
+/* Closes the segment that begins at `start` (behind its '/') and ends at `n`; returns the new length, 0:
+ * the path climbs above the root. `more`: a '/' follows. */
 static size_t segment_close(char *to, size_t start, size_t n, bool more)
 {
     size_t length = n - start;

@@ -110,7 +110,8 @@ unsigned http_precondition(const struct http_request *r, const struct http_valid
     if (http_has(r, FIELD_IF_MATCH)) {
         if (!etag_listed(r, FIELD_IF_MATCH, v->etag, false))
             return 412;
-    } else if (v->modified_s != -1 && date_of(r, FIELD_IF_UNMODIFIED_SINCE, now, &when) && v->modified_s > when) {
+    } else if (v->modified_s != -1 && date_of(r, FIELD_IF_UNMODIFIED_SINCE, now, &when) &&
+               v->modified_s > when) {
         return 412;
     }
     if (http_has(r, FIELD_IF_NONE_MATCH)) {

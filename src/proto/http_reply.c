@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Replies: heads are written by hand into the output queue in one go.  A head is a status line, Date, Connection
- * where it is needed, and the rest; what can be ready made is ready made.  Knows nothing of files. */
+/* Replies: heads are written by hand into the output queue in one go.  A head is a status line, Date,
+ * Connection where it is needed, and the rest; what can be ready made is ready made.  Knows nothing of
+ * files. */
 #include "proto/http_internal.h"
 
 #include "base/fmt.h"
@@ -15,10 +16,12 @@ static const struct {
     STATUS_LINE(200, "OK"), STATUS_LINE(304, "Not Modified"), STATUS_LINE(206, "Partial Content"),
     STATUS_LINE(404, "Not Found"), STATUS_LINE(201, "Created"), STATUS_LINE(202, "Accepted"),
     STATUS_LINE(203, "Non-Authoritative Information"), STATUS_LINE(204, "No Content"),
-    STATUS_LINE(205, "Reset Content"), STATUS_LINE(300, "Multiple Choices"), STATUS_LINE(301, "Moved Permanently"),
+    STATUS_LINE(205, "Reset Content"), STATUS_LINE(300, "Multiple Choices"),
+    STATUS_LINE(301, "Moved Permanently"),
     STATUS_LINE(302, "Found"), STATUS_LINE(303, "See Other"), STATUS_LINE(307, "Temporary Redirect"),
     STATUS_LINE(308, "Permanent Redirect"), STATUS_LINE(400, "Bad Request"), STATUS_LINE(401, "Unauthorized"),
-    STATUS_LINE(402, "Payment Required"), STATUS_LINE(403, "Forbidden"), STATUS_LINE(405, "Method Not Allowed"),
+    STATUS_LINE(402, "Payment Required"), STATUS_LINE(403, "Forbidden"),
+    STATUS_LINE(405, "Method Not Allowed"),
     STATUS_LINE(406, "Not Acceptable"), STATUS_LINE(408, "Request Timeout"), STATUS_LINE(409, "Conflict"),
     STATUS_LINE(410, "Gone"), STATUS_LINE(411, "Length Required"), STATUS_LINE(412, "Precondition Failed"),
     STATUS_LINE(413, "Content Too Large"), STATUS_LINE(414, "URI Too Long"),
@@ -28,7 +31,8 @@ static const struct {
     STATUS_LINE(423, "Locked"), STATUS_LINE(425, "Too Early"), STATUS_LINE(426, "Upgrade Required"),
     STATUS_LINE(428, "Precondition Required"), STATUS_LINE(429, "Too Many Requests"),
     STATUS_LINE(431, "Request Header Fields Too Large"), STATUS_LINE(451, "Unavailable For Legal Reasons"),
-    STATUS_LINE(500, "Internal Server Error"), STATUS_LINE(501, "Not Implemented"), STATUS_LINE(502, "Bad Gateway"),
+    STATUS_LINE(500, "Internal Server Error"), STATUS_LINE(501, "Not Implemented"),
+    STATUS_LINE(502, "Bad Gateway"),
     STATUS_LINE(503, "Service Unavailable"), STATUS_LINE(504, "Gateway Timeout"),
     STATUS_LINE(505, "HTTP Version Not Supported"), STATUS_LINE(507, "Insufficient Storage"),
 };
@@ -172,8 +176,8 @@ void http_reply_options(struct http_exchange *x, struct span allow)
 
 enum { ENCODE_PIECE = 256 };    /* bytes of a path that are encoded at a time */
 
-/* A folder without its '/': RFC 9110 section 10.2.2 allows a relative reference.  The path is clean, so it cannot
- * begin with "//" and name another host. */
+/* A folder without its '/': RFC 9110 section 10.2.2 allows a relative reference.  The path is clean, so it
+ * cannot begin with "//" and name another host. */
 void http_reply_moved(struct http_exchange *x, struct span path)
 {
     struct span text = SPAN("301 Moved Permanently\n");
@@ -201,7 +205,8 @@ void http_reply_continue(struct outq *q)
     outq_put(q, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
-enum { LOG_METHOD = 64, LOG_TARGET = 2048, LOG_REFERER = 896, LOG_AGENT = 640, LOG_HOST = 256, LOG_VERSION = 8 };
+enum { LOG_METHOD = 64, LOG_TARGET = 2048, LOG_REFERER = 896, LOG_AGENT = 640, LOG_HOST = 256,
+       LOG_VERSION = 8 };
 _Static_assert(LOG_METHOD + LOG_TARGET + LOG_REFERER + LOG_AGENT + LOG_HOST + LOG_VERSION <= ACCESS_TEXT_MAX,
                "all texts fit an access record, cut");
 _Static_assert(sizeof(struct access) + ACCESS_TEXT_MAX <= ENV_BLOCK_SIZE, "an access record fits a block");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A head that comes in pieces: looks at each byte once and says when parsing is worth while, that is when the head
- * is complete, a limit is passed, or a byte stands where it cannot.  Must agree with http_parse byte for byte: then
- * a verdict comes at the same byte however the input was cut.  Knows forms, no meaning. */
+/* A head that comes in pieces: looks at each byte once and says when parsing is worth while, that is when
+ * the head is complete, a limit is passed, or a byte stands where it cannot.  Must agree with http_parse
+ * byte for byte: then a verdict comes at the same byte however the input was cut.  Knows forms, no
+ * meaning. */
 #include "proto/http_internal.h"
 
-/*   METHOD_FIRST -> METHOD -> TARGET_FIRST -> TARGET -> VERSION ... -> LINE -> NAME -> VALUE -> VALUE_LF -> LINE
+/* METHOD_FIRST -> METHOD -> TARGET_FIRST -> TARGET -> VERSION ... -> LINE -> NAME -> VALUE -> VALUE_LF ->
+ * LINE
  *                                                                       \-> LAST_LF -> WORTH          */
 enum seek_step {
     SEEK_METHOD_FIRST,          /* the first byte of the method */

@@ -128,7 +128,8 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
         parts.allow = r->allow;
     if (status_is_bare(spec->status) || spec->status == 205)
         parts.body = SPAN("");
-    if (spec->status < 200 || spec->status > 599 || !field_clean(parts.type) || !field_clean(parts.location)) {
+    if (spec->status < 200 || spec->status > 599 || !field_clean(parts.type) ||
+        !field_clean(parts.location)) {
         errno = EINVAL;
         return -1;
     }
@@ -174,8 +175,8 @@ static void routes_sort(struct http_site *s)
     }
 }
 
-struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes, unsigned count,
-                                const struct http_limits *limits, const struct mime *mime)
+struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
+                                unsigned count, const struct http_limits *limits, const struct mime *mime)
 {
     struct http_site *s = calloc(1, sizeof *s + count * sizeof s->routes[0]);
     if (s == NULL)
@@ -218,7 +219,8 @@ static inline bool route_covers(const struct http_route *r, struct span path)
 }
 
 /* hot */
-const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r, struct span path)
+const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r,
+                                         struct span path)
 {
     struct span host = { NULL, 0 };
     if (s->by_host)

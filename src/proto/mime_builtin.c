@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of media types that is built in, in the form of /etc/mime.types: types of the IANA registry where there
- * is one, else what browsers and their servers agree on.  Data only. */
+/* The table of media types that is built in, in the form of /etc/mime.types: types of the IANA registry
+ * where there is one, else what browsers and their servers agree on.  Data only. */
 #include "proto/http.h"
 
 const char mime_builtin[] =

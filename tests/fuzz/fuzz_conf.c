@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Any bytes as a configuration.  Lines at the start that begin with "-o " are overrides, the rest is the file.
- * Beyond memory errors and leaks it holds that what is refused is refused with a reason, that libconfig never refuses
- * what the syntax check let pass, and that what is printed reads back to the same. */
+/* Any bytes as a configuration.  Lines at the start that begin with "-o " are overrides, the rest is the
+ * file. Beyond memory errors and leaks it holds that what is refused is refused with a reason, that
+ * libconfig never refuses what the syntax check let pass, and that what is printed reads back to the same. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,8 @@ narrows them.
 Fixtures
   iomuxd_bin      path of the binary
   sanitizer       "address", "thread", "undefined" or None: how the binary was built (for bounds on memory)
-  model           name of an I/O model; a test that uses it runs once for each
+  model           name of an I/O model; a test that uses it runs once for each (a whole module:
+                  pytestmark = pytest.mark.usefixtures("model"))
   family          its family: "multiplexing", "asynchronous" ...
   daemon          factory: starts iomuxd and waits until it is ready.  After the test every daemon is stopped
                   by SIGTERM and the test FAILS if its exit status is not 0, a worker is not the one that was
@@ -40,10 +41,12 @@ Fixtures
 Modules: harness (Daemon, wait_until, /proc), client (Http: answers read strictly by h11; raw helpers).
 """
 
+import functools
 import os
 import random
 import resource
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,7 @@ import pytest
 import harness
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SETTLED = 20            # seconds since the files of `www` seem to have changed: their validators are strong
 TEST_TIMEOUT = 180      # seconds: pytest-timeout ends what hangs
 
 
@@ -62,6 +66,7 @@ def binary_path():
     return path.resolve()
 
 
+@functools.cache
 def listed_models(binary):
     """[(name, family, available, why)] as the binary says."""
     command = [str(binary), "--list-models"]
@@ -89,6 +94,7 @@ def model_params(binary):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "timeout(seconds): ends a test that hangs (pytest-timeout)")
+    binary_path()       # without it there is nothing to say but that
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -180,6 +186,7 @@ def www(tmp_path):
             if isinstance(content, int):
                 content = random.Random(f"{path} {content}").randbytes(content)
             target.write_bytes(content)
+            os.utime(target, (time.time() - SETTLED, time.time() - SETTLED))
         return folder
 
     return make

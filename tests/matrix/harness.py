@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGINT, SIGKILL, SIGTERM
 
 SOCKET_TIMEOUT = 30.0       # seconds: no answer on loopback takes so long, even under sanitizers
 START_TIMEOUT = 30.0
@@ -125,6 +125,7 @@ class Daemon:
         self._allowed = []
         self._workers_at_start = []
         self._death_expected = False
+        self._stopping = False
         self._checked_status = 0
         self.status = None
         if config is not None:
@@ -254,6 +255,9 @@ class Daemon:
         return self.cpu() - before < seconds / 20
 
     def signal(self, number):
+        if number in (SIGTERM, SIGINT):
+            self.check_workers()
+            self._stopping = True
         self.process.send_signal(number)
 
     def wait(self, timeout=STOP_TIMEOUT):
@@ -266,8 +270,7 @@ class Daemon:
 
     def stop(self, signal=SIGTERM, timeout=STOP_TIMEOUT):
         """Sends the signal, waits for the end, returns the exit status."""
-        self.check_workers()
-        self.process.send_signal(signal)
+        self.signal(signal)
         return self.wait(timeout)
 
     def expect_status(self, status):
@@ -277,7 +280,7 @@ class Daemon:
     # --- the end of a test ----------------------------------------------------------------------------------
 
     def check_workers(self):
-        if self._death_expected or not self._workers_at_start or not self.alive():
+        if self._death_expected or self._stopping or not self._workers_at_start or not self.alive():
             return
         now = self.worker_pids()
         assert now == self._workers_at_start, \
@@ -309,7 +312,7 @@ class Daemon:
         """What the fixture does after each test: end it and look at how it went."""
         self.close_sockets()
         try:
-            if self.status is None and self.alive():
+            if self.status is None and self.alive() and not self._stopping:
                 self.stop()
             elif self.status is None:
                 self.wait()

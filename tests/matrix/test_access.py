@@ -13,6 +13,8 @@ from client import Http, read_exactly, request, send_and_read_to_end
 from harness import wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route
 
+pytestmark = pytest.mark.usefixtures("model")
+
 COMBINED = re.compile(r'(?P<peer>\S+) - - \[(?P<when>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] '
                       r'"(?P<request>[^"]*)" (?P<status>\d{3}) (?P<bytes>\d+|-) '
                       r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)"')
@@ -58,7 +60,7 @@ def test_combined_lines_say_what_happened(logged):
     web.get("/none")
     web.get("/a.html", headers=[("Range", "bytes=3-4")])
     web.get("/empty")
-    web.get("/hello", "POST", body=b"abc")
+    web.get("/a.html", "POST", body=b"abc")
     web.get("/hello", version="1.0")
     lines = d.access_lines(7)
     assert len(lines) == 7
@@ -70,7 +72,7 @@ def test_combined_lines_say_what_happened(logged):
     assert got[2][:2] == ("GET /none HTTP/1.1", "404")
     assert got[3] == ("GET /a.html HTTP/1.1", "206", "2")
     assert got[4] == ("GET /empty HTTP/1.1", "200", "0")
-    assert got[5][:2] == ("POST /hello HTTP/1.1", "405")
+    assert got[5][:2] == ("POST /a.html HTTP/1.1", "405")
     assert got[6] == ("GET /hello HTTP/1.0", "200", str(len(HELLO)))
     assert {m["peer"] for m in parsed} == {"127.0.0.1"}
     assert (parsed[0]["referer"], parsed[0]["agent"]) == ("http://ref.test/", "matrix/1 (a b)")

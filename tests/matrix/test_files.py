@@ -12,6 +12,8 @@ from client import Http, request
 from harness import wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route
 
+pytestmark = pytest.mark.usefixtures("model")
+
 SIZES = [0, 1, 2, 1023, 1024, 2047, 2048, 2049, 4095, 4096, 4097, 8191, 8192, 8193, 16383, 16384, 16385,
          32768, 65535, 65536, 65537, 262143, 262144, 262145, 300_000, 1_048_576, 1_048_577, 5_000_000]
 
@@ -146,7 +148,7 @@ def test_a_file_truncated_under_a_download_ends_the_connection(daemon, www):
     web = Http(d.connect(rcvbuf=8192))
     web.send(request("/big.bin") + request("/hello"))
     web.rest = web.sock.recv(1000)
-    os.truncate(folder / "big.bin", 100_000)
+    os.truncate(folder / "big.bin", 0)     # to the middle of a page would change bytes that are on their way
     got = bytearray(web.rest)
     try:
         while piece := web.sock.recv(65536):

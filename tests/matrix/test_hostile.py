@@ -11,6 +11,8 @@ import pytest
 from client import Http, parse_all, read_to_end, request, send_and_read_to_end
 from sites import HELLO, SMUGGLED, file_site, http_service, root_route, RESPOND_HELLO, RESPOND_SMUGGLED
 
+pytestmark = pytest.mark.usefixtures("model")
+
 PROBE = request("/smuggled")
 H = b"Host: x\r\n"
 

@@ -11,6 +11,8 @@ from client import Http, request
 from harness import wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route
 
+pytestmark = pytest.mark.usefixtures("model")
+
 IDLE = 9000
 SPARE = 200
 FRUGAL = ("epoll", "epoll-level")       # models whose memory for an idle connection is bounded here

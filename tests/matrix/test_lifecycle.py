@@ -151,8 +151,8 @@ def test_roots_that_workers_may_not_open_fail_the_start_and_are_told_once(daemon
 
 
 def test_a_log_that_cannot_be_opened_fails_the_start(daemon):
-    for settings in ('log : { target = "file:/nonexistent/log"; };', 'access_log : { target = "file:/nonexistent/a"; };'):
-        d = daemon(SITE, settings=settings, ready=False)
+    for name in ("log", "access_log"):
+        d = daemon(SITE, settings=f'{name} : {{ target = "file:/nonexistent/log"; }};', ready=False)
         d.allow_log("access_log.target")
         d.expect_status(1)
         assert d.wait() == 1
@@ -529,6 +529,14 @@ def test_under_systemd_lines_have_priorities_instead_of_times(iomuxd_bin, tmp_pa
     lines = (tmp_path / "log").read_text().splitlines()
     assert all(re.match(r"<[4-6]>[a-z]", line) for line in lines), lines
     assert any(line.startswith("<5>ready: pool main") for line in lines)
+
+
+@pytest.mark.skipif(os.path.exists("/run/systemd/journal/socket"), reason="a journal listens here")
+def test_the_journal_is_refused_where_none_listens(daemon):
+    d = daemon(SITE, settings='log : { target = "journal"; };', ready=False)
+    d.expect_status(1)
+    assert d.wait() == 1
+    assert re.search(rf"^{d.config}:\d+: log\.target: .*journal", d.log(), re.M), d.log()
 
 
 def test_systemd_is_told_of_start_and_stop(daemon, iomuxd_bin, tmp_path):

@@ -11,6 +11,8 @@ from client import Http, parse_all, read_to_end, request
 from harness import wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
+pytestmark = pytest.mark.usefixtures("model")
+
 SHORT = 0.5     # seconds, as configured in these tests
 LONG = 20.0     # what a deadline of SHORT may take on a busy machine
 

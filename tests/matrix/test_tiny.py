@@ -15,6 +15,8 @@ from client import read_exactly, read_to_end
 from harness import wait_until
 from sites import tiny_service
 
+pytestmark = pytest.mark.usefixtures("model")
+
 NAMES = ("greet", "echo", "discard", "chargen", "daytime", "time")
 RFC868_EPOCH = 2_208_988_800
 

@@ -148,7 +148,8 @@ START_TEST(channel_closes_descriptors_that_come_in_excess)
     union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof fds)]; } control = { 0 };
     char text[] = "whatever";
     struct iovec iov = { text, sizeof text };
-    struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
+                        .msg_control = &control, .msg_controllen = sizeof control };
     struct cmsghdr *c = CMSG_FIRSTHDR(&h);
     struct channel_message m;
 

@@ -6,7 +6,8 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-#define HTTP(routes) "services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; routes = (\n" routes "\n); } );\n"
+#define HTTP(routes) \
+    "services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; routes = (\n" routes "\n); } );\n"
 
 /* ---- values ---- */
 
@@ -91,7 +92,8 @@ START_TEST(conf_reads_services_and_routes)
         " { name = \"web\"; protocol = \"http\"; listen = [ \"8080\", \"127.0.0.1:81\" ];\n"
         "   routes = ( { path = \"/\"; root = \"/\"; index = ( \"a\", \"b\" ); dotfiles = true; },\n"
         "              { path = \"/\"; host = \"WWW.Example.ORG\"; root = \"/tmp\"; },\n"
-        "              { path = \"/r\"; respond : { status = 201; type = \"a/b; c=d\"; body = \"x\" \"y\"; }; },\n"
+        "              { path = \"/r\"; respond : { status = 201; type = \"a/b; c=d\"; body = \"x\" \"y\";"
+        " }; },\n"
         "              { path = \"/d\"; respond : { }; },\n"
         "              { path = \"/to\"; redirect = \"/there\"; },\n"
         "              { path = \"/to2\"; redirect : { status = 308; to = \"http://h/%20\"; }; },\n"
@@ -123,7 +125,7 @@ START_TEST(conf_reads_services_and_routes)
     ck_assert_str_eq(routes[2].body, "xy");
     ck_assert_uint_eq(routes[2].body_size, 2);
     ck_assert_uint_eq(routes[3].status, 200);
-    ck_assert_str_eq(routes[3].type, "text/plain");
+    ck_assert_str_eq(routes[3].type, "text/plain; charset=utf-8");
     ck_assert_uint_eq(routes[3].body_size, 0);
     ck_assert_int_eq(routes[4].kind, CONF_ROUTE_REDIRECT);
     ck_assert_uint_eq(routes[4].status, 302);
@@ -141,7 +143,8 @@ END_TEST
 START_TEST(conf_knows_every_protocol)
 {
     static const struct { const char *name; enum conf_protocol protocol; } all[] = {
-        { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD }, { "chargen", CONF_CHARGEN },
+        { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD }, { "chargen",
+                                                                                       CONF_CHARGEN },
         { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }
     };
 
@@ -149,7 +152,8 @@ START_TEST(conf_knows_every_protocol)
         char text[160];
         struct reading r;
 
-        snprintf(text, sizeof(text), "services = ( { name = \"x\"; protocol = \"%s\"; listen = \"0\"; } );", all[i].name);
+        snprintf(text, sizeof(text), "services = ( { name = \"x\"; protocol = \"%s\"; listen = \"0\"; } );",
+                 all[i].name);
         r = accepted(text, NULL);
         ck_assert_int_eq(r.conf->services[0].protocol, all[i].protocol);
         reading_end(&r);
@@ -172,16 +176,20 @@ START_TEST(conf_complains_about_everything_at_once_in_the_order_of_the_file)
             ");\n",
             "t.conf:1: wokers: is no known setting; did you mean 'workers'?\n"
             "t.conf:2: io_model: must be a string, not 7\n"
-            "t.conf:3: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not \"wran\";"
+            "t.conf:3: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not"
+            " \"wran\";"
             " did you mean 'warn'?\n"
-            "t.conf:3: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"syslog\"\n"
+            "t.conf:3: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not"
+            " \"syslog\"\n"
             "t.conf:4: timeouts.idle: must be a number of seconds from 0.001 to 86400, not 0\n"
             "t.conf:4: timeouts.ilde: is no known setting; did you mean 'idle'?\n"
             "t.conf:5: limits: must be a group { ... }, not 5\n"
             "t.conf:7: services.[0].name: must not be empty\n"
-            "t.conf:7: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
+            "t.conf:7: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
+            " \"chargen\","
             " \"daytime\" or \"time\", not \"ehco\"; did you mean 'echo'?\n"
-            "t.conf:7: services.[0].listen: \"localhost:80\": 'localhost' is not an IPv4 address; names are not looked"
+            "t.conf:7: services.[0].listen: \"localhost:80\": 'localhost' is not an IPv4 address; names are"
+            " not looked"
             " up, so write an address such as 127.0.0.1\n"
             "t.conf:8: services.[1].name: is missing; each service has a name of its own, for the log\n"
             "t.conf:8: services.[1].listen: needs one address at least, such as \"8080\"\n"
@@ -195,11 +203,14 @@ START_TEST(conf_names_the_range_of_a_number)
             "header_count = 99999; body_bytes = \"2000000g\"; requests = -1; };\n" ECHO,
             "t.conf:1: workers: must be \"auto\" or a whole number from 1 to 1024, not 0\n"
             "t.conf:1: limits.connections: must be a whole number from 1 to 1000000, not 0\n"
-            "t.conf:1: limits.request_line: must be a size from 64 to 1048576 bytes, such as 65536 or \"64k\", not 1\n"
-            "t.conf:1: limits.header_bytes: must be a size from 1024 to 16777216 bytes, such as 65536 or \"64k\","
+            "t.conf:1: limits.request_line: must be a size from 64 to 1048576 bytes, such as 65536 or"
+            " \"64k\", not 1\n"
+            "t.conf:1: limits.header_bytes: must be a size from 1024 to 16777216 bytes, such as 65536 or"
+            " \"64k\","
             " not 100\n"
             "t.conf:2: limits.header_count: must be a whole number from 1 to 10000, not 99999\n"
-            "t.conf:2: limits.body_bytes: must be a size from 0 to 1125899906842624 bytes, such as 65536 or \"64k\","
+            "t.conf:2: limits.body_bytes: must be a size from 0 to 1125899906842624 bytes, such as 65536 or"
+            " \"64k\","
             " not \"2000000g\"\n"
             "t.conf:2: limits.requests: must be a whole number from 0 to 1000000000, not -1\n");
 }
@@ -207,31 +218,72 @@ END_TEST
 
 START_TEST(conf_refuses_values_of_a_wrong_type)
 {
-    refused("workers = 1.5;\n" "user = true;\n" "log = \"stderr\";\n" "timeouts : { idle = \"5\"; header = { }; };\n"
-            "limits : { body_bytes = 1.5; header_bytes = \"k\"; requests = \"1\"; };\n" "services = \"web\";\n",
+    refused("workers = 1.5;\n" "user = true;\n" "log = \"stderr\";\n" "timeouts : { idle = \"5\"; header = {"
+                                                                      " }; };\n"
+            "limits : { body_bytes = 1.5; header_bytes = \"k\"; requests = \"1\"; };\n" "services ="
+                                                                                        " \"web\";\n",
             "t.conf:1: workers: must be \"auto\" or a whole number from 1 to 1024, not 1.5\n"
             "t.conf:2: user: must be a string, not true\n"
             "t.conf:3: log: must be a group { ... }, not \"stderr\"\n"
             "t.conf:4: timeouts.idle: must be a number of seconds from 0.001 to 86400, not \"5\"\n"
             "t.conf:4: timeouts.header: must be a number of seconds from 0.001 to 86400, not a group { }\n"
-            "t.conf:5: limits.body_bytes: must be a size from 0 to 1125899906842624 bytes, such as 65536 or \"64k\","
+            "t.conf:5: limits.body_bytes: must be a size from 0 to 1125899906842624 bytes, such as 65536 or"
+            " \"64k\","
             " not 1.5\n"
-            "t.conf:5: limits.header_bytes: must be a size from 1024 to 16777216 bytes, such as 65536 or \"64k\","
+            "t.conf:5: limits.header_bytes: must be a size from 1024 to 16777216 bytes, such as 65536 or"
+            " \"64k\","
             " not \"k\"\n"
             "t.conf:5: limits.requests: must be a whole number from 0 to 1000000000, not \"1\"\n"
             "t.conf:6: services: must be a list of services ( { name = \"web\"; ... } ), not \"web\"\n");
 }
 END_TEST
 
+START_TEST(conf_refuses_lists_of_a_wrong_type)
+{
+    refused("user = ( 1 ); group = [ ];\n"
+            "services = ( { name = \"a\"; protocol = \"http\"; listen = ( \"0\", 80, { } );\n"
+            "routes = ( { path = \"/\"; root = \"/\"; index = 5; } ); },\n"
+            "{ name = \"b\"; protocol = \"echo\"; listen = 8080; } );\n",
+            "t.conf:1: user: must be a string, not a list ( )\n"
+            "t.conf:1: group: must be a string, not an array [ ]\n"
+            "t.conf:2: services.[0].listen.[1]: must be a string, not 80\n"
+            "t.conf:2: services.[0].listen.[2]: must be a string, not a group { }\n"
+            "t.conf:3: services.[0].routes.[0].index: must be the name of a file or a list of names, not 5\n"
+            "t.conf:4: services.[1].listen: must be an address such as \"8080\" or a list of addresses, not"
+            " 8080\n");
+}
+END_TEST
+
+START_TEST(conf_knows_what_is_a_size)
+{
+    static const char *const wrong[] = { "", "k", "1x", "1kk", "1 k", "-1", "+1", "0x10", "1.5m",
+                                         "99999999999g",
+                                         "99999999999999999999" };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[200];
+        struct reading r;
+
+        snprintf(text, sizeof(text), "limits : { body_bytes = \"%s\"; };" ECHO, wrong[i]);
+        r = reading_with(text, strlen(text), NULL, NULL);
+        ck_assert_msg(r.conf == NULL && strstr(r.said, "limits.body_bytes: must be a size") != NULL, "%s",
+                      text);
+        reading_end(&r);
+    }
+}
+END_TEST
+
 START_TEST(conf_refuses_numbers_beyond_all_bounds)
 {
-    refused("timeouts : { header = 1e300; body = 86400.1; idle = 0.0004; send = -1; drain = 9223372036854775807; };\n"
+    refused("timeouts : { header = 1e300; body = 86400.1; idle = 0.0004; send = -1; drain ="
+            " 9223372036854775807; };\n"
             "workers = 4294967297;\n" ECHO,
             "t.conf:1: timeouts.header: must be a number of seconds from 0.001 to 86400, not 1e+300\n"
             "t.conf:1: timeouts.body: must be a number of seconds from 0.001 to 86400, not 86400.1\n"
             "t.conf:1: timeouts.idle: must be a number of seconds from 0.001 to 86400, not 0.0004\n"
             "t.conf:1: timeouts.send: must be a number of seconds from 0.001 to 86400, not -1\n"
-            "t.conf:1: timeouts.drain: must be a number of seconds from 0.001 to 86400, not 9223372036854775807\n"
+            "t.conf:1: timeouts.drain: must be a number of seconds from 0.001 to 86400, not"
+            " 9223372036854775807\n"
             "t.conf:2: workers: must be \"auto\" or a whole number from 1 to 1024, not 4294967297\n");
 }
 END_TEST
@@ -255,7 +307,8 @@ START_TEST(conf_refuses_what_later_versions_may_know)
             "services = ( { name = \"s\"; protocol = \"status\"; listen = \"0\"; } );\n",
             "t.conf:1: control: is no known setting\n"
             "t.conf:1: pools: is no known setting\n"
-            "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
+            "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
+            " \"chargen\","
             " \"daytime\" or \"time\", not \"status\"\n");
 }
 END_TEST
@@ -263,7 +316,8 @@ END_TEST
 START_TEST(conf_refuses_a_name_or_an_address_that_is_taken)
 {
     refused("services = (\n"
-            "{ name = \"a\"; protocol = \"echo\"; listen = [ \"80\", \"127.0.0.1:80\", \"0\", \"0\", \"x\" ]; },\n"
+            "{ name = \"a\"; protocol = \"echo\"; listen = [ \"80\", \"127.0.0.1:80\", \"0\", \"0\", \"x\""
+            " ]; },\n"
             "{ name = \"a\"; protocol = \"echo\"; listen = [\n"
             "\"127.0.0.1:80\",\n"
             "\"[::]:80\", \"0.0.0.0:80\", \"unix:/a\", \"unix:/a\" ]; } );\n",
@@ -284,7 +338,8 @@ START_TEST(conf_wants_routes_for_http_and_for_nothing_else)
             "{ name = \"c\"; protocol = \"echo\"; listen = \"0\"; routes = (); },\n"
             "{ name = \"d\"; protocol = \"http\"; listen = \"0\"; greeting = \"\"; routes = 5; },\n"
             "{ name = \"e\"; protocol = \"http\"; listen = \"0\"; routes = ( 5 ); } );\n",
-            "t.conf:1: services.[0].routes: is missing; such as routes = ( { path = \"/\"; root = \"/srv/www\"; } )\n"
+            "t.conf:1: services.[0].routes: is missing; such as routes = ( { path = \"/\"; root ="
+            " \"/srv/www\"; } )\n"
             "t.conf:2: services.[1].routes: needs one route at least\n"
             "t.conf:3: services.[2].routes: means nothing here: it is for protocol \"http\"\n"
             "t.conf:4: services.[3].greeting: means nothing here: it is for protocol \"greet\"\n"
@@ -299,11 +354,14 @@ START_TEST(conf_wants_one_answer_of_a_route)
                  "{ path = \"/b\"; root = \"/\"; status = 404; redirect = \"/\"; },\n"
                  "{ path = \"/c\"; status = 404; index = \"x\"; dotfiles = true; },\n"
                  "{ root = \"/\"; }"),
-            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, respond, redirect and"
+            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, respond, redirect"
+            " and"
             " status\n"
-            "t.conf:3: services.[0].routes.[1].status: stands beside root: a route has exactly one of root, respond,"
+            "t.conf:3: services.[0].routes.[1].status: stands beside root: a route has exactly one of root,"
+            " respond,"
             " redirect and status\n"
-            "t.conf:3: services.[0].routes.[1].redirect: stands beside root: a route has exactly one of root, respond,"
+            "t.conf:3: services.[0].routes.[1].redirect: stands beside root: a route has exactly one of"
+            " root, respond,"
             " redirect and status\n"
             "t.conf:4: services.[0].routes.[2].index: means nothing here: it is for a route with root\n"
             "t.conf:4: services.[0].routes.[2].dotfiles: means nothing here: it is for a route with root\n"
@@ -324,26 +382,69 @@ START_TEST(conf_checks_what_a_route_says)
                  "{ path = \"/i\"; status = 200; },\n"
                  "{ path = \"/j\"; redirect = \"/a\\r\\nX: y\"; }"),
             "t.conf:2: services.[0].routes.[0].path: \"a\" must begin with '/'\n"
-            "t.conf:2: services.[0].routes.[0].host: \"h:80\" must be a name or an address as clients send it, without"
+            "t.conf:2: services.[0].routes.[0].host: \"h:80\" must be a name or an address as clients send"
+            " it, without"
             " a port, such as \"www.example.org\"\n"
             "t.conf:2: services.[0].routes.[0].root: \"/nonexistent\": No such file or directory\n"
             "t.conf:3: services.[0].routes.[1].root: \"/etc/passwd\" is not a folder\n"
             "t.conf:3: services.[0].routes.[1].index: \"a/b\" must be the name of a file, without a folder\n"
             "t.conf:3: services.[0].routes.[1].dotfiles: must be true or false, not 1\n"
-            "t.conf:4: services.[0].routes.[2].respond.status: must be a whole number from 200 to 599, not 199\n"
+            "t.conf:4: services.[0].routes.[2].respond.status: must be a whole number from 200 to 599, not"
+            " 199\n"
             "t.conf:4: services.[0].routes.[2].respond.type: \"text\" must be a media type, such as"
             " \"text/html; charset=utf-8\"\n"
             "t.conf:4: services.[0].routes.[2].respond.body: must be a string, not 5\n"
-            "t.conf:5: services.[0].routes.[3].respond.body: must be empty: a reply with status 204 has none\n"
-            "t.conf:6: services.[0].routes.[4].redirect: \"/a b\" must be a path or a URL, with spaces and the like as"
+            "t.conf:5: services.[0].routes.[3].respond.body: must be empty: a reply with status 204 has"
+            " none\n"
+            "t.conf:6: services.[0].routes.[4].redirect: \"/a b\" must be a path or a URL, with spaces and"
+            " the like as"
             " %20\n"
             "t.conf:7: services.[0].routes.[5].redirect.status: must be 301, 302, 303, 307 or 308, not 304\n"
             "t.conf:7: services.[0].routes.[5].redirect.to: must not be empty\n"
             "t.conf:8: services.[0].routes.[6].redirect.to: is missing; such as to = \"/new\"\n"
-            "t.conf:9: services.[0].routes.[7].redirect: must be a path or URL, or a group { status = 302; to ="
+            "t.conf:9: services.[0].routes.[7].redirect: must be a path or URL, or a group { status = 302;"
+            " to ="
             " \"/path\"; }, not 5\n"
             "t.conf:10: services.[0].routes.[8].status: must be a whole number from 400 to 599, not 200\n"
             "t.conf:11: services.[0].routes.[9].redirect: must not have control bytes such as \\x0D in it\n");
+}
+END_TEST
+
+/* A list of n elements, with something before and behind it. */
+static char *long_text(const char *before, const char *element, unsigned n, const char *behind)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    ck_assert_ptr_nonnull(to);
+    fputs(before, to);
+    for (unsigned i = 0; i < n; i++)
+        fprintf(to, "%s%s", i == 0 ? "" : ",", element);
+    fputs(behind, to);
+    fclose(to);
+    return text;
+}
+
+START_TEST(conf_bounds_what_is_compared)
+{
+    char *routes = long_text("services=({name=\"a\" protocol=\"http\" listen=\"0\" routes=(", "{}", 10001,
+                             ")})");
+    char *index = long_text("services=({name=\"a\" protocol=\"http\" listen=\"0\" routes=({path=\"/\""
+                            " root=\"/\""
+                            " index=[", "\"a\"", 101, "]})})");
+    char *listens = long_text("services=({name=\"a\" protocol=\"echo\" listen=[", "\"0\"", 1001, "]})");
+    char *services = long_text("services=(", "{}", 1001, ")");
+
+    refused(routes, "t.conf:1: services.[0].routes: has 10001 routes; 10000 are allowed\n");
+    refused(index, "t.conf:1: services.[0].routes.[0].index: has 101 names; 100 are allowed\n");
+    refused(listens, "t.conf:1: services.[0].listen: is too much: all services together have at most 1000"
+            " addresses\n");
+    refused(services, "t.conf:1: services: must be from 1 to 1000 services, not 1001\n");
+    free(routes);
+    free(index);
+    free(listens);
+    free(services);
 }
 END_TEST
 
@@ -353,22 +454,27 @@ START_TEST(conf_refuses_two_routes_for_the_same_path_and_host)
                  "{ path = \"/\"; host = \"a\"; status = 404; },\n"
                  "{ path = \"/\"; host = \"A\"; status = 404; },\n"
                  "{ path = \"/\"; status = 410; }"),
-            "t.conf:4: services.[0].routes.[2].path: \"/\" is taken: the route in line 3 has the same path and host\n"
-            "t.conf:5: services.[0].routes.[3].path: \"/\" is taken: the route in line 2 has the same path and host\n");
+            "t.conf:4: services.[0].routes.[2].path: \"/\" is taken: the route in line 3 has the same path"
+            " and host\n"
+            "t.conf:5: services.[0].routes.[3].path: \"/\" is taken: the route in line 2 has the same path"
+            " and host\n");
 }
 END_TEST
 
 START_TEST(conf_checks_names_and_accounts)
 {
+    refused("mime_types = \"/etc\";\n" ECHO, "t.conf:1: mime_types: \"/etc\" is not a regular file\n");
     refused("user = \"a b\"; group = \"\"; mime_types = \"/nonexistent\";\n"
             "log : { target = \"file:x\"; }; access_log : { target = \"journal\"; };\n"
             "services = ( { name = \"a.b\"; protocol = \"echo\"; listen = \"0\"; } );\n",
             "t.conf:1: user: \"a b\" cannot be the name of an account\n"
             "t.conf:1: group: must not be empty\n"
             "t.conf:1: mime_types: \"/nonexistent\": No such file or directory\n"
-            "t.conf:2: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"file:x\"\n"
+            "t.conf:2: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not"
+            " \"file:x\"\n"
             "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"journal\"\n"
-            "t.conf:3: services.[0].name: \"a.b\" must be made of letters, digits, '-' and '_', at most 64 of them\n");
+            "t.conf:3: services.[0].name: \"a.b\" must be made of letters, digits, '-' and '_', at most 64"
+            " of them\n");
 }
 END_TEST
 
@@ -403,7 +509,8 @@ START_TEST(conf_checks_the_default_model_too)
 {
     struct reading r = reading_with(ECHO, sizeof(ECHO) - 1, NULL, no_model);
 
-    ck_assert_str_eq(r.said, "t.conf:1: io_model: is not set, and the default \"epoll\" cannot be used: no model is"
+    ck_assert_str_eq(r.said, "t.conf:1: io_model: is not set, and the default \"epoll\" cannot be used: no"
+                             " model is"
                      " built in\n");
     ck_assert_ptr_null(r.conf);
     reading_end(&r);
@@ -414,7 +521,8 @@ START_TEST(conf_complaints_never_carry_control_bytes)
 {
     refused("user = \"a\\x1b[31m\\n\"; log : { level = \"\\x07\"; };" ECHO,
             "t.conf:1: user: must not have control bytes such as \\x1B in it\n"
-            "t.conf:1: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not \"\\x07\"\n");
+            "t.conf:1: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not"
+            " \"\\x07\"\n");
 }
 END_TEST
 
@@ -455,7 +563,8 @@ START_TEST(near_takes_one_slip_in_three_letters)
     ck_assert_ptr_null(near_to("x", "to"));
     ck_assert_ptr_null(near_to("abcers", "workers"));
     ck_assert_ptr_null(near_to("", "to"));
-    ck_assert_ptr_null(near_to("a-name-that-is-longer-than-any-setting", "a-name-that-is-longer-than-any-settin"));
+    ck_assert_ptr_null(near_to("a-name-that-is-longer-than-any-setting",
+                               "a-name-that-is-longer-than-any-settin"));
 }
 END_TEST
 
@@ -500,7 +609,8 @@ START_TEST(conf_prints_a_configuration_that_prints_the_same)
         " { name = \"w\"; protocol = \"http\"; listen = ( \"0\", \"unix:/tmp/a b\" ); routes = (\n"
         "   { path = \"/\"; root = \"/\"; index = []; dotfiles = true; },\n"
         "   { path = \"/\\xff\\xc3\\xbc\"; host = \"[::1]\"; root = \"/\"; index = \"a\"; },\n"
-        "   { path = \"/2\"; respond : { status = 500; body = \"\\x01\\x7f\\t\\r\\n\\f\\\"\\\\ \\xf0\\x9f\\x98\\x80"
+        "   { path = \"/2\"; respond : { status = 500; body = \"\\x01\\x7f\\t\\r\\n\\f\\\"\\\\"
+        " \\xf0\\x9f\\x98\\x80"
         "\\xed\\xa0\\x80 \\q\"; }; },\n"
         "   { path = \"/3\"; redirect : { to = \"/x\"; }; }, { path = \"/4\"; status = 599; } ); },\n"
         " { name = \"g\"; protocol = \"greet\"; listen = \"127.0.0.1:0\"; greeting = \"\"; } );\n");
@@ -509,7 +619,8 @@ END_TEST
 
 START_TEST(conf_prints_strings_so_that_they_can_be_read)
 {
-    struct reading r = accepted(HTTP("{ path = \"/\"; respond : { body = \"\\x01\\x7F\\xFF\\xC3\\xBC\\n\\\"\"; }; }"), NULL);
+    struct reading r = accepted(HTTP("{ path = \"/\"; respond : { body ="
+                                     " \"\\x01\\x7F\\xFF\\xC3\\xBC\\n\\\"\"; }; }"), NULL);
     char *text = printed(r.conf);
 
     ck_assert_ptr_nonnull(strstr(text, "body = \"\\x01\\x7F\\xFF\xC3\xBC\\n\\\"\";"));
@@ -520,11 +631,13 @@ END_TEST
 
 START_TEST(conf_prints_durations_exactly)
 {
-    struct reading r = accepted("timeouts : { header = 0.001; body = 0.25; idle = 60.0; send = 59.999; drain = 1.01; };"
+    struct reading r = accepted("timeouts : { header = 0.001; body = 0.25; idle = 60.0; send = 59.999; drain"
+                                " = 1.01; };"
                                 ECHO, NULL);
     char *text = printed(r.conf);
 
-    ck_assert_ptr_nonnull(strstr(text, "header = 0.001;\n    body = 0.25;\n    idle = 60;\n    send = 59.999;\n"
+    ck_assert_ptr_nonnull(strstr(text, "header = 0.001;\n    body = 0.25;\n    idle = 60;\n    send ="
+                                       " 59.999;\n"
                                  "    drain = 1.01;\n"));
     free(text);
     reading_end(&r);
@@ -540,7 +653,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("conf");
-    TCase *values = tcase_create("values"), *complaints = tcase_create("complaints"), *print = tcase_create("print");
+    TCase *values = tcase_create("values"), *complaints = tcase_create("complaints"),
+    *print = tcase_create("print");
 
     tcase_add_test(values, conf_has_a_default_for_every_setting);
     tcase_add_test(values, conf_reads_every_setting_outside_of_services);
@@ -550,6 +664,8 @@ int main(void)
     tcase_add_test(complaints, conf_complains_about_everything_at_once_in_the_order_of_the_file);
     tcase_add_test(complaints, conf_names_the_range_of_a_number);
     tcase_add_test(complaints, conf_refuses_values_of_a_wrong_type);
+    tcase_add_test(complaints, conf_refuses_lists_of_a_wrong_type);
+    tcase_add_test(complaints, conf_knows_what_is_a_size);
     tcase_add_test(complaints, conf_refuses_numbers_beyond_all_bounds);
     tcase_add_test(complaints, conf_wants_services);
     tcase_add_test(complaints, conf_refuses_what_later_versions_may_know);
@@ -557,6 +673,7 @@ int main(void)
     tcase_add_test(complaints, conf_wants_routes_for_http_and_for_nothing_else);
     tcase_add_test(complaints, conf_wants_one_answer_of_a_route);
     tcase_add_test(complaints, conf_checks_what_a_route_says);
+    tcase_add_test(complaints, conf_bounds_what_is_compared);
     tcase_add_test(complaints, conf_refuses_two_routes_for_the_same_path_and_host);
     tcase_add_test(complaints, conf_checks_names_and_accounts);
     tcase_add_test(complaints, conf_asks_whether_a_model_can_be_used);

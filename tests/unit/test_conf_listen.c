@@ -98,7 +98,8 @@ END_TEST
 
 START_TEST(listen_says_what_would_be_right)
 {
-    static const char brackets[] = "an IPv6 address needs brackets: \"[ADDRESS]:PORT\", such as \"[::1]:8080\"";
+    static const char brackets[] = "an IPv6 address needs brackets: \"[ADDRESS]:PORT\", such as"
+                                   " \"[::1]:8080\"";
     static const char neither[] = "is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH";
 
     refuses("", "must not be empty");
@@ -119,7 +120,8 @@ START_TEST(listen_says_what_would_be_right)
     refuses("127.0.0.1:", "'' is not a port from 0 to 65535");
     refuses("127.0.0.1:99999", "'99999' is not a port from 0 to 65535");
     refuses("127.0.0.1:80x", "'80x' is not a port from 0 to 65535");
-    refuses("localhost:80", "'localhost' is not an IPv4 address; names are not looked up, so write an address such as"
+    refuses("localhost:80", "'localhost' is not an IPv4 address; names are not looked up, so write an"
+                            " address such as"
             " 127.0.0.1");
     refuses("127.1:80", "'127.1' is not an IPv4 address; names are not looked up, so write an address such as"
             " 127.0.0.1");

@@ -24,7 +24,8 @@ END_TEST
 
 START_TEST(override_makes_the_groups_that_are_missing)
 {
-    struct reading r = accepted(TWO, OVERRIDES("log.level=debug", "log.target=file:/x", "log={level=\"warn\"}",
+    struct reading r = accepted(TWO, OVERRIDES("log.level=debug", "log.target=file:/x",
+                                               "log={level=\"warn\"}",
                                                "access_log.target=file:/y"));
 
     ck_assert_int_eq(r.conf->log_level, LOG_WARN);
@@ -36,7 +37,8 @@ END_TEST
 
 START_TEST(override_reaches_services_by_number_and_by_name)
 {
-    struct reading r = accepted(TWO, OVERRIDES("services.[0].listen=8081", "services.g.listen=[\"127.0.0.1:0\"]",
+    struct reading r = accepted(TWO, OVERRIDES("services.[0].listen=8081",
+                                               "services.g.listen=[\"127.0.0.1:0\"]",
                                                "services.[1].greeting=5", "services[0].name=f"));
 
     ck_assert_str_eq(r.conf->services[0].listens[0].text, "8081");
@@ -61,6 +63,24 @@ START_TEST(override_replaces_elements_in_their_place)
     ck_assert_str_eq(r.conf->services[1].name, "g");
     ck_assert_str_eq(r.conf->services[1].listens[0].text, "18");
     ck_assert_str_eq(r.conf->services[1].listens[1].text, "9");
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(override_takes_values_of_every_type)
+{
+    struct reading r = accepted(TWO, OVERRIDES(
+        "limits={body_bytes=5000000000; connections=0x10L}",
+        "timeouts={idle=.5}",
+        "services.[0]={name=\"w\"; protocol=\"http\"; listen=[\"0\"]; routes=({path=\"/\"; root=\"/\";"
+        " dotfiles=true;})}",
+        "services.[0].routes.[0].dotfiles=false"));
+
+    ck_assert_uint_eq(r.conf->limits.body_bytes, UINT64_C(5000000000));
+    ck_assert_uint_eq(r.conf->limits.connections, 16);
+    ck_assert_uint_eq(r.conf->timeouts.idle_ms, 500);
+    ck_assert_int_eq(r.conf->services[0].protocol, CONF_HTTP);
+    ck_assert(!r.conf->services[0].routes[0].dotfiles);
     reading_end(&r);
 }
 END_TEST
@@ -90,8 +110,10 @@ END_TEST
 START_TEST(override_never_includes)
 {
     refused_with(TWO, OVERRIDES("services.g.listen=\n@include \"/etc/passwd\"\n"),
-                 "-o services.g.listen=\\x0A@include \"/etc/passwd\"\\x0A: services.[1].listen: \"\\x0A@include"
-                 " \"/etc/passwd\"\\x0A\": is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH\n");
+                 "-o services.g.listen=\\x0A@include \"/etc/passwd\"\\x0A: services.[1].listen:"
+                 " \"\\x0A@include"
+                 " \"/etc/passwd\"\\x0A\": is neither a port from 0 to 65535 nor ADDRESS:PORT nor"
+                 " unix:/PATH\n");
 }
 END_TEST
 
@@ -104,7 +126,8 @@ START_TEST(override_complaints_name_the_option)
                  "-o workers=0: workers: must be \"auto\" or a whole number from 1 to 1024, not 0\n"
                  "-o wokers=2: wokers: is no known setting; did you mean 'workers'?\n"
                  "-o timeouts.ilde=1: timeouts.ilde: is no known setting; did you mean 'idle'?\n"
-                 "-o services.e.listen=localhost:1: services.[0].listen: \"localhost:1\": 'localhost' is not an IPv4"
+                 "-o services.e.listen=localhost:1: services.[0].listen: \"localhost:1\": 'localhost' is not"
+                 " an IPv4"
                  " address; names are not looked up, so write an address such as 127.0.0.1\n"
                  "-o io_model=: io_model: must not be empty\n"
                  "-o log=off: log: must be a group { ... }, not \"off\"\n");
@@ -114,7 +137,8 @@ END_TEST
 START_TEST(override_paths_must_lead_somewhere)
 {
     refused_with("workers = 1;\n" TWO,
-                 OVERRIDES("workers", "=1", "a..b=1", "services.[2].listen=1", "services.h.listen=1", "workers.x=1",
+                 OVERRIDES("workers", "=1", "a..b=1", "services.[2].listen=1", "services.h.listen=1",
+                           "workers.x=1",
                            "services.[x].a=1", "services.[0].[0]=1"),
                  "-o workers: is no PATH=VALUE: the '=' is missing\n"
                  "-o =1: is no PATH=VALUE: a path is made of names and [N], as in services.[0].listen\n"
@@ -122,15 +146,18 @@ START_TEST(override_paths_must_lead_somewhere)
                  "-o services.[2].listen=1: services: has no element [2]; it has 2\n"
                  "-o services.h.listen=1: services: has no element with the name 'h'\n"
                  "-o workers.x=1: workers: has nothing inside, so there is no 'x' in it\n"
-                 "-o services.[x].a=1: is no PATH=VALUE: a path is made of names and [N], as in services.[0].listen\n"
-                 "-o services.[0].[0]=1: services.[0]: is a group: it has settings with names, none with the number [0]\n");
+                 "-o services.[x].a=1: is no PATH=VALUE: a path is made of names and [N], as in"
+                 " services.[0].listen\n"
+                 "-o services.[0].[0]=1: services.[0]: is a group: it has settings with names, none with the"
+                 " number [0]\n");
 }
 END_TEST
 
 START_TEST(override_survives_odd_paths)
 {
     static const char *const odd[] = {
-        ".", "..=", "[=1", "[]=1", "[0=1", "a.=1", "a[=1", "a[99999999999999999999]=1", "services.=1", "1=1", "-a=1",
+        ".", "..=", "[=1", "[]=1", "[0=1", "a.=1", "a[=1", "a[99999999999999999999]=1", "services.=1", "1=1",
+        "-a=1",
         "services.[0].[0]=1", "services.[00000000]=1", "services.[0].listen.[0]=1", "services.[0].name.[0]=1",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1", "\xff=1", "a b=1"
     };
@@ -153,6 +180,7 @@ int main(void)
     tcase_add_test(all, override_makes_the_groups_that_are_missing);
     tcase_add_test(all, override_reaches_services_by_number_and_by_name);
     tcase_add_test(all, override_replaces_elements_in_their_place);
+    tcase_add_test(all, override_takes_values_of_every_type);
     tcase_add_test(all, override_takes_what_is_no_value_as_a_string);
     tcase_add_test(all, override_makes_all_services);
     tcase_add_test(all, override_never_includes);

@@ -80,7 +80,8 @@ START_TEST(syntax_complaints_say_what_is_wanted)
         { "a = {\n\n", "3: syntax error: expected a setting or '}' before the end of the file" },
         { "a = ( 1 2 )", "1: syntax error at 2: expected ',' or ')'" },
         { "a = ( 1, )", "1: syntax error at ): expected a value" },
-        { "a = [ ( ) ]", "1: syntax error at (: expected a number, a string or a boolean: arrays [ ] hold nothing else,"
+        { "a = [ ( ) ]", "1: syntax error at (: expected a number, a string or a boolean: arrays [ ] hold"
+                         " nothing else,"
           " lists ( ) do" },
         { "a = [ 1 )", "1: syntax error at ): expected ',' or ']'" },
         { "}", "1: syntax error at }: expected a setting" },
@@ -91,6 +92,9 @@ START_TEST(syntax_complaints_say_what_is_wanted)
         { "a = 0x", "1: syntax error: 0x is not a number" },
         { "a = 99999999999999999999", "1: syntax error: 99999999999999999999 is too large a number" },
         { "a = 0xFFFFFFFFFFFFFFFFF", "1: syntax error: 0xFFFFFFFFFFFFFFFFF is too large a number" },
+        { "a = 12x", "1: syntax error: 12x is not a number; text needs quotes" },
+        { "a = 11111111111111111111111111111111111111111111111111111111111111111", "1: syntax error:"
+          " 1111111111111111111111111111111111111111 is too long for a number" },
         { "a = 1e999", "1: syntax error: 1e999 is too large a number" },
         { "a = \"x\n\n", "1: syntax error: \" begins a string that has no end" },
         { "\na = 1; /* x\n\n", "2: syntax error: /* begins a comment that has no end" },
@@ -105,11 +109,13 @@ START_TEST(syntax_complaints_say_what_is_wanted)
         snprintf(line, sizeof(line), "t.conf:%s\n", all[i].complaint);
         refused(all[i].text, line);
     }
-    refused("x @include \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on its line\n");
+    refused("x @include \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on"
+                                " its line\n");
     refused("@include \"y\"", "t.conf:1: @include is not allowed here\n");
     refused("@include y", "t.conf:1: syntax error: @ needs a file name in quotes: @include \"FILE\"\n");
     refused("@include \"y", "t.conf:1: syntax error: @ names a file without a closing quote\n");
-    refused("@includes \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on its line\n");
+    refused("@includes \"y\"", "t.conf:1: syntax error: @ is only allowed in @include \"FILE\", first on its"
+                               " line\n");
 }
 END_TEST
 
@@ -119,7 +125,8 @@ START_TEST(syntax_takes_all_that_libconfig_takes)
         "# comment\n// another\n/* and\na third */ workers : 2, user = \"a\" /* x */ \"b\"\n"
         "timeouts = { idle = +5, header = .5 body = 1. send = 1E1; drain = 0x10 }\r\n"
         "limits : { body_bytes = 5000000000; header_count = 5L requests = 7LL; connections = 0x10L }\f"
-        "services = ({name=\"w\" protocol=\"http\" listen=[\"0\"] routes=({path=\"/\" root=\"/\" dotfiles=TRUE})})#end",
+        "services = ({name=\"w\" protocol=\"http\" listen=[\"0\"] routes=({path=\"/\" root=\"/\""
+        " dotfiles=TRUE})})#end",
         NULL);
 
     ck_assert_uint_eq(r.conf->workers, 2);
@@ -223,7 +230,8 @@ START_TEST(includes_stand_in_for_their_line)
     struct reading r;
 
     ck_assert_int_eq(mkdir("d", 0700), 0);
-    file_write("d/main", "workers = 3;\n  @include \"sub\" timeouts : {\n@include \"t\\\"x\"\n};\nuser = \"u\";\n");
+    file_write("d/main", "workers = 3;\n  @include \"sub\" timeouts : {\n@include \"t\\\"x\"\n};\nuser ="
+                         " \"u\";\n");
     file_write("d/sub", "# a comment without an end of line\n" ECHO "#");
     file_write("d/t\"x", "idle = 7");
     r = reading_of("d/main");
@@ -285,7 +293,8 @@ START_TEST(includes_that_cannot_be_read_are_refused)
     file_write("m", "@include \"/dev/zero\"\n");
     file_refused("m", "m:1: @include: cannot read \"/dev/zero\": is not a regular file\n");
     file_write("m", "@include \"long\"\n");
-    file_refused("m", "m:1: @include: cannot read \"long\": is too long: a configuration has at most 1 MiB\n");
+    file_refused("m", "m:1: @include: cannot read \"long\": is too long: a configuration has at most 1"
+                      " MiB\n");
     file_write("m", "@include \"\"\n");
     file_refused("m", "m:1: @include: cannot read \"\": No such file or directory\n");
     file_refused("self", "self:1: @include: nested more than 10 deep; does a file include itself?\n");

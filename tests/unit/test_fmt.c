@@ -21,12 +21,12 @@ static void check_u64(uint64_t value)
 {
     char want[32], got[32] = "";
     int n = snprintf(want, sizeof want, "%" PRIu64, value);
-    ck_assert_uint_eq(fmt_u64(got, value), (size_t)n);
-    ck_assert_str_eq(got, want);
+    if (fmt_u64(got, value) != (size_t)n || strcmp(got, want) != 0)
+        ck_abort_msg("%s instead of %s", got, want);
     n = snprintf(want, sizeof want, "%" PRIx64, value);
     memset(got, 0, sizeof got);
-    ck_assert_uint_eq(fmt_hex(got, value), (size_t)n);
-    ck_assert_str_eq(got, want);
+    if (fmt_hex(got, value) != (size_t)n || strcmp(got, want) != 0)
+        ck_abort_msg("%s instead of %s", got, want);
 }
 
 START_TEST(fmt_writes_numbers_as_printf_does)
@@ -68,21 +68,25 @@ static void check_dates(time_t when)
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
     struct tm t;
     char want[80], got[80] = "";
-    ck_assert_ptr_nonnull(gmtime_r(&when, &t));
+    if (gmtime_r(&when, &t) == NULL)
+        ck_abort_msg("no such time");
     snprintf(want, sizeof want, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,
              months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
     fmt_http_date(got, when);
-    ck_assert_str_eq(got, want);
+    if (strcmp(got, want) != 0)
+        ck_abort_msg("%s instead of %s", got, want);
     snprintf(want, sizeof want, "%04d-%02d-%02dT%02d:%02d:%02d.045Z", t.tm_year + 1900, t.tm_mon + 1,
              t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
     memset(got, 0, sizeof got);
     fmt_timestamp(got, when, 45);
-    ck_assert_str_eq(got, want);
+    if (strcmp(got, want) != 0)
+        ck_abort_msg("%s instead of %s", got, want);
     snprintf(want, sizeof want, "%02d/%s/%04d:%02d:%02d:%02d +0000", t.tm_mday, months[t.tm_mon],
              t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
     memset(got, 0, sizeof got);
     fmt_clf_date(got, when);
-    ck_assert_str_eq(got, want);
+    if (strcmp(got, want) != 0)
+        ck_abort_msg("%s instead of %s", got, want);
 }
 
 START_TEST(fmt_writes_dates_as_the_calendar_has_them)
@@ -93,7 +97,7 @@ START_TEST(fmt_writes_dates_as_the_calendar_has_them)
     check_dates(SUN_06_NOV_1994);
     check_dates(-62167219200);
     check_dates(253402300799);
-    for (int i = 0; i < 50000; i++)
+    for (int i = 0; i < 5000; i++)
         check_dates((time_t)(random_next(&seed) % 315569520000) - 62167219200);
     for (time_t day = 0; day < 366 * 5; day++)
         check_dates((time_t)946684800 + day * 86400);
@@ -135,7 +139,7 @@ END_TEST
 START_TEST(fmt_reads_back_what_it_writes)
 {
     uint64_t seed = 2;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 5000; i++) {
         char text[FMT_HTTP_DATE_SIZE];
         time_t want = (time_t)(random_next(&seed) % 315569520000) - 62167219200, got;
         fmt_http_date(text, want);
@@ -170,6 +174,7 @@ static const char *const bad_dates[] = {
     "Sun Nov   6 08:49:37 1994",            "Sun Nov 31 08:49:37 1994",
     "Sunday Nov  6 08:49:37 1994",          "Sun Nov  6 08:49:37 1994\n",
     "Sun Nov  0 08:49:37 1994",            
+    "Sun, 06 Nov 1994 08:59:60 GMT",        "Sun, 06 Nov 1994 23:58:60 GMT",
     "784111777", "1994-11-06T08:49:37Z",
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of HTTP/1.1: request bytes, what must come back, and the section that says so.  Each case runs whole,
- * byte by byte, and cut in two at every offset, and the output must be the same to the last byte. */
+/* The table of HTTP/1.1: request bytes, what must come back, and the section that says so.  Each case runs
+ * whole, byte by byte, and cut in two at every offset, and the output must be the same to the last byte. */
 #include "test_http.h"
 
 #define H "Host: x\r\n"
@@ -64,7 +64,8 @@ static const struct http_case cases[] = {
     { "9112 3.2.1", "an empty query", GET("/hello?") "\r\n", "200", MORE },
     { "9112 3.2.1", "no slash", GET("hello") "\r\n", "400", LAST },
     { "9112 3.2.2", "absolute-form", GET("http://x/hello") "\r\n" NEXT, "200 200", MORE },
-    { "9112 3.2.2", "absolute-form, case and port", GET("HTTP://X.example:8080/hello?a") "\r\n", "200", MORE },
+    { "9112 3.2.2", "absolute-form, case and port", GET("HTTP://X.example:8080/hello?a") "\r\n", "200",
+      MORE },
     { "9112 3.2.2", "absolute-form without a path", GET("http://x") "\r\n", "403", MORE },
     { "9112 3.2.2", "absolute-form with a query only", GET("http://x?a") "\r\n", "403", MORE },
     { "9112 3.2.2", "absolute-form needs a Host", "GET http://x/hello HTTP/1.1\r\n\r\n", "400", LAST },
@@ -93,7 +94,8 @@ static const struct http_case cases[] = {
     { "9112 3.2", "a Host with a huge port", "GET /hello HTTP/1.1\r\nHost: a:65536\r\n\r\n", "400", LAST },
     { "9112 3.2", "a Host with a port", "GET /hello HTTP/1.1\r\nHost: a:65535\r\n\r\n", "200", MORE },
     { "3986 3.2.3", "a Host with an empty port", "GET /hello HTTP/1.1\r\nHost: a:\r\n\r\n", "200", MORE },
-    { "3986 3.2.2", "a Host that is a literal", "GET /hello HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "200", MORE },
+    { "3986 3.2.2", "a Host that is a literal", "GET /hello HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "200",
+      MORE },
     { "3986 3.2.2", "a literal without an end", "GET /hello HTTP/1.1\r\nHost: [::1\r\n\r\n", "400", LAST },
     { "3986 3.2.2", "a literal that is none", "GET /hello HTTP/1.1\r\nHost: [x]\r\n\r\n", "400", LAST },
     { "3986 3.2.2", "a Host with a bad escape", "GET /hello HTTP/1.1\r\nHost: a%4\r\n\r\n", "400", LAST },
@@ -114,14 +116,17 @@ static const struct http_case cases[] = {
     { "9110 5.5", "blanks around a value", GET("/hello") "Connection: \t close \t\r\n\r\n", "200", LAST },
     { "9110 5.5", "no blank before a value", GET("/hello") "Connection:close\r\n\r\n", "200", LAST },
     { "9110 5.5", "an empty value", GET("/hello") "A:\r\nB: \r\n\r\n", "200", MORE },
-    { "9110 5.1", "names have no case", "GET /hello HTTP/1.1\r\nhOST: x\r\nCONNECTION: close\r\n\r\n", "200", LAST },
-    { "9110 5.1", "an underscore is not a hyphen", GET("/hello") "Content_Length: 50\r\n\r\n" NEXT, "200 200", MORE },
+    { "9110 5.1", "names have no case", "GET /hello HTTP/1.1\r\nhOST: x\r\nCONNECTION: close\r\n\r\n", "200",
+      LAST },
+    { "9110 5.1", "an underscore is not a hyphen", GET("/hello") "Content_Length: 50\r\n\r\n" NEXT, "200 200",
+      MORE },
 
     /* bodies by length */
     { "9112 6.3", "a body", POST("Content-Length: 5\r\n") "hello" NEXT, "200 200", MORE },
     { "9112 6.3", "an empty body", POST("Content-Length: 0\r\n") NEXT, "200 200", MORE },
     { "9112 6.3", "no body is announced", POST("") NEXT, "200 200", MORE },
-    { "9112 6.3", "a body that looks like a request", POST("Content-Length: 35\r\n") SMUGGLED NEXT, "200 200", MORE },
+    { "9112 6.3", "a body that looks like a request", POST("Content-Length: 35\r\n") SMUGGLED NEXT, "200 200",
+      MORE },
     { "9110 9.3.1", "a body with GET", GET("/hello") "Content-Length: 2\r\n\r\nab" NEXT, "200 200", MORE },
     { "9110 15.5.6", "a body for what is refused",
       "POST /a.txt HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nab" NEXT, "405 200", MORE },
@@ -138,27 +143,32 @@ static const struct http_case cases[] = {
     { "9110 15.5.14", "a body at the limit", POST("Content-Length: 1000\r\n"), "", MORE },
     { "9110 15.5.14", "a body above the limit", POST("Content-Length: 1001\r\n") SMUGGLED, "413", LAST },
     { "9110 8.6", "a length of 64 bits", POST("Content-Length: 18446744073709551615\r\n"), "413", LAST },
-    { "9110 8.6", "a length above 64 bits", POST("Content-Length: 18446744073709551621\r\n") "hello", "413", LAST },
+    { "9110 8.6", "a length above 64 bits", POST("Content-Length: 18446744073709551621\r\n") "hello", "413",
+      LAST },
     { "9110 8.6", "a length of 40 digits",
       POST("Content-Length: 1000000000000000000000000000000000000000\r\n"), "413", LAST },
 
     /* Transfer-Encoding */
-    { "9112 6.1", "length and coding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") SMUGGLED, "400", LAST },
-    { "9112 6.1", "coding and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") SMUGGLED, "400", LAST },
+    { "9112 6.1", "length and coding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") SMUGGLED,
+      "400", LAST },
+    { "9112 6.1", "coding and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") SMUGGLED,
+      "400", LAST },
     { "9112 6.1", "a coding in HTTP/1.0",
       "POST /hello HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", LAST },
     { "9112 6.1", "two codings", POST("Transfer-Encoding: gzip, chunked\r\n"), "501", LAST },
     { "9112 6.3", "chunked is not last", POST("Transfer-Encoding: chunked, gzip\r\n") SMUGGLED, "400", LAST },
     { "9112 6.3", "chunked is not there", POST("Transfer-Encoding: gzip\r\n"), "400", LAST },
     { "9112 7.1", "chunked twice", POST("Transfer-Encoding: chunked, chunked\r\n"), "400", LAST },
-    { "9112 7.1", "chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), "400", LAST },
+    { "9112 7.1", "chunked in two fields",
+      POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), "400", LAST },
     { "9112 7", "identity", POST("Transfer-Encoding: identity\r\n"), "400", LAST },
     { "9112 7", "chunked with a parameter", POST("Transfer-Encoding: chunked;a=b\r\n"), "400", LAST },
     { "9112 6.1", "no coding", POST("Transfer-Encoding:\r\n"), "400", LAST },
     { "9112 6.1", "a comma in front", POST("Transfer-Encoding: ,chunked\r\n"), "400", LAST },
     { "9112 6.1", "a comma behind", POST("Transfer-Encoding: chunked,\r\n"), "400", LAST },
     { "9112 6.1", "a coding in quotes", POST("Transfer-Encoding: \"chunked\"\r\n"), "400", LAST },
-    { "9112 7", "codings have no case", POST("Transfer-Encoding: CHUNKED\r\n") "0\r\n\r\n" NEXT, "200 200", MORE },
+    { "9112 7", "codings have no case", POST("Transfer-Encoding: CHUNKED\r\n") "0\r\n\r\n" NEXT, "200 200",
+      MORE },
 
     /* chunks */
     { "9112 7.1", "chunks", CHUNKED "5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n" NEXT, "200 200", MORE },
@@ -174,13 +184,16 @@ static const struct http_case cases[] = {
     { "9112 7.1", "data that ends with LF", CHUNKED "5\r\nhello\n0\r\n\r\n", "400", LAST },
     { "9112 7.1", "a size above 64 bits", CHUNKED "10000000000000005\r\nhello\r\n0\r\n\r\n", "413", LAST },
     { "9110 15.5.14", "a chunk above the limit", CHUNKED "3e9\r\n", "413", LAST },
-    { "9112 7.1.1", "extensions", CHUNKED "5;a\r\nhello\r\n0 ; b = c;d=\"e\\\";\r\n\"\r\n\r\n" NEXT, "400", LAST },
+    { "9112 7.1.1", "extensions", CHUNKED "5;a\r\nhello\r\n0 ; b = c;d=\"e\\\";\r\n\"\r\n\r\n" NEXT, "400",
+      LAST },
     { "9112 7.1.1", "extensions of each form",
-      CHUNKED "5;a;b=c\r\nhello\r\n5 ; b = c ;d=\"e\\\";\"\r\nhello\r\n0;z=\"\"\r\n\r\n" NEXT, "200 200", MORE },
+      CHUNKED "5;a;b=c\r\nhello\r\n5 ; b = c ;d=\"e\\\";\"\r\nhello\r\n0;z=\"\"\r\n\r\n" NEXT, "200 200",
+      MORE },
     { "9112 7.1.1", "an extension without a name", CHUNKED "5;\r\nhello\r\n0\r\n\r\n", "400", LAST },
     { "9112 7.1.1", "an extension without a value", CHUNKED "5;a=\r\nhello\r\n0\r\n\r\n", "400", LAST },
     { "9112 7.1.1", "an extension with a bare LF", CHUNKED "5;a\nhello\r\n0\r\n\r\n", "400", LAST },
-    { "9112 7.1.1", "an extension with a control byte", CHUNKED "5;a=\"\x01\"\r\nhello\r\n0\r\n\r\n", "400", LAST },
+    { "9112 7.1.1", "an extension with a control byte", CHUNKED "5;a=\"\x01\"\r\nhello\r\n0\r\n\r\n", "400",
+      LAST },
     { "9112 7.1.2", "trailers", CHUNKED "0\r\nA: b\r\nContent-Length: 9\r\n\r\n" NEXT, "200 200", MORE },
     { "9112 7.1.2", "a trailer without a colon", CHUNKED "0\r\nA\r\n\r\n", "400", LAST },
     { "9112 7.1.2", "a trailer with a space before the colon", CHUNKED "0\r\nA : b\r\n\r\n", "400", LAST },
@@ -206,13 +219,15 @@ static const struct http_case cases[] = {
     { "9112 9.6", "close in a list", GET("/hello") "Connection: a, CLOSE ,b\r\n\r\n" SMUGGLED, "200", LAST },
     { "9112 9.6", "close in the second field",
       GET("/hello") "Connection: a\r\nConnection: ,,close\r\n\r\n" SMUGGLED, "200", LAST },
-    { "9112 9.6", "close and keep-alive", GET("/hello") "Connection: keep-alive, close\r\n\r\n", "200", LAST },
+    { "9112 9.6", "close and keep-alive", GET("/hello") "Connection: keep-alive, close\r\n\r\n", "200",
+      LAST },
     { "9112 9.3", "another option", GET("/hello") "Connection: closed\r\n\r\n" NEXT, "200 200", MORE },
     { "9112 9.3", "HTTP/1.0", "GET /hello HTTP/1.0\r\n\r\n" SMUGGLED, "200", LAST },
     { "9112 9.3", "HTTP/1.0 and keep-alive",
       "GET /hello HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" NEXT, "200 200", MORE },
     { "9112 9.3.2", "many requests at once", NEXT "HEAD /a.txt HTTP/1.1\r\n" H "\r\n" GET("/none") "\r\n"
-      POST("Content-Length: 3\r\n") "abc" GET("/a.txt") "\r\n" CHUNKED "1\r\na\r\n0\r\n\r\n" GET("/folder") "\r\n",
+      POST("Content-Length: 3\r\n") "abc" GET("/a.txt") "\r\n" CHUNKED "1\r\na\r\n0\r\n\r\n"
+      GET("/folder") "\r\n",
       "200 200h 404 200 200 200 301", MORE },
 
     /* paths */
@@ -247,7 +262,8 @@ static void table_setup(void)
     fixture_file(&f, ".hidden", "hidden\n", 7);
     struct http_route_spec routes[] = {
         { .path = "/", .kind = HTTP_ROUTE_ROOT, .root = f.root },
-        { .path = "/hello", .kind = HTTP_ROUTE_RESPOND, .status = 200, .type = "text/plain", .body = SPAN("hello\n") },
+        { .path = "/hello", .kind = HTTP_ROUTE_RESPOND, .status = 200, .type = "text/plain",
+          .body = SPAN("hello\n") },
         { .path = "/smuggled", .kind = HTTP_ROUTE_RESPOND, .status = 299, .body = SPAN("smuggled\n") },
     };
     fixture_site(&f, routes, sizeof routes / sizeof routes[0]);
@@ -275,7 +291,8 @@ static void check_statuses(const struct http_case *t, struct span out)
         unsigned status = (unsigned)strtoul(want, &end, 10);
         bool head = *end == 'h';
         ck_assert_msg(reply_take(&out, head, &r), "%s: no reply where %u is due", t->name, status);
-        ck_assert_msg(r.status == status, "%s (RFC %s): %u instead of %u", t->name, t->section, r.status, status);
+        ck_assert_msg(r.status == status, "%s (RFC %s): %u instead of %u", t->name, t->section, r.status,
+                      status);
         want = end + head;
         want += *want == ' ';
         bool last = *want == '\0' && t->then == LAST;
@@ -340,7 +357,8 @@ START_TEST(http_refuses_a_nul_wherever_it_is)
 {
     wire_open(&f.wire, &f.service);
     wire_send(&f.wire, with_nul[_i].bytes);
-    check_statuses(&(struct http_case){ "9110 5.5", with_nul[_i].name, NULL, "400", LAST }, wire_output(&f.wire));
+    check_statuses(&(struct http_case){ "9110 5.5", with_nul[_i].name, NULL, "400", LAST },
+                   wire_output(&f.wire));
     check_splits(with_nul[_i].name, with_nul[_i].bytes);
 }
 END_TEST
@@ -378,7 +396,8 @@ START_TEST(http_limits_hold_at_their_exact_edge)
     wire_send(&f.wire, filled(edges[_i].pattern, most));
     struct span out = wire_output(&f.wire);
     if (reply_take(&out, false, &r))
-        ck_assert_msg(r.status == 200 || r.status == 501, "%s: %u within the limit", edges[_i].name, r.status);
+        ck_assert_msg(r.status == 200 || r.status == 501, "%s: %u within the limit", edges[_i].name,
+                      r.status);
     check_splits(edges[_i].name, filled(edges[_i].pattern, most));
 
     run_case(filled(edges[_i].pattern, most + 1), 0, 0);
@@ -442,7 +461,8 @@ int main(void)
     tcase_add_checked_fixture(tc, table_setup, table_teardown);
     tcase_add_loop_test(tc, http_answers_each_case_of_the_table_however_it_is_cut, 0,
                         (int)(sizeof cases / sizeof cases[0]));
-    tcase_add_loop_test(tc, http_refuses_a_nul_wherever_it_is, 0, (int)(sizeof with_nul / sizeof with_nul[0]));
+    tcase_add_loop_test(tc, http_refuses_a_nul_wherever_it_is, 0,
+                        (int)(sizeof with_nul / sizeof with_nul[0]));
     tcase_add_loop_test(tc, http_limits_hold_at_their_exact_edge, 0, (int)(sizeof edges / sizeof edges[0]));
     tcase_add_test(tc, http_counts_field_lines);
     tcase_add_test(tc, http_takes_chunks_up_to_the_limit_in_all);

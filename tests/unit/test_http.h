@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the tests of HTTP share: a folder of files, a site over it, a connection without a socket, and a reader of
- * replies that is as strict as the parser of requests. */
+/* What the tests of HTTP share: a folder of files, a site over it, a connection without a socket, and a
+ * reader of replies that is as strict as the parser of requests. */
 #ifndef TESTS_TEST_HTTP_H
 #define TESTS_TEST_HTTP_H
 
@@ -31,7 +31,8 @@ struct fixture {
 
 static inline struct http_limits fixture_limits(void)
 {
-    return (struct http_limits){ .request_line = 256, .header_bytes = 1024, .header_count = 16, .body_bytes = 1000,
+    return (struct http_limits){ .request_line = 256, .header_bytes = 1024, .header_count = 16,
+                                 .body_bytes = 1000,
                                  .header_ms = 10000, .body_ms = 30000, .idle_ms = 60000 };
 }
 
@@ -125,9 +126,9 @@ static inline struct span reply_field(const struct reply *r, const char *name)
     return value;
 }
 
-#define ck_assert_span_eq(span, text)                                                       \
+#define ck_assert_span_eq(value_, text)                                                     \
     do {                                                                                    \
-        struct span have_ = (span);                                                         \
+        struct span have_ = (value_);                                                       \
         ck_assert_msg(span_equal(have_, span_of(text)), "\"%.*s\" is not \"%s\"",           \
                       (int)have_.n, have_.p == NULL ? "" : have_.p, text);                  \
     } while (0)
@@ -138,7 +139,8 @@ static inline bool reply_take(struct span *output, bool bodyless, struct reply *
     if (output->n == 0)
         return false;
     const char *end = memmem(output->p, output->n, "\r\n\r\n", 4);
-    ck_assert_msg(end != NULL && output->n > 15 && memcmp(output->p, "HTTP/1.1 ", 9) == 0, "no head: \"%.*s\"",
+    ck_assert_msg(end != NULL && output->n > 15 && memcmp(output->p, "HTTP/1.1 ", 9) == 0,
+                  "no head: \"%.*s\"",
                   (int)output->n, output->p);
     r->head = (struct span){ output->p, (size_t)(end - output->p) + 2 };
     r->status = (unsigned)strtoul(output->p + 9, NULL, 10);

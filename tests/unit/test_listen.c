@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets, on real addresses of the loopback: who gets one, who is refused, what is left behind. */
+/* The listening sockets, on real addresses of the loopback: who gets one, who is refused, what is left
+ * behind. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
@@ -111,7 +112,7 @@ static void add_unix(const char *where)
 
 static in_port_t port_of(int fd)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = { 0 };
     socklen_t size = sizeof at;
 
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
@@ -154,7 +155,8 @@ static int connect_ipv4(in_port_t port)
 
 static int connect_ipv6(in_port_t port)
 {
-    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+                                .sin6_addr = in6addr_loopback };
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
 
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&in6, sizeof in6), 0);
@@ -192,6 +194,7 @@ START_TEST(listen_sets_what_accepted_sockets_inherit)
 {
     int client, server;
 
+    service.protocol = CONF_GREET;      /* is accepted before the client says anything */
     add_ipv4("127.0.0.1", 0);
     ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
     client = connect_ipv4(port_of(set.v[0].fds[0]));
@@ -256,7 +259,8 @@ START_TEST(listen_does_not_share_a_port_with_another_program)
 
     add_ipv4("127.0.0.1", port);
     ck_assert_int_eq(listen_open(&set, &conf, WORKERS), -1);
-    snprintf(said, sizeof said, "test.conf:11: services.web: listen 127.0.0.1:%u: Address already in use\n", port);
+    snprintf(said, sizeof said, "test.conf:11: services.web: listen 127.0.0.1:%u: Address already in use\n",
+             port);
     ck_assert_str_eq(logged, said);
     close(other);
 }
@@ -302,8 +306,8 @@ START_TEST(listen_names_every_address_that_fails_and_keeps_none)
     ck_assert_ptr_nonnull(strstr(logged, "test.conf:11: "));
     ck_assert_ptr_null(strstr(logged, "test.conf:12: "));
     ck_assert_ptr_nonnull(strstr(logged, "test.conf:13: "));
-    ck_assert_ptr_nonnull(strstr(logged, "test.conf:14: services.web: listen unix:/nonexistent/folder/socket: "
-                                         "No such file or directory"));
+    ck_assert_ptr_nonnull(strstr(logged, "test.conf:14: services.web: listen "
+                                         "unix:/nonexistent/folder/socket: No such file or directory"));
     for (unsigned i = 0; i < set.count; i++)
         ck_assert_int_eq(set.v[i].fds[0], -1);
     close(one);

@@ -50,7 +50,9 @@ static const struct { unsigned wanted; unsigned long descriptors; unsigned other
 
 START_TEST(machine_fits_connections_to_descriptors)
 {
-    ck_assert_uint_eq(machine_fit_connections(fits[_i].wanted, fits[_i].descriptors, fits[_i].others), fits[_i].fit);
+    unsigned fit = machine_fit_connections(fits[_i].wanted, fits[_i].descriptors, fits[_i].others);
+
+    ck_assert_uint_eq(fit, fits[_i].fit);
 }
 END_TEST
 

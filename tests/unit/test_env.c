@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of core/env.c. */
+#include <check.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core/access.h"
+#include "core/env.h"
+
+START_TEST(env_knows_the_time_from_the_start)
+{
+    struct env e;
+    uint64_t before_ms = clock_monotonic_ms();
+    time_t before_s = clock_wall_s();
+    env_init(&e, NULL);
+    ck_assert_uint_ge(e.now_ms, before_ms);
+    ck_assert_int_ge(e.now_s, before_s);
+    ck_assert_uint_gt(e.turn, 0);
+    ck_assert(!e.draining);
+    env_free(&e);
+}
+END_TEST
+
+START_TEST(env_shows_the_date_of_its_second)
+{
+    struct env e;
+    struct tm tm;
+    char expected[64];
+    env_init(&e, NULL);
+    strftime(expected, sizeof expected, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&e.now_s, &tm));
+    ck_assert_uint_eq(strlen(expected), ENV_DATE_SIZE);
+    ck_assert_mem_eq(e.date, expected, ENV_DATE_SIZE);
+    e.date_s = 0;                       /* as if the last turn had been in another second */
+    memset(e.date, 'x', sizeof e.date);
+    env_turn(&e);
+    strftime(expected, sizeof expected, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&e.now_s, &tm));
+    ck_assert_mem_eq(e.date, expected, ENV_DATE_SIZE);
+    env_free(&e);
+}
+END_TEST
+
+START_TEST(env_turns_have_numbers_that_grow)
+{
+    struct env e;
+    env_init(&e, NULL);
+    for (int i = 0; i < 10; i++) {
+        uint64_t turn = e.turn, now = e.now_ms;
+        env_turn(&e);
+        ck_assert_uint_eq(e.turn, turn + 1);
+        ck_assert_uint_ge(e.now_ms, now);
+    }
+    env_free(&e);
+}
+END_TEST
+
+START_TEST(env_rest_publishes_counts_and_progress)
+{
+    struct metric_slot *slot = metric_page_new(1);
+    struct env e;
+    env_init(&e, slot);
+    e.count.requests = 7;
+    env_rest(&e);
+    ck_assert_uint_eq(e.count.requests, 0);
+    ck_assert_uint_eq(slot->total.requests, 7);
+    ck_assert_uint_eq(slot->progress, 1);
+    e.count.requests = 2;
+    env_rest(&e);
+    ck_assert_uint_eq(slot->total.requests, 9);
+    ck_assert_uint_eq(slot->progress, 2);
+    env_free(&e);
+    munmap(slot, sizeof *slot);
+}
+END_TEST
+
+START_TEST(env_without_a_slot_keeps_its_counts)
+{
+    struct env e;
+    env_init(&e, NULL);
+    e.count.requests = 7;
+    env_rest(&e);
+    ck_assert_uint_eq(e.count.requests, 7);
+    ck_assert_uint_eq(env_due(&e), UINT64_MAX);
+    env_free(&e);
+}
+END_TEST
+
+static off_t size_of(int fd)
+{
+    return lseek(fd, 0, SEEK_END);
+}
+
+START_TEST(env_rest_writes_the_access_log_when_it_is_due_and_not_before)
+{
+    union {
+        struct access a;
+        char room[sizeof(struct access) + 16];
+    } record = { .a = { .status = 200, .service = "s", .method_n = 3, .target_n = 1, .version_n = 8 } };
+    struct env e;
+    int fd = memfd_create("access", MFD_CLOEXEC);
+    env_init(&e, NULL);
+    e.access = access_log_new(fd, ACCESS_COMBINED);
+    ck_assert_uint_eq(env_due(&e), UINT64_MAX);
+    memcpy(record.a.text, "GET/HTTP/1.1", 12);
+    access_log_add(e.access, &record.a, 0);
+    ck_assert_uint_lt(env_due(&e), UINT64_MAX);
+    e.now_ms = env_due(&e) - 1;
+    env_rest(&e);
+    ck_assert_int_eq(size_of(fd), 0);
+    e.now_ms = env_due(&e);
+    env_rest(&e);
+    ck_assert_int_gt(size_of(fd), 0);
+    ck_assert_uint_eq(env_due(&e), UINT64_MAX);
+    ck_assert_uint_eq(e.count.access_dropped, 0);
+    access_log_free(e.access);
+    env_free(&e);
+    close(fd);
+}
+END_TEST
+
+START_TEST(env_counts_access_lines_that_were_lost)
+{
+    union {
+        struct access a;
+        char room[sizeof(struct access) + 16];
+    } record = { .a = { .status = 200, .service = "s", .method_n = 3, .target_n = 1, .version_n = 8 } };
+    struct env e;
+    int fd = memfd_create("access", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+    env_init(&e, NULL);
+    e.access = access_log_new(fd, ACCESS_JSON);
+    memcpy(record.a.text, "GET/HTTP/1.1", 12);
+    access_log_add(e.access, &record.a, 0);
+    access_log_add(e.access, &record.a, 0);
+    e.now_ms = env_due(&e);
+    env_rest(&e);
+    ck_assert_uint_eq(e.count.access_dropped, 2);
+    access_log_free(e.access);
+    env_free(&e);
+    close(fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("env");
+    TCase *t = tcase_create("env");
+    tcase_add_test(t, env_knows_the_time_from_the_start);
+    tcase_add_test(t, env_shows_the_date_of_its_second);
+    tcase_add_test(t, env_turns_have_numbers_that_grow);
+    tcase_add_test(t, env_rest_publishes_counts_and_progress);
+    tcase_add_test(t, env_without_a_slot_keeps_its_counts);
+    tcase_add_test(t, env_rest_writes_the_access_log_when_it_is_due_and_not_before);
+    tcase_add_test(t, env_counts_access_lines_that_were_lost);
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
