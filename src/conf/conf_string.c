@@ -128,6 +128,8 @@ static void text_print(struct conf_printer *p, const struct conf_setting *s, con
 
 /* ---- one string or many ---- */
 
+enum { STRINGS_MAX = 1000 };    /* a complaint about one of them counts its neighbours */
+
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i)
 {
     return conf_node_string(node) != NULL ? node : config_setting_get_elem(node, i);
@@ -142,6 +144,10 @@ unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node,
         return 1;
     if (config_setting_is_scalar(node) || config_setting_is_group(node)) {
         conf_gripe_value(r, node, NULL, "%s", want);
+        return UINT_MAX;
+    }
+    if (n > STRINGS_MAX) {
+        conf_gripe(r, node, NULL, "has %u elements; %d are allowed", n, STRINGS_MAX);
         return UINT_MAX;
     }
     for (unsigned i = 0; i < n; i++) {

@@ -50,6 +50,7 @@ static const char *bracket_open(struct conf_syntax *s, char which)
     if (s->depth == CONF_DEPTH_MAX)
         return "at most 32 levels of nesting";
     s->open[s->depth++] = which;
+    s->names[s->depth] = 0;
     s->expect = which == '{' ? EXPECT_NAME : EXPECT_FIRST;
     return NULL;
 }
@@ -77,6 +78,8 @@ static const char *take_value(struct conf_syntax *s, const struct conf_token *t,
 static const char *take_setting(struct conf_syntax *s, const struct conf_token *t, bool *node)
 {
     if (t->kind == TOKEN_NAME) {
+        if (++s->names[s->depth] > CONF_NAMES_MAX)
+            return "at most 1000 settings in one group";
         *node = true;
         s->expect = EXPECT_EQUALS;
         return NULL;

@@ -204,7 +204,7 @@ static void cut_include(struct conf_tokens *t, struct conf_token *out)
     out->kind = TOKEN_INCLUDE;
 }
 
-static void token_cut_mark(struct conf_tokens *t, struct conf_token *out)
+static void token_cut_sign(struct conf_tokens *t, struct conf_token *out)
 {
     out->size = 1;
     switch (*t->p) {
@@ -249,6 +249,6 @@ void conf_token_next(struct conf_tokens *t, struct conf_token *out)
     } else if (*t->p == '@') {
         cut_include(t, out);
     } else {
-        token_cut_mark(t, out);
+        token_cut_sign(t, out);
     }
 }

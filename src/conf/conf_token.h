@@ -34,7 +34,10 @@ struct conf_tokens {
 
 void conf_token_next(struct conf_tokens *t, struct conf_token *out);
 
-enum { CONF_DEPTH_MAX = 32 };       /* groups in lists in groups ...: services need 5 */
+enum {
+    CONF_DEPTH_MAX = 32,        /* groups in lists in groups ...: services need 5 */
+    CONF_NAMES_MAX = 1000       /* settings of a group: libconfig compares each with all before it */
+};
 
 enum conf_expect {
     EXPECT_NAME,        /* a setting, or the end of its group */
@@ -50,6 +53,7 @@ struct conf_syntax {
     enum conf_expect expect;
     unsigned         depth;
     char             open[CONF_DEPTH_MAX];
+    unsigned         names[CONF_DEPTH_MAX + 1];     /* so far, at each depth */
     bool             after_string;          /* adjacent strings are one value */
 };
 

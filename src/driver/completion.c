@@ -40,6 +40,7 @@ struct door {
     struct op              op;
     const struct listener *listener;
     bool                   accepting, cancelled;
+    bool                   closed;      /* its listener: the worker is going */
 };
 
 struct window {
@@ -56,6 +57,7 @@ struct completion {
     struct door   *doors;
     struct window *windows;
     unsigned       in_flight;   /* operations of doors and windows */
+    unsigned       accepting;   /* of these, doors */
     bool           draining, halting;
     bool           told;        /* every connection knows that the worker is going */
     int            failed;      /* errno of a wait that cannot work */
@@ -239,6 +241,7 @@ static void door_open(struct completion *k, struct door *d)
         return;
     d->accepting = true;
     d->cancelled = false;
+    k->accepting++;
     k->in_flight++;
     k->engine.ops->accept(&k->engine, &d->op, d->listener->fd);
 }
@@ -249,6 +252,15 @@ static void door_shut(struct completion *k, struct door *d)
         return;
     d->cancelled = true;
     k->engine.ops->cancel(&k->engine, &d->op);
+}
+
+/* For ever, once nothing is in flight on the listener. */
+static void door_close(struct completion *k, struct door *d)
+{
+    if (d->accepting || d->closed)
+        return;
+    d->closed = true;
+    k->engine.ops->close_fd(&k->engine, d->listener->fd);
 }
 
 /* Doors follow the house: open while there is a place. */
@@ -271,8 +283,7 @@ static void flight_begin(struct completion *k, const struct listener *l, int fd,
     f->recv = (struct op){ .kind = OP_RECV, .owner = c };
     f->send = (struct op){ .kind = OP_SEND, .owner = c };
     roster_add(&k->roster, c);
-    if (k->draining)
-        conn_drain(c);          /* an accept that was under way when the doors were closed */
+    k->told = false;            /* when the worker is going: this one has to hear of it yet */
     conn_advance(k, c);
 }
 
@@ -281,14 +292,16 @@ static void on_accept(struct completion *k, const struct done *d)
     struct door *door = d->op->owner;
     if (!d->more) {
         door->accepting = false;
+        k->accepting--;
         k->in_flight--;
     }
+    if (k->draining)
+        door_close(k, door);
     if (d->result >= 0 && k->halting) {
         close(d->result);
     } else if (d->result >= 0) {
         roster_accepted(&k->roster);
         flight_begin(k, door->listener, d->result, &d->peer);
-        k->told = false;        /* it may come after the others heard that the worker is going */
     } else if (d->result != -ECANCELED) {
         (void)roster_accept_failed(&k->roster, door->listener, -d->result);
     }
@@ -344,7 +357,7 @@ static void doors_close(struct completion *k)
                (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
             flight_begin(k, d->listener, fd, &peer);
         door_shut(k, d);
-        close(d->listener->fd);
+        door_close(k, d);
     }
 }
 
@@ -374,7 +387,8 @@ static void take_what_came(struct completion *k)
 static void completion_drain(struct completion *k)
 {
     struct list all;
-    doors_close(k);
+    if (!k->draining)
+        doors_close(k);
     k->draining = true;
     take_what_came(k);
     k->told = true;
@@ -408,14 +422,14 @@ static bool completion_lasts(const struct completion *k)
 {
     if (k->failed != 0 || k->loop->phase == LOOP_HALT)
         return false;
-    return !k->draining || k->roster.count > 0;
+    return !k->draining || k->roster.count > 0 || k->accepting > 0;
 }
 
 /* Brings every operation back, then everything is free. */
 static void completion_halt(struct completion *k)
 {
     struct list all;
-    k->halting = k->draining = true;
+    k->halting = true;
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         door_shut(k, &k->doors[i]);
     for (unsigned i = 0; i < k->loop->watch_count; i++)

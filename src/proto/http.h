@@ -57,8 +57,7 @@ struct http_limits {
  * ENOMEM, or EINVAL: a control byte in `type` or `to`, a status that cannot be. */
 struct http_site;
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
-                                unsigned count,
-                                const struct http_limits *limits, const struct mime *mime);
+                                unsigned count, const struct http_limits *limits, const struct mime *mime);
 void http_site_free(struct http_site *s);
 
 /* Bytes of an incomplete request that a connection may keep under these limits. */

@@ -189,7 +189,7 @@ struct http_exchange {
 };
 
 enum {
-    HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than a piece more */
+    HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than a piece */
     HTTP_HEAD_MAX = 640         /* bytes of fields that the server writes itself, with room to spare */
 };
 

@@ -144,7 +144,8 @@ void net_expect_quiet(int fd)
 {
     char byte;
     ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
-    ck_assert_msg(n == -1 && errno == EAGAIN, "expected nothing, got %s", n == 0 ? "the end" : "a byte or an error");
+    ck_assert_msg(n == -1 && errno == EAGAIN, "expected nothing, got %s",
+                  n == 0 ? "the end" : "a byte or an error");
 }
 
 unsigned net_descriptors(void)

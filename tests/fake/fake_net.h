@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The peers' ends of real sockets, for tests.  Unix sockets deliver before a call returns, so that a script can
- * say "now it is there"; over TCP a test waits.  Everything fails the test when it cannot. */
+/* The peers' ends of real sockets, for tests.  Unix sockets deliver before a call returns, so that a
+ * script can say "now it is there"; over TCP a test waits.  Everything fails the test when it cannot. */
 #ifndef TESTS_FAKE_NET_H
 #define TESTS_FAKE_NET_H
 

@@ -69,6 +69,7 @@ static int fake_wait(struct poller *p, struct ready *out, int max, int timeout_m
     ck_assert_msg(++f->waits < WAITS_MAX, "the driver spins");
     f->hint_count = 0;
     f->wait_errno = 0;
+    f->timeout_ms = timeout_ms;
     f->step(f, timeout_ms);
     if (f->wait_errno != 0) {
         errno = f->wait_errno;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A poller that a test scripts.  Each wait of the driver calls `step`, which moves the peers' ends of real sockets,
- * looks at what the driver has done, and says what to hint.  Whatever a driver may not ask of a poller fails the
- * test: to add twice, to arm or remove what was not added, to arm an edge-triggered one, a wrong generation. */
+/* A poller that a test scripts.  Each wait of the driver calls `step`, which moves the peers' ends of real
+ * sockets, looks at what the driver has done, and says what to hint.  Whatever a driver may not ask of a
+ * poller fails the test: to add twice, to arm or remove what was not added, to arm an edge-triggered one,
+ * a wrong generation. */
 #ifndef TESTS_FAKE_POLLER_H
 #define TESTS_FAKE_POLLER_H
 
@@ -26,6 +27,7 @@ struct fake_poller {
     struct fake_entry entries[FAKE_FDS];
     int               fds_max;
     int               last_added;       /* descriptor */
+    int               timeout_ms;       /* of this wait */
     unsigned          conn_adds, conn_removes, arms, waits, idle_waits;
     bool              is_open;
 

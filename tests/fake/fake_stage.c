@@ -46,12 +46,14 @@ struct stage *stage_new(const struct proto *proto, int taken_listener)
     s->watch = (struct watch){ .fd = watch[0], .readable = stage_watched, .arg = s };
     s->watch_end = watch[1];
     s->settings.seen = &s->seen;
-    s->service = (struct service){ .name = "test", .proto = proto, .settings = &s->settings, .message_max = 1000 };
+    s->service = (struct service){ .name = "test", .proto = proto, .settings = &s->settings,
+                                   .message_max = 1000 };
     s->listener = (struct listener){ .fd = taken_listener, .service = &s->service, .text = "test" };
     env_init(&s->env, NULL);
     s->env.about.worker = "main.0";
-    s->loop = (struct loop){ .env = &s->env, .listeners = &s->listener, .listener_count = 1, .watches = &s->watch,
-                             .watch_count = 1, .connections_max = 200, .ready = stage_ready, .arg = s };
+    s->loop = (struct loop){ .env = &s->env, .listeners = &s->listener, .listener_count = 1,
+                             .watches = &s->watch, .watch_count = 1, .connections_max = 200,
+                             .ready = stage_ready, .arg = s };
     for (int i = 0; i < STAGE_CLIENTS; i++)
         s->client[i] = s->server[i] = -1;
     return s;
@@ -72,7 +74,7 @@ void stage_halt(struct stage *s)
 void stage_drain(struct stage *s, unsigned deadline_ms)
 {
     s->loop.drain_deadline_ms = clock_monotonic_ms() + deadline_ms;
-    s->env.draining = true;
+    s->env.draining = s->drained = true;
     s->loop.phase = LOOP_DRAIN;
 }
 
@@ -87,7 +89,8 @@ void stage_free(struct stage *s)
     for (int i = 0; i < STAGE_CLIENTS; i++)
         if (s->client[i] != -1)
             close(s->client[i]);
-    close(s->listener.fd);
+    if (!s->drained)
+        close(s->listener.fd);
     close(s->watch.fd);
     close(s->watch_end);
     file_unref(s->settings.file);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Everything that a driver is run with, and a script: a function that is called again and again, with a number
- * that grows, while the driver waits.  A stage that is closed must be as empty as it was. */
+/* Everything that a driver is run with, and a script: a function that is called again and again, with a
+ * number that grows, while the driver waits.  A stage that is closed must be as empty as it was. */
 #ifndef TESTS_FAKE_STAGE_H
 #define TESTS_FAKE_STAGE_H
 
@@ -8,7 +8,7 @@
 #include "driver/driver.h"
 #include "fake/fake_proto.h"
 
-enum { STAGE_CLIENTS = 128 };
+enum { STAGE_CLIENTS = 256 };
 
 struct stage;
 typedef void stage_script(struct stage *s, unsigned step);
@@ -27,11 +27,12 @@ struct stage {
     unsigned             watched;       /* calls of the watch */
     int                  watch_end;     /* bytes that are written here wake the watch */
     int                  client[STAGE_CLIENTS];
-    int                  server[STAGE_CLIENTS];     /* the driver's descriptor for it, where a script needs it */
+    int                  server[STAGE_CLIENTS];     /* the driver's descriptor for it */
     size_t               note;          /* the script's */
     void                *fake;          /* the poller or engine, already made */
     unsigned             descriptors;
     unsigned             log_lines;
+    bool                 drained;
 };
 
 /* A stage around a listener, which it takes over. */
@@ -40,7 +41,7 @@ struct stage *stage_new(const struct proto *proto, int taken_listener);
 /* Runs the driver with these ops until it ends; returns what it returned, errno kept. */
 int stage_run(struct stage *s, const struct driver *driver, const void *ops, stage_script *script);
 
-/* The script's last word. */
+/* The script's last words.  A driver that drains closes the listener. */
 void stage_halt(struct stage *s);
 void stage_drain(struct stage *s, unsigned deadline_ms);
 

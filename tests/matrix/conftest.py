@@ -35,6 +35,7 @@ Fixtures
           .signal(n)  .wait(timeout) -> status  .stop(signal, timeout) -> status  .expect_status(n)  .alive()
           .folder (where its files are)  .config (its file)
 
+  tmp_path        a folder of the test's own, which workers under another account may pass (unlike pytest's)
   www             a factory for a folder of files: www({"a.html": b"...", "sub/b.txt": 5000}) -> Path; a
                   number makes that many seeded random bytes
 
@@ -45,7 +46,9 @@ import functools
 import os
 import random
 import resource
+import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -126,16 +129,13 @@ def family(model, iomuxd_bin):
     return next(f for name, f, _, _ in listed_models(iomuxd_bin) if name == model)
 
 
-def let_others_through(path, base):
-    """Started as root, workers become somebody else, who must be able to pass pytest's private folders."""
-    if os.geteuid() != 0:
-        return
-    for folder in (path, *path.parents):
-        if not (folder.is_relative_to(base) or folder.name.startswith(("pytest-", "popen-"))):
-            break
-        mode = folder.stat().st_mode & 0o7777
-        if mode & 0o011 != 0o011:
-            folder.chmod(mode | 0o011)
+@pytest.fixture
+def tmp_path():
+    """A folder that a worker under another account can pass, unlike pytest's own; gone after the test."""
+    folder = Path(tempfile.mkdtemp(prefix="iomuxd-matrix-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def configuration(services, model, workers, timeouts, limits, settings):
@@ -149,13 +149,12 @@ def configuration(services, model, workers, timeouts, limits, settings):
 
 
 @pytest.fixture
-def daemon(request, iomuxd_bin, tmp_path, tmp_path_factory):
+def daemon(request, iomuxd_bin, tmp_path):
     started = []
     own_model = request.getfixturevalue("model") if "model" in request.fixturenames else None
 
     def start(services=None, *, config_text=None, model=own_model, workers=1, timeouts=None, limits=None,
               settings="", options=(), env=None, nofile=None, ready=True, arguments=None, cwd=None):
-        let_others_through(tmp_path, tmp_path_factory.getbasetemp())
         folder = tmp_path / f"daemon{len(started)}"
         folder.mkdir(mode=0o755)
         if config_text is None and services is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The configuration as a user meets it: -t, -T and -o, exit statuses, complaints, hostile files, the sample, the manual."""
+"""The configuration as a user meets it: -t, -T and -o, exit statuses, complaints, hostile files, the sample,
+the manual."""
 
 import os
 import random
@@ -28,7 +29,7 @@ services = (
     routes = (
       { path = "/"; root = "%(folder)s"; index = [ "a", "b" ]; dotfiles = true; },
       { path = "/"; host = "EXAMPLE.org"; root = "/"; index = []; },
-      { path = "/r"; respond : { status = 418; type = "text/html"; body = "\x01\x7f\xff \"\\ \xc3\xbc\n"; }; },
+      { path = "/r"; respond : { status = 418; type = "a/b"; body = "\x01\x7f\xff \"\\ \xc3\xbc\n"; }; },
       { path = "/to"; redirect = "/there"; },
       { path = "/to2"; redirect : { status = 308; to = "https://example.org/"; }; },
       { path = "/gone"; status = 410; } ); },
@@ -44,8 +45,8 @@ def iomuxd(iomuxd_bin, tmp_path):
     def run(text, *arguments, file="iomuxd.conf"):
         if text is not None:
             (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-        done = subprocess.run([str(iomuxd_bin), "-c", file, *arguments], cwd=tmp_path, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=RUN_TIMEOUT)
+        done = subprocess.run([str(iomuxd_bin), "-c", file, *arguments], cwd=tmp_path, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=RUN_TIMEOUT)
         done.stdout = done.stdout.decode(errors="surrogateescape")
         done.stderr = done.stderr.decode(errors="surrogateescape")
         assert not harness.SANITIZER.search(done.stderr), done.stderr
@@ -60,7 +61,7 @@ def refused(done, *lines):
     assert done.returncode == 1
 
 
-# --- -t ---------------------------------------------------------------------------------------------------------
+# --- -t ---------------------------------------------------------------------------------------------------
 
 def test_a_good_configuration_passes(iomuxd):
     done = iomuxd(ECHO, "-t")
@@ -90,11 +91,11 @@ def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd):
         "iomuxd.conf:1: wokers: is no known setting; did you mean 'workers'?",
         'iomuxd.conf:3: timeouts.idle: must be a number of seconds from 0.001 to 86400, not "long"',
         "iomuxd.conf:4: timeouts.darin: is no known setting; did you mean 'drain'?",
-        'iomuxd.conf:8: services.[0].protocol: must be "http", "greet", "echo", "discard", "chargen", "daytime" or'
-        ' "time", not "htpp"; did you mean \'http\'?',
+        'iomuxd.conf:8: services.[0].protocol: must be "http", "greet", "echo", "discard", "chargen",'
+        ' "daytime" or "time", not "htpp"; did you mean \'http\'?',
         'iomuxd.conf:9: services.[1].name: "a" is taken: each service has a name of its own',
-        'iomuxd.conf:11: services.[1].listen.[1]: "localhost:80": \'localhost\' is not an IPv4 address; names are not'
-        ' looked up, so write an address such as 127.0.0.1',
+        'iomuxd.conf:11: services.[1].listen.[1]: "localhost:80": \'localhost\' is not an IPv4 address; names'
+        ' are not looked up, so write an address such as 127.0.0.1',
         'iomuxd.conf:12: services.[1].listen.[2]: "127.0.0.1:80" is taken by service "a"',
         'iomuxd.conf:13: services.[1].routes.[0].root: "/nonexistent": No such file or directory',
         'iomuxd.conf:14: services.[1].routes.[1].path: "x" must begin with \'/\'',
@@ -113,7 +114,8 @@ def test_a_syntax_error_has_its_line_and_says_what_is_wanted(iomuxd):
             "iomuxd.conf:2: syntax error: 10s is not a number; text needs quotes")
     refused(iomuxd(ECHO + "\n/* to the end\n", "-t"),
             "iomuxd.conf:3: syntax error: /* begins a comment that has no end")
-    refused(iomuxd("workers = 1;\nworkers = 2;\n", "-t"), "iomuxd.conf:2: workers: is set twice in the same group")
+    refused(iomuxd("workers = 1;\nworkers = 2;\n", "-t"),
+            "iomuxd.conf:2: workers: is set twice in the same group")
 
 
 def test_a_name_of_a_model_that_cannot_run_is_refused_with_the_reason(iomuxd, iomuxd_bin):
@@ -123,7 +125,7 @@ def test_a_name_of_a_model_that_cannot_run_is_refused_with_the_reason(iomuxd, io
         assert available or (why in done.stderr and name in done.stderr)
 
 
-# --- -T and -o --------------------------------------------------------------------------------------------------
+# --- -T and -o --------------------------------------------------------------------------------------------
 
 def test_what_is_printed_prints_the_same_again(iomuxd, tmp_path):
     (tmp_path / "mime").write_text("text/plain txt\n")
@@ -143,26 +145,29 @@ def test_defaults_are_printed(iomuxd):
 
 
 def test_overrides_win_over_the_file(iomuxd):
-    shown = iomuxd("workers = 9;\n" + ECHO, "-T", "-o", "workers=2", "-o", "timeouts.idle=0.5", "-o", "log.level=debug",
-                   "-o", "services.[0].name=f", "-o", 'services.f.listen=["127.0.0.1:0", "[::1]:0"]').stdout
+    shown = iomuxd("workers = 9;\n" + ECHO, "-T", "-o", "workers=2", "-o", "timeouts.idle=0.5",
+                   "-o", "log.level=debug", "-o", "services.[0].name=f",
+                   "-o", 'services.f.listen=["127.0.0.1:0", "[::1]:0"]').stdout
     for line in ("workers = 2;", "    idle = 0.5;", '    level = "debug";', '        name = "f";',
                  '        listen = [ "127.0.0.1:0", "[::1]:0" ];'):
         assert line in shown.splitlines()
 
 
 def test_a_bare_number_may_be_an_address(iomuxd):
-    assert '        listen = [ "8081" ];' in iomuxd(ECHO, "-T", "-o", "services.[0].listen=8081").stdout.splitlines()
+    shown = iomuxd(ECHO, "-T", "-o", "services.[0].listen=8081").stdout
+    assert '        listen = [ "8081" ];' in shown.splitlines()
 
 
 def test_wrong_overrides_are_told_by_their_option(iomuxd):
-    refused(iomuxd(ECHO, "-t", "-o", "workers=0", "-o", "log.levle=debug", "-o", "services.[4].name=x", "-o", "nothing"),
+    refused(iomuxd(ECHO, "-t", "-o", "workers=0", "-o", "log.levle=debug", "-o", "services.[4].name=x",
+                   "-o", "nothing"),
             '-o workers=0: workers: must be "auto" or a whole number from 1 to 1024, not 0',
             "-o log.levle=debug: log.levle: is no known setting; did you mean 'level'?",
             "-o services.[4].name=x: services: has no element [4]; it has 1",
             "-o nothing: is no PATH=VALUE: the '=' is missing")
 
 
-# --- files ------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------
 
 def test_a_file_that_cannot_be_read_is_named(iomuxd, tmp_path):
     refused(iomuxd(None, "-t"), "iomuxd.conf: No such file or directory")
@@ -238,7 +243,7 @@ def test_a_configuration_of_damaged_bytes_is_refused_or_read(iomuxd, tmp_path):
             assert re.match(r"(iomuxd\.conf|printed\.conf)(:\d+)?: ", line), line
 
 
-# --- what ships -------------------------------------------------------------------------------------------------
+# --- what ships -------------------------------------------------------------------------------------------
 
 def sample(folder):
     text = (conftest.REPOSITORY / "etc" / "iomuxd.conf.in").read_text()
@@ -265,8 +270,8 @@ def test_the_sample_shows_the_defaults(iomuxd, tmp_path):
     defaults = re.sub(r"^# (user|group|mime_types) is not set\n", "", defaults, flags=re.M)
     shown = re.sub(r"^(user|group|mime_types) = .*\n", "", shown, flags=re.M)
     assert shown == defaults
-    for key in ("header", "body", "idle", "send", "drain", "connections", "request_line", "header_bytes", "header_count",
-                "body_bytes", "requests", "level", "format", "workers", "io_model"):
+    for key in ("header", "body", "idle", "send", "drain", "connections", "request_line", "header_bytes",
+                "header_count", "body_bytes", "requests", "level", "format", "workers", "io_model"):
         assert re.search(rf"^ *{key} = ", text, re.M), f"the sample does not show {key}"
 
 
@@ -277,7 +282,7 @@ def test_the_manual_has_every_setting(iomuxd, tmp_path):
     keys = set(re.findall(r"^ *([a-z_]+) [=:] ", shown, re.M))
     assert {"workers", "listen", "redirect", "to", "greeting", "level", "header_count"} <= keys
     for key in keys:
-        assert re.search(rf"^\.(It Cm {key}\b|Ss {key} [=:])", manual, re.M), f"iomuxd.conf(5) does not tell of {key}"
+        assert re.search(rf"^\.(It Cm {key}\b|Ss {key} [=:])", manual, re.M), f"no {key} in iomuxd.conf(5)"
 
 
 def test_a_configuration_is_not_written_to(iomuxd, tmp_path):

@@ -4,6 +4,7 @@
 import os
 import socket
 import threading
+import time
 
 import h11
 import pytest
@@ -115,6 +116,39 @@ def test_a_changed_file_is_served_fresh_at_the_next_request(daemon, www, size):
     path.unlink()
     path.mkdir()
     assert web.get("/f.html").status in (301, 308)
+
+
+def keep_time(path, change):
+    """Changes a file and puts its modification time back."""
+    st = path.stat()
+    change()
+    os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+SETTLED_CHANGES = CHANGES | {
+    "rewritten with the same length and time": lambda p, old: keep_time(p, lambda: rewrite(p, b"z" * len(old))),
+    "replaced, same length and time": lambda p, old: keep_time(p, lambda: replace(p, b"z" * len(old))),
+    "removed": lambda p, old: p.unlink(),
+}
+
+
+def test_a_file_that_was_at_rest_for_long_is_served_fresh_when_it_changes(daemon, www):
+    folder = www({f"{i}-{size}.bin": size for i in range(len(SETTLED_CHANGES)) for size in (500, 50_000)})
+    web = Http(daemon(http_service(root_route(folder))).connect())
+    youngest = max(p.stat().st_ctime for p in folder.iterdir())
+    wait_until(lambda: time.time() > youngest + 3, 10, "the files being at rest")
+    for i, (name, change) in enumerate(SETTLED_CHANGES.items()):
+        for size in (500, 50_000):
+            path = folder / f"{i}-{size}.bin"
+            old = path.read_bytes()
+            for _ in range(3):
+                assert web.get(f"/{path.name}").body == old, f"before it was {name}"
+            change(path, old)
+            r = web.get(f"/{path.name}")
+            if path.exists():
+                assert (r.status, r.body) == (200, path.read_bytes()), f"after it was {name}"
+            else:
+                assert r.status == 404, f"after it was {name}"
 
 
 def test_an_index_that_appears_or_goes_is_noticed_at_once(daemon, www):

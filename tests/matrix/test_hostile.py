@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """HTTP/1.1 as attackers write it: malformed requests, smuggling, limits, paths that want out of the root.
 
-The rule for what is malformed (RFC 9112): an error, then the connection ends, and what follows is no request."""
+The rule for what is malformed (RFC 9112): an error, the end, and what follows is no request."""
 
 import os
 import socket

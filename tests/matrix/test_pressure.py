@@ -75,7 +75,7 @@ def test_requests_without_reading_block_the_sender_and_all_are_answered_then(sit
 
 
 def test_echo_without_reading_blocks_the_sender_and_returns_every_byte_then(site, sanitizer):
-    s = site.connect("echo", rcvbuf=4096)
+    s = site.connect("echo", rcvbuf=32768)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     data = site.big * 8
     before = site.private()

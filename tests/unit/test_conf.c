@@ -435,16 +435,22 @@ START_TEST(conf_bounds_what_is_compared)
                             " index=[", "\"a\"", 101, "]})})");
     char *listens = long_text("services=({name=\"a\" protocol=\"echo\" listen=[", "\"0\"", 1001, "]})");
     char *services = long_text("services=(", "{}", 1001, ")");
+    char *first = long_text("services=({name=\"a\" protocol=\"echo\" listen=[", "\"0\"", 600,
+                            "]},{name=\"b\" protocol=\"echo\" listen=[");
+    char *both = long_text(first, "\"0\"", 600, "]})");
 
     refused(routes, "t.conf:1: services.[0].routes: has 10001 routes; 10000 are allowed\n");
     refused(index, "t.conf:1: services.[0].routes.[0].index: has 101 names; 100 are allowed\n");
-    refused(listens, "t.conf:1: services.[0].listen: is too much: all services together have at most 1000"
+    refused(listens, "t.conf:1: services.[0].listen: has 1001 elements; 1000 are allowed\n");
+    refused(both, "t.conf:1: services.[1].listen: is too much: all services together have at most 1000"
             " addresses\n");
     refused(services, "t.conf:1: services: must be from 1 to 1000 services, not 1001\n");
     free(routes);
     free(index);
     free(listens);
     free(services);
+    free(first);
+    free(both);
 }
 END_TEST
 

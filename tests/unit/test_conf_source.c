@@ -173,6 +173,22 @@ START_TEST(nesting_is_bounded)
 }
 END_TEST
 
+START_TEST(settings_of_a_group_are_bounded)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    ck_assert_ptr_nonnull(to);
+    fputs("a = {\n", to);
+    for (int i = 0; i < 1001; i++)
+        fprintf(to, "x%d = 1;\n", i);
+    fclose(to);
+    refused(text, "t.conf:1002: syntax error at x1000: expected at most 1000 settings in one group\n");
+    free(text);
+}
+END_TEST
+
 START_TEST(a_text_with_zero_bytes_is_refused)
 {
     static const char text[] = "workers = 1;\n\0" ECHO;
@@ -325,6 +341,7 @@ int main(void)
     tcase_add_test(syntax, arrays_of_several_types_are_refused_with_their_line);
     tcase_add_test(syntax, elements_are_on_the_line_where_they_stand);
     tcase_add_test(syntax, nesting_is_bounded);
+    tcase_add_test(syntax, settings_of_a_group_are_bounded);
     tcase_add_test(syntax, a_text_with_zero_bytes_is_refused);
     suite_add_tcase(suite, syntax);
     tcase_add_checked_fixture(files, folder_make, folder_remove);

@@ -120,8 +120,8 @@ START_TEST(warm_answers_also_what_cannot_be_read)
 }
 END_TEST
 
-/* /dev/urandom is a slow disk: 64 MiB of it take long, one byte takes no time.  The helper that rests when both are
- * asked for takes one of them; the other must not wait behind it. */
+/* /dev/urandom is a slow disk: 64 MiB of it take long, one byte takes no time.  The helper that rests when
+ * both are asked for takes one of them; the other must not wait behind it. */
 START_TEST(warm_lets_a_quick_answer_overtake_a_slow_one)
 {
     struct warm *w = warm_open();
