@@ -68,7 +68,7 @@ int beneath_open(int dirfd, const char *path)
         if (fd != -1 || errno != EAGAIN)
             break;
     }
-    if (fd == -1 && errno == ENOSYS)
+    if (fd == -1 && (errno == ENOSYS || errno == EPERM))    /* EPERM: a seccomp filter older than the call */
         return walk(dirfd, path);
     return (int)fd;
 }
