@@ -31,6 +31,9 @@
 /* Workers end by themselves at `timeouts.drain`; who is still there so long after that hangs. */
 enum { DRAIN_GRACE_MS = 2000 };
 
+/* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
+enum { SAME_WISH_MS = 100 };
+
 static const char pool_name[] = "main";
 
 enum master_phase {
@@ -49,6 +52,7 @@ struct master {
     struct listen_set listens;
     struct crew       crew;
     struct pollfd    *polled;           /* the pipe, then a channel for each worker */
+    uint64_t          told_ms;          /* STOPPING: since when */
     uint64_t          kill_ms;          /* STOPPING: who is there then is killed */
 };
 
@@ -89,7 +93,8 @@ static void announce(const struct master *m)
 static void stop_begin(struct master *m)
 {
     m->phase = MASTER_STOPPING;
-    m->kill_ms = clock_monotonic_ms() + m->options->conf->timeouts.drain_ms + DRAIN_GRACE_MS;
+    m->told_ms = clock_monotonic_ms();
+    m->kill_ms = m->told_ms + m->options->conf->timeouts.drain_ms + DRAIN_GRACE_MS;
     tell_systemd(m, "STOPPING=1");
     listen_close(&m->listens, true);
     crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_DRAIN, .fd = -1 });
@@ -152,6 +157,8 @@ static void master_told_to_stop(struct master *m, const char *name)
     unsigned alive = crew_alive(&m->crew);
 
     if (m->phase == MASTER_STOPPING) {
+        if (clock_monotonic_ms() - m->told_ms < SAME_WISH_MS)
+            return;
         m->status = 1;          /* what was in flight is lost */
         stop_by_force(m, name);
         return;

@@ -57,14 +57,14 @@ static int ring_make(struct io_uring *ring, unsigned submissions, unsigned compl
 
 static int sysctl_disabled(void)
 {
-    int value = 0;
+    char text[16] = "0";
     FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
     if (f == NULL)
         return 0;
-    if (fscanf(f, "%d", &value) != 1)
-        value = 0;
+    if (fgets(text, sizeof text, f) == NULL)
+        text[0] = '0';
     fclose(f);
-    return value;
+    return (int)strtol(text, NULL, 10);
 }
 
 bool engine_uring_available(char *why, size_t why_size)

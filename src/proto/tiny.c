@@ -143,7 +143,7 @@ static void greet_line(struct conn *c, struct greet *g, struct span end)
     struct span line = end;
     if (g->held_n > 0 || end.n > TINY_MESSAGE_MAX) {
         greet_hold(c, g, end);
-        line = (struct span){ g->held, g->held_n };
+        line = (struct span){ g->held, g->held != NULL ? g->held_n : 0 };
     }
     line = without_cr(line);
     if (line.n > 0 || !g->goes_on)      /* the end of a line that was logged in pieces is no message */

@@ -231,6 +231,10 @@ static void script_served(struct stage *s, unsigned step)
 START_TEST(readiness_takes_listeners_with_high_numbers)
 {
     struct stage *s = poller_stage(&fake_echo, _i, net_listen_unix());
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;    /* the soft limit may be 1024 */
+    setrlimit(RLIMIT_NOFILE, &limit);
     int high = fcntl(s->listener.fd, F_DUPFD_CLOEXEC, 3000);
     ck_assert_int_ne(high, -1);
     close(s->listener.fd);

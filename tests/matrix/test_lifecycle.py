@@ -46,8 +46,8 @@ def other_worker(d, old):
 
 
 def shown(pid):
-    """The title as ps shows it; what is left of the command line stands behind a NUL."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+    """The title as ps shows it; what is left of the command line stands behind a NUL, or is blank."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rstrip()
 
 
 def kill_worker(d, pid):
