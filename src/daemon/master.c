@@ -32,7 +32,7 @@
 enum { DRAIN_GRACE_MS = 2000 };
 
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
-enum { SAME_WISH_MS = 100 };
+enum { SAME_WISH_MS = 20 };
 
 static const char pool_name[] = "main";
 

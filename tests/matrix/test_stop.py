@@ -3,6 +3,7 @@
 
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -132,9 +133,14 @@ def test_a_second_signal_ends_at_once(daemon, www):
     d.signal(signal.SIGTERM)
     d.wait_log("master: SIGTERM: stopping")
     begin = time.monotonic()
-    d.signal(signal.SIGTERM)
+    while True:             # one that comes within milliseconds is taken for the same wish
+        d.signal(signal.SIGTERM)
+        try:
+            d.process.wait(0.2)
+            break
+        except subprocess.TimeoutExpired:
+            assert time.monotonic() - begin < 30
     d.expect_status(d.wait())
-    assert time.monotonic() - begin < 30
     assert d.status in (0, 1)
 
 
