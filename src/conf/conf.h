@@ -115,6 +115,10 @@ void conf_free(struct conf *c);
 /* Writes the effective configuration, with all defaults, as a configuration file that reads back to the same. */
 void conf_print(const struct conf *c, FILE *to);
 
+/* How a complaint begins: "FILE:LINE: ", "-o PATH=VALUE: ", or "" for a default. */
+enum { CONF_PLACE_SIZE = 512 };
+const char *conf_place_text(const struct conf_place *place, char text[CONF_PLACE_SIZE]);
+
 /* One complaint about a setting, in the one form: "FILE:LINE: path: message\n". */
 void conf_complain(FILE *to, const struct conf_place *place, const char *path, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -32,6 +32,17 @@ static void write_escaped(FILE *to, const char *text)
     }
 }
 
+const char *conf_place_text(const struct conf_place *place, char text[CONF_PLACE_SIZE])
+{
+    if (place->file == NULL)
+        text[0] = '\0';
+    else if (place->line > 0)
+        snprintf(text, CONF_PLACE_SIZE, "%s:%u: ", place->file, place->line);
+    else
+        snprintf(text, CONF_PLACE_SIZE, "%s: ", place->file);
+    return text;
+}
+
 static void write_complaint(FILE *to, const struct conf_place *place, const char *text)
 {
     if (place != NULL && place->file != NULL) {

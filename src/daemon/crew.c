@@ -151,6 +151,10 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     slot_obituary(s, status, now_ms, text, sizeof text);
     if (again) {
         slot_pause(s, now_ms);
+        if (well && s->pause_ms == 0) {         /* told to go, perhaps as its master is being told just now */
+            s->pause_ms = CREW_PAUSE_MIN_MS;
+            s->next_start_ms = now_ms + s->pause_ms;
+        }
         snprintf(next, sizeof next, "; next try in %.1f s", s->pause_ms / 1000.0);
     }
     if (again && s->pause_ms == 0)

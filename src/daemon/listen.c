@@ -81,12 +81,9 @@ static int listen_set_init(struct listen_set *s, const struct conf *c, unsigned 
 static void listen_complain(const struct listen_address *a)
 {
     struct log_about about = { .event = "listen-failed", .service = a->service };
+    char place[CONF_PLACE_SIZE];
 
-    if (a->place.file != NULL)
-        log_errno(LOG_ERROR, &about, "%s:%u: services.%s: listen %s", a->place.file, a->place.line,
-                  a->service, a->text);
-    else
-        log_errno(LOG_ERROR, &about, "services.%s: listen %s", a->service, a->text);
+    log_errno(LOG_ERROR, &about, "%sservices.%s: listen %s", conf_place_text(&a->place, place), a->service, a->text);
 }
 
 /* Is the address given twice?  With SO_REUSEPORT both would get it, and half of the connections each. */

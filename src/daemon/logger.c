@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -37,8 +38,28 @@ static void line_write(int fd, enum logger_form form, enum log_level level, stru
                             { .iov_base = (char *)line.p, .iov_len = line.n },
                             { .iov_base = (char *)"\n", .iov_len = 1 } };
 
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 3 };
+    ssize_t sent;
+
+    do                          /* a stream to the journal: it must not hold the loop */
+        sent = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    if (sent != -1 || errno != ENOTSOCK)
+        return;
     while (writev(fd, iov, 3) == -1 && errno == EINTR)
         ;                       /* what else fails has nobody left to hear of it */
+}
+
+/* stderr, without waiting for who reads it.  A pipe or a terminal is opened anew: O_NONBLOCK on the one that was
+ * inherited would change it for everybody who shares it. */
+static int stderr_unblocked(void)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (fstat(STDERR_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(STDERR_FILENO)))
+        fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    return fd != -1 ? fd : STDERR_FILENO;
 }
 
 static void logger_sink(void *arg, enum log_level level, const struct log_about *about, struct span line)
@@ -77,7 +98,7 @@ bool logger_check(const struct conf *c, FILE *complaints)
 
 int logger_file(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
 int logger_open(struct logger *l, const struct conf *c)
@@ -99,6 +120,8 @@ int logger_open(struct logger *l, const struct conf *c)
                           strerror(errno));
             return -1;
         }
+    } else {
+        l->fd = stderr_unblocked();
     }
     log_open(logger_sink, l, c->log_level);
     return 0;

@@ -329,16 +329,15 @@ static void master_signals(struct master *m)
 static int master_open_access(struct master *m)
 {
     const struct conf *c = m->options->conf;
+    char place[CONF_PLACE_SIZE];
 
     if (c->access_target != CONF_TARGET_FILE)
         return 0;
     m->access_fd = logger_file(c->access_file);
     if (m->access_fd != -1)
         return 0;
-    if (c->access_place.file != NULL)
-        return log_errno(LOG_ERROR, NULL, "%s:%u: access_log.target: cannot open %s", c->access_place.file,
-                         c->access_place.line, c->access_file);
-    return log_errno(LOG_ERROR, NULL, "access_log.target: cannot open %s", c->access_file);
+    return log_errno(LOG_ERROR, NULL, "%saccess_log.target: cannot open %s", conf_place_text(&c->access_place, place),
+                     c->access_file);
 }
 
 /* Everything that can fail without a worker, before the first is forked. */

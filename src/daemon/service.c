@@ -70,14 +70,12 @@ static struct root *compose_root(const struct conf_service *s, unsigned route)
 {
     const struct conf_route *r = &s->routes[route];
     struct root *root = root_open(r->root);
+    char place[CONF_PLACE_SIZE];
 
-    if (root == NULL && r->place.file != NULL)
+    if (root == NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "%s:%u: services.%s.routes.[%u].root: cannot open %s", r->place.file, r->place.line,
-                  s->name, route, r->root);
-    else if (root == NULL)
-        log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "services.%s.routes.[%u].root: cannot open %s", s->name, route, r->root);
+                  "%sservices.%s.routes.[%u].root: cannot open %s", conf_place_text(&r->place, place), s->name,
+                  route, r->root);
     return root;
 }
 

@@ -65,7 +65,7 @@ static void journal_message(struct journal_entry *e, char *to, size_t room, stru
 int sysd_journal(enum log_level level, const struct log_about *about, struct span line)
 {
     struct journal_entry e = { .count = 0 };
-    char message[8192], priority[4];
+    char message[sizeof "MESSAGE=" - 1 + LOG_LINE_MAX], priority[4];
     int rc;
 
     journal_message(&e, message, sizeof message, line);

@@ -79,9 +79,14 @@ static void worker_hear_master(void *arg)
     struct channel_message m;
     int got;
 
-    while ((got = channel_receive(w->channel, &m)) == 1)
-        worker_obey(w, &m);
-    if (got == -1 && errno != EBADMSG)
+    while ((got = channel_receive(w->channel, &m)) == 1 || (got == -1 && errno == EBADMSG)) {
+        if (got == 1)
+            worker_obey(w, &m);
+        else
+            log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): a message of the master is lost "
+                      "(no descriptor left for it?)", w->start->name, (int)getpid());
+    }
+    if (got == -1)
         worker_drain(w, "the master is gone");
 }
 
