@@ -113,6 +113,8 @@ class Running:
 class Server:
     """A server that can be started again and again.  Subclasses know how."""
 
+    threads = False             # it has many, which wait for each other
+
     def __init__(self, name, setup):
         self.name = name
         self.setup = setup
@@ -204,6 +206,8 @@ http {
 class Iomuxd(Server):
     """iomuxd with one worker."""
 
+    THREADED = ("blocking", "aio")
+
     CONFIG = """\
 workers = 1;
 io_model = "%(model)s";
@@ -222,6 +226,7 @@ services = (
         super().__init__(name, setup)
         self._binary = binary
         self._model = model
+        self.threads = model in self.THREADED
 
     def start(self, _row, _reply, capacity):
         user = 'user = "%s"; group = "%s";' % _nobody() if os.geteuid() == 0 else ""

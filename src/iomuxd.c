@@ -110,6 +110,8 @@ static bool check_model(const char *name, char *why, size_t why_size)
     size_t count, n;
     const struct model *all = model_all(&count);
 
+    if (strcmp(name, "auto") == 0)
+        return model_auto(why, why_size) != NULL;
     if (m != NULL)
         return model_available(m, why, why_size);
     n = (size_t)snprintf(why, why_size, "there is no such model, only");
@@ -130,8 +132,7 @@ static bool check_surroundings(const struct conf *conf, struct priv *priv)
 static int run_daemon(const struct conf *conf, const struct priv *priv)
 {
     struct logger logger;
-    struct master_options options = { .conf = conf, .priv = priv, .model = model_find(conf->io_model),
-                                      .logger = &logger };
+    struct master_options options = { .conf = conf, .priv = priv, .logger = &logger };
 
     if (logger_open(&logger, conf) == -1)
         return EXIT_FAILURE;

@@ -57,8 +57,9 @@ _GLOBAL_OFFSET_TABLE_
 # Files of core that may do more, each with what.
 impure='
 src/core/file.c       close fstat fstatat open pread preadv2
+src/core/bypass.c     fcntl fstatfs statx
 src/core/beneath.c    close fcntl fstat fstatat open openat syscall
-src/core/access.c     close fcntl fstat fsync open write
+src/core/access.c     close fcntl fstat fsync open write pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
 '
 
 # Variables at file scope that may change, each with its file.

@@ -19,6 +19,9 @@
     X(responses_4xx,   "responses with a 4xx status")                              \
     X(responses_5xx,   "responses with a 5xx status")                              \
     X(messages,        "messages received by services other than HTTP")            \
+    X(datagrams,       "datagrams received")                                       \
+    X(datagrams_sent,  "datagrams sent")                                           \
+    X(datagrams_held,  "datagrams not answered: rate limit, or a port below 1024") \
     X(bytes_received,  "bytes received")                                           \
     X(bytes_sent,      "bytes sent")                                               \
     X(timeouts,        "connections ended by a deadline")                          \

@@ -21,12 +21,15 @@ static void apply_overrides(struct conf_reader *r, config_t *tree)
         conf_override_apply(r, tree, r->options->overrides[i], SIZE_MAX / 2 + i);
 }
 
-/* The default of io_model need not be there in every build. */
+/* The default of io_model need not be there in every build; that matters where a pool has no other. */
 static void check_default_model(struct conf_reader *r, const config_setting_t *root, const struct conf *c)
 {
     char why[256] = "";
+    bool used = false;
 
-    if (config_setting_get_member(root, "io_model") != NULL || r->options->model_check == NULL)
+    for (unsigned i = 0; i < c->pool_count; i++)
+        used |= c->pools[i].io_model_place.file == NULL;
+    if (!used || config_setting_get_member(root, "io_model") != NULL || r->options->model_check == NULL)
         return;
     if (!r->options->model_check(c->io_model, why, sizeof(why)))
         conf_gripe(r, root, "io_model", "is not set, and the default \"%s\" cannot be used: %s", c->io_model,
@@ -42,7 +45,9 @@ static void read_settings(struct conf_reader *r, struct conf *c, const struct co
     if (conf_tree_build(&tree, s, &root) == 0) {
         apply_overrides(r, &tree);
         c->file = s->main_file;
+        r->conf = c;
         conf_group_read(r, conf_settings, config_root_setting(&tree), c);
+        conf_pools_complete(r, c);
         check_default_model(r, config_root_setting(&tree), c);
     }
     config_destroy(&tree);

@@ -43,6 +43,7 @@ struct conf_route {
     const char *const   *index;         /* ROOT: file names */
     unsigned             index_count;
     bool                 dotfiles;      /* ROOT: serve names that begin with '.' */
+    uint64_t             direct_io;     /* ROOT: from this size on past the page cache; 1: "on", 0: "off" */
     unsigned             status;        /* RESPOND: 200-599; STATUS: 400-599; REDIRECT: 301 302 303 307 308 */
     const char          *type;          /* RESPOND: Content-Type */
     const char          *body;          /* RESPOND */
@@ -61,6 +62,19 @@ struct conf_service {
     const char          *greeting;      /* GREET */
 };
 
+enum { CONF_POOL_NAME_MAX = 32 };       /* bytes: it is the beginning of its workers' names */
+
+/* Workers of one I/O model and what they serve. */
+struct conf_pool {
+    struct conf_place    place;
+    const char          *name;
+    const char          *io_model;
+    struct conf_place    io_model_place;    /* file NULL: not of its own */
+    unsigned             workers;           /* 0: "auto" */
+    const struct conf_service **services;   /* each once */
+    unsigned             service_count;
+};
+
 struct conf_timeouts { unsigned header_ms, body_ms, idle_ms, send_ms, drain_ms; };
 
 struct conf_limits {
@@ -70,6 +84,7 @@ struct conf_limits {
     unsigned header_count;
     uint64_t body_bytes;
     unsigned requests;                  /* for each connection; 0: no limit */
+    unsigned datagrams_per_address;     /* answers for each second, by each worker; 0: no limit */
 };
 
 enum conf_target { CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE };
@@ -77,9 +92,10 @@ enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
 struct conf {
     const char            *file;        /* that it was read from */
-    unsigned               workers;     /* 0: "auto", one for each CPU that the process may use */
-    const char            *io_model;
+    unsigned               workers;     /* of pools that do not say it; 0: "auto", one for each usable CPU */
+    const char            *io_model;    /* of pools that do not say it */
     struct conf_place      io_model_place;
+    unsigned               poll_interval_us;    /* of the model nonblocking: pause between sweeps; 0: none */
     const char            *user, *group;/* NULL: not set */
     struct conf_place      user_place, group_place;
     enum conf_target       log_target;  /* AUTO, STDERR, JOURNAL or FILE */
@@ -95,6 +111,9 @@ struct conf {
     struct conf_limits     limits;
     struct conf_service   *services;
     unsigned               service_count;
+    struct conf_pool      *pools;       /* one at least; every service is in one at least */
+    unsigned               pool_count;
+    bool                   pool_is_implicit;    /* not set: there is one, "main", with all services */
 };
 
 /* What is built in, for checks: true if an I/O model of this name can be used; if not, says why and what is near. */
@@ -111,6 +130,8 @@ struct conf_options {
  * having written every complaint, a line each, to `complaints`. */
 struct conf *conf_read(const struct conf_options *o, FILE *complaints);
 void conf_free(struct conf *c);
+
+bool conf_pool_serves(const struct conf_pool *p, const struct conf_service *service);
 
 /* Writes the effective configuration, with all defaults, as a configuration file that reads back to the same. */
 void conf_print(const struct conf *c, FILE *to);

@@ -67,14 +67,23 @@ bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, cons
     return false;
 }
 
+static bool check_name(struct conf_reader *r, const config_setting_t *node, const char *value, unsigned max)
+{
+    if (only_bytes(value, "-_") && strlen(value) <= max)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.60s\" must be made of letters, digits, '-' and '_', at most %u of them",
+               value, max);
+    return false;
+}
+
 bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
-    if (only_bytes(value, "-_") && strlen(value) <= NAME_MAX_BYTES)
-        return true;
-    conf_gripe(r, node, NULL, "\"%.60s\" must be made of letters, digits, '-' and '_', at most %d of them",
-               value,
-               NAME_MAX_BYTES);
-    return false;
+    return check_name(r, node, value, NAME_MAX_BYTES);
+}
+
+bool conf_check_pool_name(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    return check_name(r, node, value, CONF_POOL_NAME_MAX);
 }
 
 bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value)

@@ -157,6 +157,26 @@ void conf_group_print(struct conf_printer *p, const struct conf_setting *members
             s->kind->print(p, s, base);
 }
 
+void conf_list_print(struct conf_printer *p, const char *key, const struct conf_setting *members,
+                     const struct conf_list *list)
+{
+    conf_print_key(p, key);
+    fputs("(\n", p->to);
+    p->depth++;
+    for (unsigned i = 0; i < list->count; i++) {
+        conf_print_indent(p);
+        fputs("{\n", p->to);
+        p->depth++;
+        conf_group_print(p, members, (const char *)list->first + i * list->size);
+        p->depth--;
+        conf_print_indent(p);
+        fputs(i + 1 < list->count ? "},\n" : "}\n", p->to);
+    }
+    p->depth--;
+    conf_print_indent(p);
+    fputs(");\n", p->to);
+}
+
 static void group_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
                        void *base)
 {

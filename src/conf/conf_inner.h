@@ -71,7 +71,10 @@ struct conf_reader {
     const struct conf_options *options;
     struct conf_memory        *memory;
     struct conf_complaints    *complaints;
+    const struct conf         *conf;            /* that is being filled, in the order of the table */
     unsigned                   listen_count;    /* of all services */
+    bool                       services_known;  /* all can be referred to by name */
+    bool                       pools_unsure;    /* which services they have: some could not be read */
 };
 
 struct conf_printer {
@@ -113,15 +116,16 @@ struct conf_setting {
     const char                *only;
 };
 
-extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64,
-    conf_kind_seconds, conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
+extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
+    conf_kind_seconds, conf_kind_micros, conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
     conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status, conf_kind_redirect,
-    conf_kind_redirect_status, conf_kind_routes, conf_kind_services,
+    conf_kind_redirect_status, conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
-/* Every setting outside of services; those of a service; those of a route. */
-extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[];
+/* Every setting outside of lists; those of a service; of a route; of a pool. */
+extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[],
+    conf_pool_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
 void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
@@ -130,6 +134,19 @@ void conf_group_read(struct conf_reader *r, const struct conf_setting *members, 
 void conf_group_check(struct conf_reader *r, const struct conf_setting *members, const config_setting_t *node,
                       const void *base);
 void conf_group_print(struct conf_printer *p, const struct conf_setting *members, const void *base);
+
+/* Structures that groups of a list have filled. */
+struct conf_list {
+    const void *first;
+    unsigned    count;
+    size_t      size;               /* of one */
+};
+
+void conf_list_print(struct conf_printer *p, const char *key, const struct conf_setting *members,
+                     const struct conf_list *list);
+
+/* Makes the pool of everything if there is none. */
+void conf_pools_complete(struct conf_reader *r, struct conf *c);
 
 /* "path.key: message"; key may be NULL. */
 void conf_gripe(struct conf_reader *r, const config_setting_t *node, const char *key, const char *format, ...)
@@ -148,6 +165,7 @@ bool conf_check_account(struct conf_reader *r, const config_setting_t *node, con
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_pool_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value);

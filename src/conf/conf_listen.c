@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path".  Numbers only: a name would
- * need the resolver, which may be slow, or answer otherwise tomorrow. */
+/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", these with "udp:" before them, "unix:/path".  Numbers
+ * only: a name would need the resolver, which may be slow, or answer otherwise tomorrow. */
 #include "conf/conf_inner.h"
 
 #include <arpa/inet.h>
@@ -14,8 +14,9 @@
 enum { HOST_MAX = INET6_ADDRSTRLEN + 1 + IF_NAMESIZE };     /* ADDRESS%ZONE */
 
 struct listen_why {
-    char  *text;
-    size_t size;
+    char       *text;
+    size_t      size;
+    const char *prefix;         /* of what would be right: "udp:" or nothing */
 };
 
 static bool listen_refuse(const struct listen_why *why, const char *format, ...)
@@ -121,7 +122,7 @@ static bool bare_parse(const char *text, struct conf_listen *l, const struct lis
         return true;
     }
     if (inet_pton(AF_INET, text, &ignored) == 1)
-        return listen_refuse(why, "lacks a port: write \"%s:8080\"", text);
+        return listen_refuse(why, "lacks a port: write \"%s%s:8080\"", why->prefix, text);
     return listen_refuse(why, "is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH");
 }
 
@@ -129,14 +130,12 @@ static bool bare_parse(const char *text, struct conf_listen *l, const struct lis
 static bool host_check(const char *host, const char *port, const struct listen_why *why)
 {
     if (host[0] == '\0' || strcmp(host, "*") == 0)
-        return listen_refuse(why, "for all addresses write the port alone: \"%s\"", port);
-    if (strcmp(host, "udp") == 0 || strncmp(host, "udp:", 4) == 0)
-        return listen_refuse(why, "datagrams (udp:) are not supported by this version");
+        return listen_refuse(why, "for all addresses write the port alone: \"%s%s\"", why->prefix, port);
     if (strcmp(host, "systemd") == 0)
         return listen_refuse(why, "sockets from systemd (systemd:) are not supported by this version");
     if (host[0] != '[' && strchr(host, ':') != NULL)
-        return listen_refuse(why, "an IPv6 address needs brackets: \"[ADDRESS]:PORT\", such as"
-                                  " \"[::1]:8080\"");
+        return listen_refuse(why, "an IPv6 address needs brackets: \"%s[ADDRESS]:PORT\", such as"
+                                  " \"%s[::1]:8080\"", why->prefix, why->prefix);
     return true;
 }
 
@@ -153,7 +152,8 @@ static bool inet_parse(const char *text, const char *colon, struct conf_listen *
     if (n >= sizeof(host))
         return listen_refuse(why, "is too long for an address");
     if (text[0] == '[' && text[n - 1] != ']')
-        return listen_refuse(why, "lacks a port: write \"[ADDRESS]:PORT\", such as \"[::1]:8080\"");
+        return listen_refuse(why, "lacks a port: write \"%s[ADDRESS]:PORT\", such as \"%s[::1]:8080\"",
+                             why->prefix, why->prefix);
     if (!parse_port(colon + 1, &port))
         return listen_refuse(why, "'%.20s' is not a port from 0 to 65535", colon + 1);
     if (text[0] != '[')
@@ -164,13 +164,21 @@ static bool inet_parse(const char *text, const char *colon, struct conf_listen *
 
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why_text, size_t why_size)
 {
-    const struct listen_why why = { why_text, why_size };
-    const char *colon = strrchr(text, ':');
+    struct listen_why why = { why_text, why_size, "" };
+    const char *colon;
 
     if (text[0] == '\0')
         return listen_refuse(&why, "must not be empty");
     if (strncmp(text, "unix:", 5) == 0)
         return unix_parse(text + 5, l, &why);
+    if (strncmp(text, "udp:", 4) == 0) {
+        text += 4;
+        why.prefix = "udp:";
+        l->datagram = true;
+    }
+    if (l->datagram && strncmp(text, "unix:", 5) == 0)
+        return listen_refuse(&why, "datagrams need a port: \"udp:PORT\" or \"udp:ADDRESS:PORT\"");
+    colon = strrchr(text, ':');
     return colon == NULL ? bare_parse(text, l, &why) : inet_parse(text, colon, l, &why);
 }
 
@@ -194,6 +202,8 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b)
 {
     bool on_path = a->address.ss_family == AF_UNIX || b->address.ss_family == AF_UNIX;
 
+    if (a->datagram != b->datagram)
+        return false;       /* UDP and TCP have ports of their own */
     if (!on_path && (port_of(a) == 0 || port_of(a) != port_of(b)))
         return false;       /* port 0 is another one each time */
     if ((a->wildcard || b->wildcard) && is_any(a) && is_any(b))

@@ -137,7 +137,41 @@ static void size64_print(struct conf_printer *p, const struct conf_setting *s, c
     fprintf(p->to, "%ju;\n", (uintmax_t)*(const uint64_t *)conf_field_const(base, s->offset));
 }
 
-/* ---- durations: seconds outside, milliseconds inside ---- */
+/* ---- direct_io: "off", "on" or a size ---- */
+
+enum { DIRECT_OFF, DIRECT_ON };         /* as sizes: no file is of 0 bytes at least, every one of 1 */
+
+static void direct_io_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    const char *text = conf_node_string(node);
+    uint64_t *size = conf_field(base, s->offset);
+    long long value = is_integer(node) ? config_setting_get_int64(node) : text != NULL ? parse_size(text) : -1;
+
+    if (text != NULL && strcmp(text, "off") == 0)
+        *size = DIRECT_OFF;
+    else if (text != NULL && strcmp(text, "on") == 0)
+        *size = DIRECT_ON;
+    else if (in_range(s, value))
+        *size = (uint64_t)value;
+    else
+        conf_gripe_value(r, node, NULL, "\"off\", \"on\" or a size in bytes, such as 1048576 or \"1m\"");
+}
+
+static void direct_io_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    uint64_t size = *(const uint64_t *)conf_field_const(base, s->offset);
+
+    if (size > DIRECT_ON) {
+        size64_print(p, s, base);
+        return;
+    }
+    conf_print_key(p, s->key);
+    fputs(size == DIRECT_ON ? "\"on\";\n" : "\"off\";\n", p->to);
+}
+
+/* ---- durations: seconds outside, milliseconds or microseconds inside ---- */
+
+enum { PER_SECOND_MS = 1000, PER_SECOND_US = 1000000 };
 
 static double seconds_of_node(const config_setting_t *node)
 {
@@ -146,29 +180,60 @@ static double seconds_of_node(const config_setting_t *node)
     return config_setting_type(node) == CONFIG_TYPE_FLOAT ? config_setting_get_float(node) : -1;
 }
 
-static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
-                         void *base)
+static bool duration_of_node(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node,
+                             unsigned per_second, unsigned *value)
 {
-    double seconds = seconds_of_node(node);
+    double exact = seconds_of_node(node) * per_second;
 
-    if (seconds * 1000 >= (double)s->min && seconds * 1000 <= (double)s->max)
-        *(unsigned *)conf_field(base, s->offset) = (unsigned)lround(seconds * 1000);
+    if (exact >= (double)s->min && exact <= (double)s->max) {
+        *value = (unsigned)lround(exact);
+        return true;
+    }
+    conf_gripe_value(r, node, NULL, "a number of seconds from %g to %g", (double)s->min / per_second,
+                     (double)s->max / per_second);
+    return false;
+}
+
+/* "12", "0.25": as many digits as it takes. */
+static void duration_print(struct conf_printer *p, const struct conf_setting *s, unsigned value, unsigned per_second)
+{
+    unsigned fraction = value % per_second, digits = 0;
+
+    for (unsigned unit = 1; unit < per_second; unit *= 10)
+        digits++;
+    for (; fraction != 0 && fraction % 10 == 0; fraction /= 10)
+        digits--;
+    conf_print_key(p, s->key);
+    if (fraction == 0)
+        fprintf(p->to, "%u;\n", value / per_second);
     else
-        conf_gripe_value(r, node, NULL, "a number of seconds from %g to %g", (double)s->min / 1000,
-                         (double)s->max / 1000);
+        fprintf(p->to, "%u.%0*u;\n", value / per_second, (int)digits, fraction);
+}
+
+static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    unsigned value;
+
+    if (duration_of_node(r, s, node, PER_SECOND_MS, &value))
+        *(unsigned *)conf_field(base, s->offset) = value;
 }
 
 static void seconds_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
 {
-    unsigned ms = unsigned_of(s, base), fraction = ms % 1000, digits = 3;
+    duration_print(p, s, unsigned_of(s, base), PER_SECOND_MS);
+}
 
-    conf_print_key(p, s->key);
-    for (; fraction != 0 && fraction % 10 == 0; fraction /= 10)
-        digits--;
-    if (fraction == 0)
-        fprintf(p->to, "%u;\n", ms / 1000);
-    else
-        fprintf(p->to, "%u.%0*u;\n", ms / 1000, (int)digits, fraction);
+static void micros_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    unsigned value;
+
+    if (duration_of_node(r, s, node, PER_SECOND_US, &value))
+        *(unsigned *)conf_field(base, s->offset) = value;
+}
+
+static void micros_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    duration_print(p, s, unsigned_of(s, base), PER_SECOND_US);
 }
 
 /* ---- booleans ---- */
@@ -197,5 +262,7 @@ const struct conf_kind conf_kind_status = { count_read, NULL, unsigned_print };
 const struct conf_kind conf_kind_workers = { workers_read, unsigned_fall_back, workers_print };
 const struct conf_kind conf_kind_size = { size_read, unsigned_fall_back, unsigned_print };
 const struct conf_kind conf_kind_size64 = { size64_read, size64_fall_back, size64_print };
+const struct conf_kind conf_kind_direct_io = { direct_io_read, size64_fall_back, direct_io_print };
 const struct conf_kind conf_kind_seconds = { seconds_read, unsigned_fall_back, seconds_print };
+const struct conf_kind conf_kind_micros = { micros_read, unsigned_fall_back, micros_print };
 const struct conf_kind conf_kind_flag = { flag_read, flag_fall_back, flag_print };

@@ -245,21 +245,8 @@ static void routes_print(struct conf_printer *p, const struct conf_setting *s, c
 {
     const struct conf_service *service = base;
 
-    conf_print_key(p, s->key);
-    fputs("(\n", p->to);
-    p->depth++;
-    for (unsigned i = 0; i < service->route_count; i++) {
-        conf_print_indent(p);
-        fputs("{\n", p->to);
-        p->depth++;
-        conf_group_print(p, conf_route_settings, &service->routes[i]);
-        p->depth--;
-        conf_print_indent(p);
-        fputs(i + 1 < service->route_count ? "},\n" : "}\n", p->to);
-    }
-    p->depth--;
-    conf_print_indent(p);
-    fputs(");\n", p->to);
+    conf_list_print(p, s->key, conf_route_settings,
+                    &(struct conf_list){ service->routes, service->route_count, sizeof(*service->routes) });
 }
 
 const struct conf_kind conf_kind_host = { host_read, host_fall_back, host_print };

@@ -63,6 +63,22 @@ static void routes_check(struct conf_reader *r, const struct conf_service *servi
         conf_gripe(r, routes, NULL, "needs one route at least");
 }
 
+/* What a protocol says fits into one datagram, or it has no such form. */
+static void datagrams_check(struct conf_reader *r, const struct conf_service *service,
+                            const config_setting_t *node)
+{
+    const config_setting_t *listen = config_setting_get_member(node, "listen");
+
+    if (service->protocol != CONF_HTTP && service->protocol != CONF_GREET)
+        return;
+    for (unsigned i = 0; i < service->listen_count; i++) {
+        if (service->listens[i].datagram)
+            conf_gripe(r, conf_strings_at(listen, i), NULL, "\"%.60s\": \"%s\" does not work over datagrams; echo,"
+                       " discard, chargen, daytime and time do", service->listens[i].text,
+                       service->protocol == CONF_HTTP ? "http" : "greet");
+    }
+}
+
 static void service_read(struct conf_reader *r, struct conf *c, struct conf_service *service,
                          config_setting_t *node)
 {
@@ -78,6 +94,7 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
     if ((unsigned)service->protocol == CONF_PROTOCOL_UNKNOWN)
         return;
     conf_group_check(r, conf_service_settings, node, service);
+    datagrams_check(r, service, node);
     if (service->protocol == CONF_HTTP)
         routes_check(r, service, node);
 }
@@ -112,21 +129,8 @@ static void services_print(struct conf_printer *p, const struct conf_setting *s,
 {
     const struct conf *c = base;
 
-    conf_print_key(p, s->key);
-    fputs("(\n", p->to);
-    p->depth++;
-    for (unsigned i = 0; i < c->service_count; i++) {
-        conf_print_indent(p);
-        fputs("{\n", p->to);
-        p->depth++;
-        conf_group_print(p, conf_service_settings, &c->services[i]);
-        p->depth--;
-        conf_print_indent(p);
-        fputs(i + 1 < c->service_count ? "},\n" : "}\n", p->to);
-    }
-    p->depth--;
-    conf_print_indent(p);
-    fputs(");\n", p->to);
+    conf_list_print(p, s->key, conf_service_settings,
+                    &(struct conf_list){ c->services, c->service_count, sizeof(*c->services) });
 }
 
 const struct conf_kind conf_kind_services = { services_read, NULL, services_print };

@@ -6,14 +6,24 @@
 enum {
     WORKERS_MAX = 1024,
     DURATION_MAX_MS = 86400 * 1000,         /* a day: longer is a slip of the unit */
+    POLL_INTERVAL_MAX_US = 1000 * 1000,     /* a second: slower than that serves nobody */
     CONNECTIONS_MAX = 1000000,              /* descriptors of a process (fs.nr_open is about that) */
     REQUEST_LINE_MIN = 64, REQUEST_LINE_MAX = 1 << 20,
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
-    REQUESTS_MAX = 1000000000
+    REQUESTS_MAX = 1000000000,
+    DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
 };
 
+/* Without epoll, as on other systems than Linux: the best that there is. */
+#ifdef HAVE_EPOLL
+#define MODEL_DEFAULT "epoll"
+#else
+#define MODEL_DEFAULT "auto"
+#endif
+
 #define BODY_MAX (UINT64_C(1) << 50)        /* bodies are read and dropped, never kept */
+#define DIRECT_MAX (UINT64_C(1) << 50)      /* larger than any file */
 
 /* ---- words ---- */
 
@@ -86,13 +96,17 @@ static const struct conf_setting limit_settings[] = {
       RANGE(0, BODY_MAX, 1 << 20) },
     { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests),
       RANGE(0, REQUESTS_MAX, 0) },
+    { .key = "datagrams_per_address", .kind = &conf_kind_count, AT(struct conf_limits, datagrams_per_address),
+      RANGE(0, DATAGRAMS_MAX, 100) },
     { .key = NULL }
 };
 
 const struct conf_setting conf_settings[] = {
     { .key = "workers", .kind = &conf_kind_workers, AT(struct conf, workers), RANGE(1, WORKERS_MAX, 0) },
-    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf, io_model), .fallback_text = "epoll",
+    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf, io_model), .fallback_text = MODEL_DEFAULT,
       .place_offset = offsetof(struct conf, io_model_place), .check = conf_check_model },
+    { .key = "poll_interval", .kind = &conf_kind_micros, AT(struct conf, poll_interval_us),
+      RANGE(0, POLL_INTERVAL_MAX_US, 0) },
     { .key = "user", .kind = &conf_kind_word, AT(struct conf, user), .check = conf_check_account,
       .place_offset = offsetof(struct conf, user_place) },
     { .key = "group", .kind = &conf_kind_word, AT(struct conf, group), .check = conf_check_account,
@@ -104,6 +118,19 @@ const struct conf_setting conf_settings[] = {
     { .key = "mime_types", .kind = &conf_kind_word, AT(struct conf, mime_types),
       .check = conf_check_readable_file },
     { .key = "services", .kind = &conf_kind_services, .required = "iomuxd needs one service at least" },
+    { .key = "pools", .kind = &conf_kind_pools },   /* last: they refer to what is above */
+    { .key = NULL }
+};
+
+/* ---- pools: their defaults are the settings of the same name above, all services ---- */
+
+const struct conf_setting conf_pool_settings[] = {
+    { .key = "name", .kind = &conf_kind_word, AT(struct conf_pool, name), .check = conf_check_pool_name,
+      .required = "each pool has a name of its own, for the log" },
+    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf_pool, io_model), .check = conf_check_model,
+      .place_offset = offsetof(struct conf_pool, io_model_place) },
+    { .key = "workers", .kind = &conf_kind_workers, AT(struct conf_pool, workers), RANGE(1, WORKERS_MAX, 0) },
+    { .key = "services", .kind = &conf_kind_pool_services },
     { .key = NULL }
 };
 
@@ -186,6 +213,8 @@ const struct conf_setting conf_route_settings[] = {
       .only = "a route with root" },
     { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), .applies = route_is_root,
       .only = "a route with root" },
+    { .key = "direct_io", .kind = &conf_kind_direct_io, AT(struct conf_route, direct_io), RANGE(1, DIRECT_MAX, 0),
+      .applies = route_is_root, .only = "a route with root" },
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,7 @@ enum {
 _Static_assert(FRAME_MAX + ESCAPED_MAX * (ACCESS_TEXT_MAX + SERVICE_MAX) <= BATCH_BYTES, "any line fits");
 
 struct access_log {
+    pthread_mutex_t    lock;            /* on the blocking model many threads finish replies */
     int                fd;
     enum access_format format;
     bool               failing;         /* said once, until it works again */
@@ -57,11 +59,12 @@ struct access_log *access_log_new(int fd, enum access_format format)
     struct access_log *l = malloc(sizeof *l);
     if (l == NULL)
         return NULL;
+    pthread_mutex_init(&l->lock, NULL);
     l->fd = fd;
     l->format = format;
     l->failing = false;
     l->lost = l->lost_in_a_row = 0;
-    l->due_ms = UINT64_MAX;
+    __atomic_store_n(&l->due_ms, UINT64_MAX, __ATOMIC_RELAXED);
     l->n = l->torn_n = 0;
     never_block(fd);
     return l;
@@ -135,7 +138,7 @@ static void drop_rest(struct access_log *l, size_t done)
 static void write_out(struct access_log *l)
 {
     int cause;
-    l->due_ms = UINT64_MAX;
+    __atomic_store_n(&l->due_ms, UINT64_MAX, __ATOMIC_RELAXED);
     if (l->n == 0)
         return;
     size_t done = write_batch(l, &cause);
@@ -151,6 +154,7 @@ static void write_out(struct access_log *l)
 /* The end of a torn line belongs behind its begin, in the old file; if that takes it no more, it is lost. */
 void access_log_reopen(struct access_log *l, int fd)
 {
+    pthread_mutex_lock(&l->lock);
     write_out(l);
     if (l->torn_n > 0) {
         l->lost++;
@@ -159,19 +163,22 @@ void access_log_reopen(struct access_log *l, int fd)
     l->n = l->torn_n = 0;
     l->fd = fd;
     never_block(fd);
+    pthread_mutex_unlock(&l->lock);
 }
 
 uint64_t access_log_flush(struct access_log *l)
 {
+    pthread_mutex_lock(&l->lock);
     write_out(l);
     uint64_t lost = l->lost;
     l->lost = 0;
+    pthread_mutex_unlock(&l->lock);
     return lost;
 }
 
 uint64_t access_log_due(const struct access_log *l)
 {
-    return l->due_ms;
+    return __atomic_load_n(&l->due_ms, __ATOMIC_RELAXED);
 }
 
 void access_log_free(struct access_log *l)
@@ -179,6 +186,7 @@ void access_log_free(struct access_log *l)
     if (l == NULL)
         return;
     write_out(l);
+    pthread_mutex_destroy(&l->lock);
     free(l);
 }
 
@@ -349,7 +357,7 @@ static size_t line_size_max(const struct access *a)
     return FRAME_MAX + ESCAPED_MAX * (text + service_of(a).n);
 }
 
-void access_log_add(struct access_log *l, const struct access *a, uint64_t now_us)
+static void line_add(struct access_log *l, const struct access *a, uint64_t now_us)
 {
     if (line_size_max(a) > BATCH_BYTES - l->n)
         write_out(l);
@@ -359,9 +367,16 @@ void access_log_add(struct access_log *l, const struct access *a, uint64_t now_u
         return;
     }
     if (l->due_ms == UINT64_MAX)
-        l->due_ms = now_us / 1000 + BATCH_MS;
+        __atomic_store_n(&l->due_ms, now_us / 1000 + BATCH_MS, __ATOMIC_RELAXED);
     if (l->format == ACCESS_JSON)
         add_json(l, a, now_us > a->started_us ? now_us - a->started_us : 0);
     else
         add_combined(l, a);
+}
+
+void access_log_add(struct access_log *l, const struct access *a, uint64_t now_us)
+{
+    pthread_mutex_lock(&l->lock);
+    line_add(l, a, now_us);
+    pthread_mutex_unlock(&l->lock);
 }

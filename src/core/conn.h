@@ -17,6 +17,7 @@
 #include "core/peer.h"
 
 struct conn;
+struct datagram_proto;
 
 /* A protocol: what to do with bytes.  None of its functions waits, none of them frees the connection. */
 struct proto {
@@ -42,7 +43,8 @@ struct proto {
 /* A service: a protocol with its settings, behind one or more listeners.  Constant while workers run. */
 struct service {
     const char         *name;
-    const struct proto *proto;
+    const struct proto *proto;          /* over connections; */
+    const struct datagram_proto *datagram;      /* over datagrams: a service may have both, NULL: it has not */
     const void         *settings;       /* the protocol's own */
     size_t              message_max;    /* bytes of an incomplete message that are kept; more aborts */
     unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */

@@ -14,6 +14,7 @@
 
 struct access_log;
 struct file_cache;
+struct rate;
 
 enum {
     ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
@@ -35,6 +36,7 @@ struct env {
     struct block_pool  items;   /* of ENV_ITEM_SIZE */
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
+    struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */

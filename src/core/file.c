@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "core/beneath.h"
+#include "core/bypass.h"
 
 enum {
     BUCKETS = 1024,                     /* a power of two */
@@ -26,7 +27,11 @@ enum {
 static const size_t MEMORY_MAX = 16u << 20;     /* bytes of small files */
 
 struct root {
-    int  fd;
+    int      fd;
+    bool     told_here;
+    bool    *told;                      /* atomic: the log has its line */
+    uint64_t direct_min;                /* bytes; 0: every file is read through the page cache */
+    char     path[];
 };
 
 struct entry {
@@ -52,9 +57,12 @@ struct file_cache {
 
 struct root *root_open(const char *path)
 {
-    struct root *r = malloc(sizeof *r);
+    size_t size = strlen(path) + 1;
+    struct root *r = calloc(1, sizeof *r + size);
     if (r == NULL)
         return NULL;
+    memcpy(r->path, path, size);
+    r->told = &r->told_here;
     r->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->fd == -1) {
         free(r);
@@ -69,6 +77,43 @@ void root_close(struct root *r)
         return;
     close(r->fd);
     free(r);
+}
+
+void root_direct(struct root *r, uint64_t min, bool *told)
+{
+    r->direct_min = min;
+    r->told = told != NULL ? told : &r->told_here;
+}
+
+/* errno says why. */
+static void root_tell_refusal(const struct env *e, struct root *r)
+{
+    if (!__atomic_exchange_n(r->told, true, __ATOMIC_RELAXED))
+        log_errno(LOG_WARN, &e->about, "root %s: direct_io is refused, its files are read through the page cache",
+                  r->path);
+}
+
+static bool root_wants_direct(const struct root *r, const struct file *f)
+{
+    return r->direct_min > 0 && f->size >= r->direct_min && f->size > FILE_IN_MEMORY_MAX;
+}
+
+static void file_make_direct(const struct env *e, struct root *r, struct file *f)
+{
+    f->root = r;
+    f->direct_align = bypass_begin(f->fd);
+    if (f->direct_align == 0)
+        root_tell_refusal(e, r);
+}
+
+void file_direct_refused(struct env *e, struct file *f)
+{
+    if (f->direct_align == 0)
+        return;
+    f->direct_align = 0;
+    bypass_end(f->fd);
+    errno = EOPNOTSUPP;
+    root_tell_refusal(e, f->root);
 }
 
 struct file *file_ref(struct file *f)
@@ -270,6 +315,8 @@ static struct file *file_get_anew(struct env *e, struct root *root, struct span 
         cache_shrink(e->files, ENTRIES_MAX, 0, MEMORY_MAX);
         f = file_open(root, name, &st);
     }
+    if (f != NULL && root_wants_direct(root, f))
+        file_make_direct(e, root, f);
     if (f != NULL && e->files != NULL)
         cache_add(e, root, path, f, &st);
     return f;

@@ -28,6 +28,9 @@ struct file {
     time_t      mtime_s;
     long        mtime_ns;
     uint64_t    inode;
+    struct root *root;          /* of a file that is or was read past the page cache */
+    unsigned    direct_align;   /* bytes: the open file is read past the page cache, and offset, length and memory of
+                                 * each read are aligned so; 0: through it */
     uint64_t    warm_until_ms;  /* the driver's: until then the page cache is taken to hold all of it */
     uint16_t    note_n;         /* the protocol's note about this file (a ready reply head), 0: none yet */
     char        note[FILE_NOTE_MAX];
@@ -40,11 +43,20 @@ struct root;
 struct root *root_open(const char *path);
 void root_close(struct root *r);
 
+/* Files of at least min bytes that are not kept in memory are to be read past the page cache; 1: all such, 0: none,
+ * as after root_open.  Where a file system refuses, its files are read through the page cache, and the log has one
+ * line for the root: *told says whether it was written, for all who share it (processes too); NULL: nobody does. */
+void root_direct(struct root *r, uint64_t min, bool *told);
+
 /* Looks up a file beneath the root.  `path` is relative, without a leading '/', "" is the root itself.
  * Returns a reference that the caller gives up with file_unref or passes on, or NULL with errno:
  * EISDIR (a folder), ENOENT, ENOTDIR, EACCES, ELOOP, EXDEV (leads out of the root), ENXIO (no regular file),
  * EMFILE, ENFILE, ENOMEM, EIO. */
 struct file *file_get(struct env *e, struct root *root, struct span path);
+
+/* A read past the page cache was refused after all: from now on this file is read through it. */
+void file_direct_refused(struct env *e, struct file *f);
+
 struct file *file_ref(struct file *f);
 void file_unref(struct file *f);
 

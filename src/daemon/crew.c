@@ -14,16 +14,18 @@
 #include "base/log.h"
 #include "daemon/signals.h"
 
-int crew_init(struct crew *c, const char *pool, unsigned count)
+int crew_init(struct crew *c, const struct pool_set *pools)
 {
-    c->metrics = metric_page_new(count);
-    c->v = calloc(count, sizeof *c->v);
+    c->metrics = metric_page_new(pools->workers);
+    c->v = calloc(pools->workers, sizeof *c->v);
     if (c->metrics == NULL || c->v == NULL)
         return -1;
-    c->count = count;
-    for (unsigned i = 0; i < count; i++) {
-        c->v[i] = (struct worker_slot){ .channel = -1, .next_start_ms = UINT64_MAX };
-        snprintf(c->v[i].name, sizeof c->v[i].name, "%.16s.%u", pool, i);
+    c->count = pools->workers;
+    for (unsigned i = 0; i < c->count; i++) {
+        struct worker_slot *s = &c->v[i];
+
+        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .next_start_ms = UINT64_MAX };
+        snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
     return 0;
 }
@@ -46,7 +48,7 @@ void crew_free(struct crew *c)
 
 static struct log_about slot_about(const struct crew *c, unsigned at, const char *event)
 {
-    return (struct log_about){ .event = event, .worker = c->v[at].name, .model = c->common.model->name };
+    return (struct log_about){ .event = event, .worker = c->v[at].name, .model = c->v[at].pool->model->name };
 }
 
 /* The new process: every copy of a master's end must go, or no worker would see its master vanish. */
@@ -56,6 +58,7 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
 
     for (unsigned i = 0; i < c->count; i++)
         slot_close_channel(&c->v[i]);
+    start.pool = c->v[at].pool;
     start.name = c->v[at].name;
     start.index = at;
     start.slot = &c->metrics[at];
@@ -211,6 +214,15 @@ unsigned crew_ready(const struct crew *c)
     unsigned n = 0;
 
     for (unsigned i = 0; i < c->count; i++)
+        n += c->v[i].ready;
+    return n;
+}
+
+unsigned crew_ready_in(const struct crew *c, const struct pool *p)
+{
+    unsigned n = 0;
+
+    for (unsigned i = p->first; i < p->first + p->workers; i++)
         n += c->v[i].ready;
     return n;
 }

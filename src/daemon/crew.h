@@ -16,9 +16,12 @@ enum {
     CREW_PAUSE_MAX_MS = 5000            /* ... up to this */
 };
 
+enum { WORKER_NAME_SIZE = CONF_POOL_NAME_MAX + sizeof ".4294967295" };
+
 /* A place for a worker; processes come and go in it. */
 struct worker_slot {
-    char     name[32];                  /* "main.0" */
+    char     name[WORKER_NAME_SIZE];    /* "main.0" */
+    const struct pool *pool;
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
     bool     ready;
@@ -28,15 +31,16 @@ struct worker_slot {
 };
 
 struct crew {
-    struct worker_start common;         /* what all are told; name, index, slot, channel: each one's own */
+    struct worker_start common;         /* what all are told, without what is each one's own */
     struct metric_slot *metrics;        /* by slot: they outlive the workers */
     struct worker_slot *v;
     unsigned            count;
     bool                killed;         /* by crew_kill */
 };
 
-/* Makes the places; nobody is started.  -1 with errno. */
-int crew_init(struct crew *c, const char *pool, unsigned count);
+/* Makes the places of all workers of all pools, which must outlive the crew; nobody is started.  -1 with
+ * errno. */
+int crew_init(struct crew *c, const struct pool_set *pools);
 void crew_free(struct crew *c);
 
 /* Starts a worker in an empty place; -1 after logging.  In the new process it does not return. */
@@ -57,6 +61,7 @@ void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
+unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
 /* The earliest next start; UINT64_MAX: none is due. */
 uint64_t crew_next_start_ms(const struct crew *c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets of the daemon.  Owns their descriptors; knows addresses and workers by number, not
- * what is served there. */
+/* The listening sockets of the daemon.  Owns their descriptors; knows addresses, and workers by number
+ * and pool, not what is served there. */
 #include "daemon/listen.h"
 
 #include <errno.h>
@@ -39,6 +39,7 @@ static void listen_address_init(struct listen_address *a, const struct conf_serv
     a->service_index = service_index;
     a->protocol = proto->name;
     a->client_first = proto->peer_speaks_first;
+    a->datagram = l->datagram;
     a->address = l->address;
     a->size = l->address_size;
     a->dual = l->wildcard;
@@ -94,7 +95,7 @@ static bool listen_is_doubled(const struct listen_set *s, unsigned at)
     for (unsigned i = 0; i < at; i++) {
         const struct listen_address *b = &s->v[i];
 
-        if (a->size == b->size && memcmp(&a->address, &b->address, a->size) == 0)
+        if (a->datagram == b->datagram && a->size == b->size && memcmp(&a->address, &b->address, a->size) == 0)
             return !listen_port_is_zero(a);
     }
     return false;
@@ -116,41 +117,85 @@ static int listen_probe_all(const struct listen_set *s)
     return rc;
 }
 
-/* A Unix socket has one queue: workers share it, each by a descriptor of its own. */
-static int listen_open_one(struct listen_address *a, unsigned worker)
+/* Is this the one worker that may have a listener of which others hold copies, among those of models that
+ * cannot share one?  The others of its kind would take it away from each other; models that can share do not
+ * disturb it. */
+static bool worker_may_share(const struct pool_set *pools, unsigned worker,
+                             const struct conf_service *service)
 {
-    if (worker > 0 && a->address.ss_family == AF_UNIX)
-        return fcntl(a->fds[0], F_DUPFD_CLOEXEC, 0);
+    const struct pool *p = pools->v;
+
+    if (!pool_of(pools, worker)->model->own_listeners)
+        return true;
+    while (!p->model->own_listeners || !conf_pool_serves(p->conf, service))
+        p++;
+    return worker == p->first;
+}
+
+static bool worker_serves(const struct pool_set *pools, unsigned worker, const struct conf_service *service,
+                          const struct listen_address *a)
+{
+    return conf_pool_serves(pool_of(pools, worker)->conf, service) &&
+           (a->address.ss_family != AF_UNIX || worker_may_share(pools, worker, service));
+}
+
+/* A Unix socket has one queue: workers share it, each by a descriptor of its own; `first` is that of the
+ * first one, -1 for itself. */
+static int listen_open_one(struct listen_address *a, int first)
+{
+    if (first != -1 && a->address.ss_family == AF_UNIX)
+        return fcntl(first, F_DUPFD_CLOEXEC, 0);
     return listen_bind(a);
 }
 
-static int listen_open_address(struct listen_address *a, unsigned workers)
+static int listen_open_address(struct listen_address *a, const struct pool_set *pools,
+                               const struct conf_service *service)
 {
-    for (unsigned w = 0; w < workers; w++) {
-        a->fds[w] = listen_open_one(a, w);
+    int first = -1;
+
+    for (unsigned w = 0; w < pools->workers; w++) {
+        if (!worker_serves(pools, w, service, a))
+            continue;
+        a->fds[w] = listen_open_one(a, first);
         if (a->fds[w] == -1) {
             listen_complain(a);
             return -1;
         }
+        if (first == -1)
+            first = a->fds[w];
     }
     listen_describe(a);
     return 0;
 }
 
-int listen_open(struct listen_set *s, const struct conf *c, unsigned workers)
+int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools)
 {
     int probed, rc;
 
-    if (listen_set_init(s, c, workers) == -1)
+    if (listen_set_init(s, c, pools->workers) == -1)
         return log_errno(LOG_ERROR, NULL, "master: cannot hold the listening sockets");
     probed = rc = listen_probe_all(s);
     for (unsigned i = 0; probed == 0 && i < s->count; i++) {
-        if (listen_open_address(&s->v[i], workers) == -1)
+        if (listen_open_address(&s->v[i], pools, &c->services[s->v[i].service_index]) == -1)
             rc = -1;
     }
     if (rc == -1)
         listen_close(s, true);
     return rc;
+}
+
+unsigned listen_most(const struct listen_set *s)
+{
+    unsigned most = 0;
+
+    for (unsigned w = 0; w < s->workers; w++) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < s->count; i++)
+            n += s->v[i].fds[w] != -1;
+        most = n > most ? n : most;
+    }
+    return most;
 }
 
 static void listen_close_one(struct listen_address *a, unsigned worker)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets: for each address one for each worker (SO_REUSEPORT), for a Unix socket one that all
- * workers share.  The master makes them and keeps them, so that no connection in a queue is lost when a
- * worker dies. */
+/* The listening sockets: for each address one for each worker that serves it (SO_REUSEPORT), for a Unix
+ * socket one that these workers share.  The master makes them and keeps them, so that no connection in a
+ * queue is lost when a worker dies. */
 #ifndef DAEMON_LISTEN_H
 #define DAEMON_LISTEN_H
 
@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "daemon/pool.h"
 
 enum {
     LISTEN_BACKLOG = 4096,      /* waiting to be accepted; the kernel cuts it to net.core.somaxconn */
@@ -24,12 +25,13 @@ struct listen_address {
     const char *service;                /* its name */
     const char *protocol;               /* and what it speaks */
     unsigned    service_index;          /* in the configuration */
+    bool        datagram;               /* UDP: nothing is accepted there */
     bool        client_first;           /* the client speaks first: no need to wake a worker before it does */
     bool        dual;                   /* one IPv6 socket for IPv4 too */
     struct sockaddr_storage address;    /* with the real port */
     socklen_t   size;
     char        text[LISTEN_TEXT_SIZE]; /* the same for people */
-    int        *fds;                    /* by worker, in the set's array; -1: closed */
+    int        *fds;                    /* by worker, in the set's array; -1: closed, or not this worker's */
     bool        made;                   /* a Unix socket that stands in the file system as this file: */
     dev_t       device;
     ino_t       inode;
@@ -43,7 +45,10 @@ struct listen_set {
 };
 
 /* Opens everything, or nothing: -1 after logging each address that cannot be had. */
-int listen_open(struct listen_set *s, const struct conf *c, unsigned workers);
+int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools);
+
+/* How many addresses the worker that has the most of them serves. */
+unsigned listen_most(const struct listen_set *s);
 
 /* In a worker: closes what belongs to the others. */
 void listen_keep_only(struct listen_set *s, unsigned worker);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One listening socket.  Options that accepted sockets inherit are set here, once, and cost nothing later.
+/* One listening socket, or one for datagrams.  Options that accepted sockets inherit are set here, once, and cost
+ * nothing later.
  * Knows addresses, not workers. */
 #include "daemon/listen_socket.h"
 
@@ -43,14 +44,16 @@ bool listen_ipv6_works(void)
     return works;
 }
 
-/* SO_REUSEADDR: connections of an earlier run in TIME_WAIT do not count as "in use"; listeners do. */
+/* SO_REUSEADDR: connections of an earlier run in TIME_WAIT do not count as "in use"; listeners do.  There is no such
+ * thing with datagrams, where it would let two programs have the same address (socket(7)). */
 static int inet_socket(const struct listen_address *a)
 {
-    int fd = socket(a->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int type = a->datagram ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(a->address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd == -1)
         return -1;
-    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+    if ((a->datagram || set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0) &&
         (a->address.ss_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !a->dual) == 0))
         return fd;
     close_quietly(fd);
@@ -119,16 +122,45 @@ int listen_probe(const struct listen_address *a)
     return a->address.ss_family == AF_UNIX ? probe_unix(a, &there) : probe_inet(a);
 }
 
+/* A client that asked one address of many takes an answer from no other one: the socket is to say which it was. */
+static int set_packet_options(int fd, const struct listen_address *a)
+{
+    if (a->address.ss_family == AF_INET6)
+        return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+static int set_stream_options(int fd, const struct listen_address *a)
+{
+    if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1)
+        return -1;
+    return a->client_first ? set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_S) : 0;
+}
+
+static bool is_one_address(const struct listen_address *a)
+{
+    if (a->address.ss_family == AF_INET6)
+        return !IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&a->address)->sin6_addr);
+    return ((const struct sockaddr_in *)&a->address)->sin_addr.s_addr != htonl(INADDR_ANY);
+}
+
+static int set_options(int fd, const struct listen_address *a)
+{
+    if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+        return -1;
+    if (!a->datagram)
+        return set_stream_options(fd, a);
+    return is_one_address(a) ? 0 : set_packet_options(fd, a);
+}
+
 static int bind_inet(struct listen_address *a)
 {
     int fd = inet_socket(a);
 
     if (fd == -1)
         return -1;
-    if (set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 &&
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
-        (!a->client_first || set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_S) == 0) &&
-        bind(fd, (struct sockaddr *)&a->address, a->size) == 0 && listen(fd, LISTEN_BACKLOG) == 0 &&
+    if (set_options(fd, a) == 0 && bind(fd, (struct sockaddr *)&a->address, a->size) == 0 &&
+        (a->datagram || listen(fd, LISTEN_BACKLOG) == 0) &&
         getsockname(fd, (struct sockaddr *)&a->address, &a->size) == 0)
         return fd;
     close_quietly(fd);
@@ -199,6 +231,6 @@ void listen_describe(struct listen_address *a)
         snprintf(a->text, sizeof a->text, "%s", a->written);
         return;
     }
-    snprintf(a->text, sizeof a->text, a->address.ss_family == AF_INET6 ? "[%.100s]:%.10s" : "%.100s:%.10s",
-             host, port);
+    snprintf(a->text, sizeof a->text, a->address.ss_family == AF_INET6 ? "%s[%.100s]:%.10s" : "%s%.100s:%.10s",
+             a->datagram ? "udp:" : "", host, port);
 }

@@ -17,7 +17,7 @@ bool listen_port_is_zero(const struct listen_address *a);
  * the same user take half of the connections unnoticed.  0, or -1 with errno. */
 int listen_probe(const struct listen_address *a);
 
-/* A new socket that listens there, non-blocking; -1 with errno.  Port 0 in a->address becomes the port
+/* A new socket that listens there (or is there, for datagrams), non-blocking; -1 with errno.  Port 0 in a->address becomes the port
  * that came; a stale file in the way of a Unix socket is replaced. */
 int listen_bind(struct listen_address *a);
 

@@ -24,6 +24,8 @@
 #include "daemon/crew.h"
 #include "daemon/listen.h"
 #include "daemon/machine.h"
+#include "daemon/pool.h"
+#include "daemon/service.h"
 #include "daemon/signals.h"
 #include "daemon/sysd.h"
 #include "daemon/title.h"
@@ -33,8 +35,6 @@ enum { DRAIN_GRACE_MS = 2000 };
 
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
 enum { SAME_WISH_MS = 20 };
-
-static const char pool_name[] = "main";
 
 enum master_phase {
     MASTER_STARTING,            /* not all workers have been ready yet */
@@ -50,6 +50,7 @@ struct master {
     int               signals;          /* the pipe */
     int               access_fd;        /* -1: no access log */
     struct listen_set listens;
+    struct pool_set   pools;
     struct crew       crew;
     struct pollfd    *polled;           /* the pipe, then a channel for each worker */
     uint64_t          told_ms;          /* STOPPING: since when */
@@ -61,22 +62,39 @@ static const char *plural(unsigned n)
     return n == 1 ? "" : "s";
 }
 
+/* ", model epoll", or of several pools "; main: 2 of 2, model epoll; trial: ..." */
+static void describe_pools(const struct master *m, char *text, size_t size)
+{
+    size_t n = 0;
+
+    if (m->pools.count == 1) {
+        snprintf(text, size, ", model %s", m->pools.v[0].model->name);
+        return;
+    }
+    for (unsigned i = 0; i < m->pools.count && n < size; i++) {
+        const struct pool *p = &m->pools.v[i];
+
+        n += (size_t)snprintf(text + n, size - n, "; %s: %u of %u, model %s", p->conf->name,
+                              crew_ready_in(&m->crew, p), p->workers, p->model->name);
+    }
+}
+
 /* What `systemctl status` shows. */
 static void tell_systemd(const struct master *m, const char *state)
 {
     const struct crew *c = &m->crew;
-    char text[256];
+    char pools[1024], text[1280];       /* a longer list of pools is cut */
 
-    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready, model %s", state,
+    describe_pools(m, pools, sizeof pools);
+    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready%s", state,
              *state != '\0' ? "\n" : "", m->phase == MASTER_STOPPING ? "Stopping" : "Serving", crew_ready(c),
-             c->count, plural(c->count), m->options->model->name);
+             c->count, plural(c->count), pools);
     sysd_notify(text);
 }
 
 static void announce(const struct master *m)
 {
-    const char *model = m->options->model->name;
-    struct log_about ready = { .event = "ready", .model = model };
+    const char *model = m->pools.count == 1 ? m->pools.v[0].model->name : NULL;
 
     for (unsigned i = 0; i < m->listens.count; i++) {
         const struct listen_address *a = &m->listens.v[i];
@@ -84,8 +102,13 @@ static void announce(const struct master *m)
 
         log_write(LOG_NOTICE, &about, "listening: %s %s (%s)", a->service, a->text, a->protocol);
     }
-    log_write(LOG_NOTICE, &ready, "ready: pool %s, model %s, %u worker%s", pool_name, model, m->crew.count,
-              plural(m->crew.count));
+    for (unsigned i = 0; i < m->pools.count; i++) {
+        const struct pool *p = &m->pools.v[i];
+        struct log_about about = { .event = "ready", .model = p->model->name };
+
+        log_write(LOG_NOTICE, &about, "ready: pool %s, model %s, %u worker%s", p->conf->name, p->model->name,
+                  p->workers, plural(p->workers));
+    }
 }
 
 /* All that live are told to go.  From here on new connections are refused as soon as the workers have
@@ -219,17 +242,25 @@ static void master_bury(struct master *m, uint64_t now_ms)
         tell_systemd(m, "");
 }
 
-/* The first worker goes ahead: what fails in it would fail in all, and is said once. */
+/* In each pool the first worker goes ahead, and before it those of the earlier pools: what fails in one would
+ * fail in those behind it, and is said once. */
+static bool master_may_start(const struct master *m, unsigned at)
+{
+    const struct pool *p = m->crew.v[at].pool;
+
+    if (at != p->first)
+        return m->crew.v[p->first].ready;
+    return p == m->pools.v || m->crew.v[p[-1].first].ready;
+}
+
 static void master_progress(struct master *m, unsigned ready_before, uint64_t now_ms)
 {
     struct crew *c = &m->crew;
     unsigned ready = crew_ready(c);
 
-    if (m->phase == MASTER_STARTING && ready > 0) {
-        for (unsigned i = 0; i < c->count; i++) {
-            if (c->v[i].pid == 0)
-                c->v[i].next_start_ms = now_ms;
-        }
+    for (unsigned i = 0; i < c->count && m->phase == MASTER_STARTING; i++) {
+        if (c->v[i].pid == 0 && master_may_start(m, i))
+            c->v[i].next_start_ms = now_ms;
     }
     if (m->phase == MASTER_STARTING && ready == c->count) {
         m->phase = MASTER_RUNNING;
@@ -294,11 +325,11 @@ static void say_totals(const struct master *m)
               sum.total.requests);
 }
 
-/* The limit of connections that the descriptors allow. */
+/* The limit of connections that the descriptors allow, in the worker that has the least room. */
 static unsigned fit_connections(const struct master *m, unsigned long descriptors)
 {
     unsigned wanted = m->options->conf->limits.connections;
-    unsigned fit = machine_fit_connections(wanted, descriptors, m->listens.count);
+    unsigned fit = machine_fit_connections(wanted, descriptors, listen_most(&m->listens));
 
     if (fit < wanted)
         log_write(LOG_WARN, NULL,
@@ -344,7 +375,6 @@ static int master_open_access(struct master *m)
 static int master_begin(struct master *m)
 {
     const struct master_options *o = m->options;
-    unsigned workers = o->conf->workers > 0 ? o->conf->workers : machine_cpus();
     unsigned long descriptors;
     int opened;
 
@@ -356,15 +386,20 @@ static int master_begin(struct master *m)
     }
     descriptors = machine_raise_descriptors();
     opened = master_open_access(m);
-    if (listen_open(&m->listens, o->conf, workers) == -1 || opened == -1)
+    if (pool_set_init(&m->pools, o->conf) == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot hold the pools");
         return -1;
-    m->crew.common = (struct worker_start){ .conf = o->conf, .priv = o->priv, .model = o->model,
+    }
+    if (listen_open(&m->listens, o->conf, &m->pools) == -1 || opened == -1)
+        return -1;
+    m->crew.common = (struct worker_start){ .conf = o->conf, .priv = o->priv,
                                             .logger = o->logger, .listens = &m->listens,
                                             .connections_max = fit_connections(m, descriptors),
-                                            .access_fd = m->access_fd };
-    m->polled = calloc(workers + 1, sizeof *m->polled);
-    if (m->polled == NULL || crew_init(&m->crew, pool_name, workers) == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", workers, plural(workers));
+                                            .access_fd = m->access_fd, .notes = service_notes_new(o->conf) };
+    m->polled = calloc(m->pools.workers + 1, sizeof *m->polled);
+    if (m->polled == NULL || crew_init(&m->crew, &m->pools) == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->pools.workers,
+                  plural(m->pools.workers));
         return -1;
     }
     say_who(o->priv);
@@ -377,6 +412,7 @@ static void master_end(struct master *m)
     listen_close(&m->listens, true);
     listen_free(&m->listens);
     crew_free(&m->crew);
+    pool_set_free(&m->pools);
     free(m->polled);
     if (m->access_fd != -1)
         close(m->access_fd);

@@ -6,13 +6,11 @@
 #include "conf/conf.h"
 #include "daemon/logger.h"
 #include "daemon/priv.h"
-#include "driver/model.h"
 
 struct master_options {
-    const struct conf  *conf;
-    const struct priv  *priv;
-    const struct model *model;
-    struct logger      *logger;
+    const struct conf *conf;
+    const struct priv *priv;
+    struct logger     *logger;
 };
 
 /* Runs until it is told to end; returns the exit status: 0, or 1 when the start failed (the reasons are in

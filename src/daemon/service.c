@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "core/file.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
 #include "proto/tiny.h"
+#include "proto/tiny_udp.h"
 
 enum { MIME_FILE_MAX = 4 << 20 };       /* bytes: fifty times what Debian's table has */
 
@@ -29,6 +31,7 @@ struct service_set {
     struct service_parts *parts;
     unsigned              count;
     struct mime          *mime;
+    bool                 *notes;        /* by service and route; NULL: none */
 };
 
 const struct proto *service_proto(enum conf_protocol protocol)
@@ -43,6 +46,18 @@ const struct proto *service_proto(enum conf_protocol protocol)
     case CONF_TIME:    return &proto_time;
     }
     abort();                            /* the configuration has no other */
+}
+
+const struct datagram_proto *service_datagram(enum conf_protocol protocol)
+{
+    switch (protocol) {
+    case CONF_ECHO:    return &udp_echo;
+    case CONF_DISCARD: return &udp_discard;
+    case CONF_CHARGEN: return &udp_chargen;
+    case CONF_DAYTIME: return &udp_daytime;
+    case CONF_TIME:    return &udp_time;
+    default:           return NULL;
+    }
 }
 
 /* One table for all services; NULL after logging. */
@@ -63,6 +78,24 @@ static struct mime *compose_mime(const struct conf *c)
     if (mime == NULL)
         log_errno(LOG_ERROR, NULL, "mime_types: cannot make the table");
     return mime;
+}
+
+/* Routes of the services before this one. */
+static unsigned routes_before(const struct conf *c, unsigned service)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < service; i++)
+        n += c->services[i].route_count;
+    return n;
+}
+
+bool *service_notes_new(const struct conf *c)
+{
+    size_t size = (routes_before(c, c->service_count) + 1) * sizeof(bool);
+    void *notes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return notes == MAP_FAILED ? NULL : notes;
 }
 
 /* NULL after logging. */
@@ -100,7 +133,7 @@ static struct http_route_spec compose_route(const struct conf_route *r, struct r
 }
 
 /* Every root that cannot be opened is told, not only the first. */
-static int compose_routes(struct service_parts *p, const struct conf_service *s)
+static int compose_routes(struct service_parts *p, const struct conf_service *s, bool *notes)
 {
     int rc = 0;
 
@@ -114,6 +147,8 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s)
             p->roots[i] = compose_root(s, i);
             if (p->roots[i] == NULL)
                 rc = -1;
+            else
+                root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
     }
@@ -135,8 +170,9 @@ static int compose_http(struct service_set *set, unsigned at, const struct conf 
     const struct conf_service *s = &c->services[at];
     struct service_parts *p = &set->parts[at];
     struct http_limits limits = compose_limits(c);
+    bool *notes = set->notes != NULL ? set->notes + routes_before(c, at) : NULL;
 
-    if (compose_routes(p, s) == -1)
+    if (compose_routes(p, s, notes) == -1)
         return -1;
     p->site = http_site_new(s->name, p->routes, p->route_count, &limits, set->mime);
     if (p->site == NULL)
@@ -163,6 +199,7 @@ static int compose_service(struct service_set *set, unsigned at, const struct co
 
     set->v[at].name = s->name;
     set->v[at].proto = service_proto(s->protocol);
+    set->v[at].datagram = service_datagram(s->protocol);
     set->v[at].send_timeout_ms = c->timeouts.send_ms;
     return s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
 }
@@ -183,7 +220,7 @@ static struct service_set *service_set_alloc(unsigned count)
     return NULL;
 }
 
-struct service_set *service_set_new(const struct conf *c)
+struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes)
 {
     struct service_set *set = service_set_alloc(c->service_count);
     int failed = 0;
@@ -192,11 +229,14 @@ struct service_set *service_set_new(const struct conf *c)
         log_errno(LOG_ERROR, NULL, "services: cannot hold them");
         return NULL;
     }
+    set->notes = notes;
     set->mime = compose_mime(c);
     if (set->mime == NULL)
         failed = -1;
-    for (unsigned i = 0; set->mime != NULL && i < set->count; i++)
-        failed |= compose_service(set, i, c);
+    for (unsigned i = 0; set->mime != NULL && i < set->count; i++) {
+        if (conf_pool_serves(pool, &c->services[i]))
+            failed |= compose_service(set, i, c);
+    }
     if (failed == 0)
         return set;
     service_set_free(set);

@@ -9,12 +9,19 @@
 /* The protocol of a configured service. */
 const struct proto *service_proto(enum conf_protocol protocol);
 
-/* All services of a configuration, in its order, with everything that they need: roots are opened, the
- * table of media types is read.  The configuration must outlive the set.  NULL after logging every reason. */
-struct service_set;
-struct service_set *service_set_new(const struct conf *c);
+/* The same over datagrams; NULL: it has no such form. */
+const struct datagram_proto *service_datagram(enum conf_protocol protocol);
 
-/* The service with this place in the configuration; constant while the set lives. */
+/* The services of a pool, with everything that they need: roots are opened, the table of media types is read.
+ * The configuration must outlive the set.  `notes` may be NULL.  NULL after logging every reason. */
+struct service_set;
+struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes);
+
+/* What was said about each root, so that all workers together say it once: memory that children share, for as long as
+ * the process lives.  NULL with errno. */
+bool *service_notes_new(const struct conf *c);
+
+/* The service with this place in the configuration, one of the pool; constant while the set lives. */
 const struct service *service_at(const struct service_set *s, unsigned index);
 
 /* No connection and no file reference of these services may be left. */

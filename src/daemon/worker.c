@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "core/access.h"
 #include "core/env.h"
 #include "core/file.h"
+#include "core/rate.h"
 #include "daemon/channel.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -27,6 +29,7 @@ struct worker {
     struct env          env;
     struct service_set *services;
     struct listener    *listeners;
+    unsigned            listener_count;
     struct watch        watches[WATCHES];
     struct loop         loop;
     int                 channel, signals, access_fd;
@@ -126,7 +129,7 @@ static void worker_title(const struct worker *w)
 {
     char role[96];
 
-    snprintf(role, sizeof role, "worker %s (%s)", w->start->name, w->start->model->name);
+    snprintf(role, sizeof role, "worker %s (%s)", w->start->name, w->start->pool->model->name);
     title_set(role);
 }
 
@@ -140,7 +143,10 @@ static int worker_listeners(struct worker *w)
     for (unsigned i = 0; i < set->count; i++) {
         const struct listen_address *a = &set->v[i];
 
-        w->listeners[i] = (struct listener){ .fd = a->fds[w->start->index],
+        if (a->fds[w->start->index] == -1)
+            continue;           /* it is served by other workers */
+        w->listeners[w->listener_count++] = (struct listener){ .fd = a->fds[w->start->index],
+                                             .datagram = a->datagram,
                                              .service = service_at(w->services, a->service_index),
                                              .text = a->text };
     }
@@ -153,7 +159,7 @@ static int worker_env(struct worker *w)
     enum access_format format = s->conf->access_format == CONF_ACCESS_JSON ? ACCESS_JSON : ACCESS_COMBINED;
 
     env_init(&w->env, s->slot);
-    w->env.about = (struct log_about){ .worker = s->name, .model = s->model->name };
+    w->env.about = (struct log_about){ .worker = s->name, .model = s->pool->model->name };
     w->env.files = file_cache_new();
     if (w->env.files == NULL)
         return -1;
@@ -164,14 +170,32 @@ static int worker_env(struct worker *w)
     return w->env.access == NULL ? -1 : 0;
 }
 
+/* Only who answers datagrams needs a limit for them. */
+static int worker_rate(struct worker *w)
+{
+    unsigned per_second = w->start->conf->limits.datagrams_per_address;
+    uint64_t seed = 0;
+    bool wanted = false;
+
+    for (unsigned i = 0; i < w->listener_count; i++)
+        wanted |= w->listeners[i].datagram;
+    if (!wanted || per_second == 0)
+        return 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == -1)
+        seed = clock_monotonic_us();    /* at boot, before the kernel has any to give */
+    w->env.rate = rate_new(per_second, seed);
+    return w->env.rate == NULL ? -1 : 0;
+}
+
 static void worker_loop(struct worker *w)
 {
     w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
     w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
     w->loop = (struct loop){ .env = &w->env,
-                             .listeners = w->listeners, .listener_count = w->start->listens->count,
+                             .listeners = w->listeners, .listener_count = w->listener_count,
                              .watches = w->watches, .watch_count = WATCHES,
                              .connections_max = w->start->connections_max,
+                             .poll_interval_us = w->start->conf->poll_interval_us,
                              .ready = worker_say_ready, .arg = w };
 }
 
@@ -192,11 +216,13 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
         return worker_fail(w, "make its caches");
-    w->services = service_set_new(w->start->conf);
+    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
     if (worker_listeners(w) == -1)
         return worker_fail(w, "hold its listeners");
+    if (worker_rate(w) == -1)
+        return worker_fail(w, "make its rate limit");
     worker_loop(w);
     return 0;
 }
@@ -208,6 +234,7 @@ static void worker_end(struct worker *w)
         w->env.count.access_dropped += access_log_flush(w->env.access);
     access_log_free(w->env.access);
     file_cache_free(w->env.files);
+    rate_free(w->env.rate);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);
     free(w->listeners);
@@ -217,12 +244,12 @@ static void worker_end(struct worker *w)
 int worker_run(const struct worker_start *start)
 {
     struct worker w = { .start = start, .channel = start->channel, .signals = -1, .access_fd = -1 };
-    const struct driver *driver = start->model->driver;
+    const struct model *model = start->pool->model;
     int rc = worker_begin(&w);
 
-    if (rc == 0 && driver->run(&w.loop, start->model->ops) == -1)
+    if (rc == 0 && model->driver->run(&w.loop, model->ops) == -1)
         rc = log_errno(LOG_ERROR, &w.env.about, "worker %s (pid %d): cannot run the model %s", start->name,
-                       (int)getpid(), start->model->name);
+                       (int)getpid(), model->name);
     worker_end(&w);
     return rc == 0 ? 0 : 1;
 }

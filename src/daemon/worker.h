@@ -9,20 +9,21 @@
 #include "conf/conf.h"
 #include "daemon/listen.h"
 #include "daemon/logger.h"
+#include "daemon/pool.h"
 #include "daemon/priv.h"
-#include "driver/model.h"
 
 /* What a worker is told by the master that forked it. */
 struct worker_start {
     const struct conf   *conf;
     const struct priv   *priv;
-    const struct model  *model;
+    const struct pool   *pool;
     const char          *name;          /* "main.0" */
     struct logger       *logger;
     struct listen_set   *listens;
-    unsigned             index;         /* of its sockets in `listens` */
+    unsigned             index;         /* its number, for its sockets in `listens` */
     unsigned             connections_max;
     struct metric_slot  *slot;
+    bool                *notes;         /* of service_notes_new; shared by all workers */
     int                  channel;       /* its end */
     int                  access_fd;     /* -1: no access log */
     const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */

@@ -10,29 +10,36 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "core/file.h"
+#include "driver/direct.h"
 #include "driver/engine.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
+#include "driver/stage.h"
+#include "driver/windows.h"
 
 enum {
     IOV = 64,                   /* pieces of memory in one send */
-    STAGE = 64 * 1024,          /* bytes of a file on their way out */
     REPORTS = 256,
     TURNS = 8,                  /* rounds of kept input per report: the others wait */
-    LAST_ACCEPTS = 4096         /* when going: what waits in the backlog is served */
+    LOOK_MS = 10,               /* when going: what has come needs so long to be told, in a pool of threads */
+    LOOKS_MAX = 100,            /* ... for a second at most */
+    SILENT_LOOKS = 2            /* ... and this many looks without news mean that there is none */
 };
 
 /* The driver's part of a connection. */
 struct flight {
     struct op recv, send;       /* send is a load while a piece of a file is fetched */
-    char     *stage;            /* NULL while no file is being sent */
-    size_t    staged, staged_at;
+    struct direct_load load;
     size_t    asked;            /* bytes of the send in flight */
     bool      receiving, sending;
+    bool      flowing;          /* the receive reports again and again, wanted or not */
+    bool      stopping;         /* ... and was cancelled, since it is not wanted now */
     bool      shutting;         /* shut down to bring its operations back */
 };
 
@@ -43,21 +50,16 @@ struct door {
     bool                   closed;      /* its listener: the worker is going */
 };
 
-struct window {
-    struct op           op;
-    const struct watch *watch;
-    bool                cancelled;
-};
-
 struct completion {
     struct loop   *loop;
     struct env    *env;
     struct engine  engine;
     struct roster  roster;
-    struct door   *doors;
-    struct window *windows;
-    unsigned       in_flight;   /* operations of doors and windows */
-    unsigned       accepting;   /* of these, doors */
+    struct stage_pool stages;
+    struct door   *doors;       /* by listener; one for datagrams stays shut */
+    struct windows windows;
+    unsigned       in_flight;   /* operations of doors */
+    unsigned       accepting;   /* of these, waiting for somebody */
     bool           draining, halting;
     bool           told;        /* every connection knows that the worker is going */
     int            failed;      /* errno of a wait that cannot work */
@@ -75,7 +77,7 @@ static void flight_land(struct completion *k, struct conn *c)
     k->engine.ops->forget(&k->engine, &f->recv);
     k->engine.ops->forget(&k->engine, &f->send);
     k->engine.ops->close_fd(&k->engine, c->fd);
-    free(f->stage);
+    stage_put_back(&k->stages, f->load.stage);
     roster_remove(&k->roster, c);
     conn_free(c);
 }
@@ -95,23 +97,23 @@ static void send_memory_start(struct completion *k, struct conn *c)
 static void send_stage_start(struct completion *k, struct conn *c)
 {
     struct flight *f = flight_of(c);
-    struct iovec iov = { f->stage + f->staged_at, f->staged };
+    struct iovec iov = { f->load.stage + f->load.at, f->load.ready };
     f->send.kind = OP_SEND;
-    f->asked = f->staged;
-    k->engine.ops->send(&k->engine, &f->send, c->fd, &iov, 1, f->staged < c->out.bytes);
+    f->asked = f->load.ready;
+    k->engine.ops->send(&k->engine, &f->send, c->fd, &iov, 1, f->load.ready < c->out.bytes);
 }
 
 /* False when there is no memory for a stage. */
 static bool load_start(struct completion *k, struct conn *c, const struct outq_item *i)
 {
     struct flight *f = flight_of(c);
-    if (f->stage == NULL)
-        f->stage = malloc(STAGE);
-    if (f->stage == NULL)
+    if (f->load.stage == NULL)
+        f->load.stage = stage_get(&k->stages);
+    if (f->load.stage == NULL)
         return false;
     f->send.kind = OP_LOAD;
-    f->staged_at = 0;
-    k->engine.ops->load(&k->engine, &f->send, i->file->fd, f->stage, i->left < STAGE ? i->left : STAGE, i->offset);
+    sock_plan_load(c, &f->load);
+    k->engine.ops->load(&k->engine, &f->send, i->file->fd, f->load.stage, f->load.n, f->load.offset);
     return true;
 }
 
@@ -124,7 +126,7 @@ static void send_start(struct completion *k, struct conn *c)
     const struct outq_item *file = outq_head_file(&c->out);
     if (file == NULL)
         send_memory_start(k, c);
-    else if (f->staged > 0)
+    else if (f->load.ready > 0)
         send_stage_start(k, c);
     else if (!load_start(k, c, file)) {
         conn_broke(c);
@@ -135,11 +137,25 @@ static void send_start(struct completion *k, struct conn *c)
     k->env->count.sends++;
 }
 
-/* hot */
-static void recv_start(struct completion *k, struct conn *c)
+/* A receive that goes on by itself must be stopped when nobody wants its bytes; what comes before it has stopped is
+ * kept by the connection. */
+static void recv_stop(struct completion *k, struct conn *c)
 {
     struct flight *f = flight_of(c);
-    if (f->receiving || !conn_wants_input(c))
+    if (!f->flowing || f->stopping || c->eof)
+        return;
+    f->stopping = true;
+    k->engine.ops->cancel(&k->engine, &f->recv);
+}
+
+/* hot */
+static void recv_follow(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    bool wanted = conn_wants_input(c);
+    if (f->receiving && !wanted)
+        recv_stop(k, c);
+    if (f->receiving || !wanted)
         return;
     f->receiving = true;
     c->in_flight++;
@@ -171,7 +187,7 @@ static bool conn_advance(struct completion *k, struct conn *c)
     }
     if (!conn_over(c)) {
         send_start(k, c);
-        recv_start(k, c);
+        recv_follow(k, c);
         roster_touch(&k->roster, c);
     }
     if (!conn_over(c))
@@ -185,8 +201,9 @@ static bool conn_advance(struct completion *k, struct conn *c)
 static void on_recv(struct completion *k, struct conn *c, const struct done *d)
 {
     struct flight *f = flight_of(c);
+    f->flowing = d->more;
     if (!d->more) {
-        f->receiving = false;
+        f->receiving = f->stopping = false;
         c->in_flight--;
     }
     if (f->shutting || c->phase == CONN_OVER)
@@ -201,19 +218,17 @@ static void on_recv(struct completion *k, struct conn *c, const struct done *d)
         k->env->count.would_block++;
 }
 
-static void on_sent(struct conn *c, size_t n)
+static void on_sent(struct completion *k, struct conn *c, size_t n)
 {
     struct flight *f = flight_of(c);
-    if (f->staged > 0) {
-        f->staged -= n;
-        f->staged_at += n;
-    }
+    if (f->load.ready > 0)
+        direct_sent(&f->load, n);
     conn_sent(c, n);
     if (n < f->asked)
         sock_note_blocked(c);
     if (c->out.bytes == 0) {
-        free(f->stage);         /* an idle connection owns no buffer */
-        f->stage = NULL;
+        stage_put_back(&k->stages, f->load.stage);      /* an idle connection owns no buffer */
+        f->load.stage = NULL;
     }
 }
 
@@ -227,17 +242,15 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
         return;
     if (d->result == -EINTR || d->result == -EAGAIN)
         k->env->count.would_block++;
-    else if (d->result <= 0)    /* a load of nothing: the file shrank, what was promised cannot be sent */
+    else if (f->send.kind == OP_LOAD ? !sock_end_load(c, &f->load, d->result) : d->result <= 0)
         conn_broke(c);
-    else if (f->send.kind == OP_LOAD)
-        f->staged = (size_t)d->result;
-    else
-        on_sent(c, (size_t)d->result);
+    else if (f->send.kind == OP_SEND)
+        on_sent(k, c, (size_t)d->result);
 }
 
 static void door_open(struct completion *k, struct door *d)
 {
-    if (d->accepting || k->draining || !roster_has_place(&k->roster))
+    if (d->accepting || d->listener->datagram || k->draining || !roster_has_place(&k->roster))
         return;
     d->accepting = true;
     d->cancelled = false;
@@ -276,7 +289,7 @@ static void flight_begin(struct completion *k, const struct listener *l, int fd,
     struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
     if (c == NULL) {
         k->env->count.refused++;
-        close(fd);
+        k->engine.ops->close_fd(&k->engine, fd);
         return;
     }
     struct flight *f = flight_of(c);
@@ -298,31 +311,13 @@ static void on_accept(struct completion *k, const struct done *d)
     if (k->draining)
         door_close(k, door);
     if (d->result >= 0 && k->halting) {
-        close(d->result);
+        k->engine.ops->close_fd(&k->engine, d->result);
     } else if (d->result >= 0) {
         roster_accepted(&k->roster);
         flight_begin(k, door->listener, d->result, &d->peer);
     } else if (d->result != -ECANCELED) {
         (void)roster_accept_failed(&k->roster, door->listener, -d->result);
     }
-}
-
-static void window_open(struct completion *k, struct window *w)
-{
-    k->in_flight++;
-    k->engine.ops->watch(&k->engine, &w->op, w->watch->fd);
-}
-
-static void on_watch(struct completion *k, const struct done *d)
-{
-    struct window *w = d->op->owner;
-    if (!d->more)
-        k->in_flight--;
-    if (k->halting)
-        return;
-    w->watch->readable(w->watch->arg);
-    if (!d->more)
-        window_open(k, w);
 }
 
 /* hot */
@@ -333,7 +328,7 @@ static void on_done(struct completion *k, const struct done *d)
         on_accept(k, d);
         return;
     case OP_WATCH:
-        on_watch(k, d);
+        windows_report(&k->windows, d);
         return;
     case OP_RECV:
         on_recv(k, d->op->owner, d);
@@ -346,19 +341,24 @@ static void on_done(struct completion *k, const struct done *d)
     conn_advance(k, d->op->owner);
 }
 
+static void door_sweep(struct completion *k, struct door *d)
+{
+    struct peer peer;
+    int fd, left = ROSTER_LAST_ACCEPTS;
+    while (left-- > 0 && k->roster.count < k->loop->connections_max &&
+           (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
+        flight_begin(k, d->listener, fd, &peer);
+    door_shut(k, d);
+    door_close(k, d);
+}
+
 /* What waits in the backlog is served, then nobody is let in. */
 static void doors_close(struct completion *k)
 {
-    for (unsigned i = 0; i < k->loop->listener_count; i++) {
-        struct door *d = &k->doors[i];
-        struct peer peer;
-        int fd, left = LAST_ACCEPTS;
-        while (left-- > 0 && k->roster.count < k->loop->connections_max &&
-               (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
-            flight_begin(k, d->listener, fd, &peer);
-        door_shut(k, d);
-        door_close(k, d);
-    }
+    for (unsigned i = 0; i < k->loop->listener_count; i++)
+        if (!k->loop->listeners[i].datagram)
+            door_sweep(k, &k->doors[i]);
+    windows_end_datagrams(&k->windows);
 }
 
 /* Returns how many reports there were. */
@@ -375,20 +375,34 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     return n;
 }
 
-/* Receives that can be answered at once come back in these rounds, and what they bring is served. */
+/* Has anybody sent what no operation has brought yet?  A pool of threads may be slow to take it. */
+static bool input_waits(const struct completion *k)
+{
+    for (const struct list *l = k->roster.conns.next; l != &k->roster.conns; l = l->next) {
+        const struct conn *c = LIST_ENTRY(l, struct conn, siblings);
+        int n = 0;
+        if (conn_wants_input(c) && ioctl(c->fd, FIONREAD, &n) == 0 && n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Receives that can be answered come back in these rounds, and what they bring is served. */
 static void take_what_came(struct completion *k)
 {
-    unsigned rounds = 4 + 2 * k->roster.count / REPORTS;
-    while (rounds-- > 0 && wait_and_serve(k, 0) > 0)
-        ;
+    unsigned rounds = LOOKS_MAX, silent = 0;
+    while (rounds-- > 0 && silent < SILENT_LOOKS && k->roster.count > 0)
+        silent = wait_and_serve(k, LOOK_MS) > 0 || input_waits(k) ? 0 : silent + 1;
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
 static void completion_drain(struct completion *k)
 {
     struct list all;
-    if (!k->draining)
+    if (!k->draining) {
+        roster_last_round(&k->roster);
         doors_close(k);
+    }
     k->draining = true;
     take_what_came(k);
     k->told = true;
@@ -432,8 +446,7 @@ static void completion_halt(struct completion *k)
     k->halting = true;
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         door_shut(k, &k->doors[i]);
-    for (unsigned i = 0; i < k->loop->watch_count; i++)
-        k->engine.ops->cancel(&k->engine, &k->windows[i].op);
+    windows_shut(&k->windows);
     list_init(&all);
     list_splice(&all, &k->roster.conns);
     while (!list_empty(&all)) {
@@ -443,7 +456,7 @@ static void completion_halt(struct completion *k)
         conn_abort(c);
         conn_land(k, c);
     }
-    while ((k->in_flight > 0 || k->roster.count > 0) && k->failed == 0)
+    while ((k->in_flight + k->windows.in_flight > 0 || k->roster.count > 0) && k->failed == 0)
         wait_and_serve(k, -1);
 }
 
@@ -451,18 +464,12 @@ static int completion_open(struct completion *k)
 {
     const struct loop *l = k->loop;
     k->doors = calloc(l->listener_count + 1, sizeof *k->doors);
-    k->windows = calloc(l->watch_count + 1, sizeof *k->windows);
-    if (k->doors == NULL || k->windows == NULL)
+    if (k->doors == NULL || windows_open(&k->windows, l, &k->engine) == -1)
         return -1;
     for (unsigned i = 0; i < l->listener_count; i++) {
         k->doors[i].op = (struct op){ .kind = OP_ACCEPT, .owner = &k->doors[i] };
         k->doors[i].listener = &l->listeners[i];
         door_open(k, &k->doors[i]);
-    }
-    for (unsigned i = 0; i < l->watch_count; i++) {
-        k->windows[i].op = (struct op){ .kind = OP_WATCH, .owner = &k->windows[i] };
-        k->windows[i].watch = &l->watches[i];
-        window_open(k, &k->windows[i]);
     }
     return 0;
 }
@@ -471,15 +478,26 @@ static void completion_close(struct completion *k)
 {
     for (unsigned i = 0; k->doors != NULL && i < k->loop->listener_count; i++)
         k->engine.ops->forget(&k->engine, &k->doors[i].op);
-    for (unsigned i = 0; k->windows != NULL && i < k->loop->watch_count; i++)
-        k->engine.ops->forget(&k->engine, &k->windows[i].op);
+    windows_forget(&k->windows);
     k->engine.ops->close(&k->engine);
+    windows_free(&k->windows);
     free(k->doors);
-    free(k->windows);
+}
+
+/* An engine may carry fewer connections than were asked for; the others wait in the backlog. */
+static void limit_adopt(struct completion *k)
+{
+    struct loop *l = k->loop;
+    if (k->engine.connections_max >= l->connections_max)
+        return;
+    log_write(LOG_NOTICE, &k->env->about, "worker %s: the model %s carries at most %u connections here, not %u",
+              k->env->about.worker, k->engine.ops->name, k->engine.connections_max, l->connections_max);
+    l->connections_max = k->engine.connections_max;
 }
 
 static int serve_until_told(struct completion *k)
 {
+    limit_adopt(k);
     if (completion_open(k) == -1)
         return -1;
     k->loop->ready(k->loop->arg);
@@ -500,7 +518,10 @@ static int completion_run(struct loop *l, const void *ops)
     k->env = l->env;
     k->engine = (struct engine){ .ops = ops, .connections_max = l->connections_max };
     roster_open(&k->roster, l);
-    int result = k->engine.ops->open(&k->engine), error;
+    int result = stage_pool_open(&k->stages), error;
+    k->engine.load_memory = stage_memory(&k->stages);
+    if (result == 0)
+        result = k->engine.ops->open(&k->engine);
     if (result == 0) {
         result = serve_until_told(k);
         error = errno;
@@ -509,6 +530,7 @@ static int completion_run(struct loop *l, const void *ops)
     }
     error = errno;
     roster_close(&k->roster);
+    stage_pool_close(&k->stages);
     free(k);
     errno = error;
     return result;

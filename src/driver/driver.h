@@ -10,9 +10,10 @@
 #include "core/conn.h"
 #include "core/env.h"
 
-/* A listening socket of this worker, non-blocking. */
+/* A listening socket of this worker, or a socket for datagrams; non-blocking. */
 struct listener {
     int                   fd;
+    bool                  datagram;     /* served by service->datagram */
     const struct service *service;
     const char           *text;         /* as configured, for log lines */
 };
@@ -38,6 +39,7 @@ struct loop {
     const struct watch    *watches;
     unsigned               watch_count;
     unsigned               connections_max;
+    unsigned               poll_interval_us;    /* nonblocking: the pause between sweeps over all sockets */
     enum loop_phase        phase;               /* set by watches */
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
     void                 (*ready)(void *arg);   /* called once, when the loop accepts connections */

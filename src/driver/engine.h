@@ -20,6 +20,8 @@ struct op {
     enum op_kind kind;
     void        *owner;         /* the driver's */
     void        *mine;          /* the engine's; NULL before the first use, freed by engine_ops.forget */
+    struct op   *next;          /* the engine's, as is result: of operations that ended without having begun */
+    int          result;
 };
 
 /* An operation came back. */
@@ -34,7 +36,8 @@ struct done {
 struct engine {
     const struct engine_ops *ops;
     void    *self;
-    unsigned connections_max;
+    struct iovec load_memory;   /* where most loads will go; iov_len 0: anywhere */
+    unsigned connections_max;   /* an engine that cannot carry so many lowers it when it opens */
 };
 
 struct engine_ops {
@@ -45,7 +48,9 @@ struct engine_ops {
     void (*send)(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count, bool more_follows);
     void (*load)(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset);
     void (*watch)(struct engine *e, struct op *o, int fd);  /* done when fd is readable */
-    void (*cancel)(struct engine *e, struct op *o);     /* of accept and watch: comes back soon, -ECANCELED or so */
+    void (*cancel)(struct engine *e, struct op *o);     /* of accept, watch and a receive that goes on: comes
+                                                         * back soon, -ECANCELED or so; harmless when its last
+                                                         * report is on the way already */
     void (*forget)(struct engine *e, struct op *o);     /* frees `mine`; the operation is not in flight */
     void (*close_fd)(struct engine *e, int fd);         /* nothing is in flight on it */
     /* Submits what was started and waits at most timeout_ms (-1: for ever) for at least one report;

@@ -5,9 +5,12 @@
 
 #include "driver/engine.h"
 
-extern const struct engine_ops engine_uring;
+extern const struct engine_ops engine_uring, engine_aio;
 
 /* Can a ring be made here?  If not, why: kernel, sysctl kernel.io_uring_disabled, seccomp, limits. */
 bool engine_uring_available(char *why, size_t why_size);
+
+/* Can completions be told here?  Says what bounds it. */
+bool engine_aio_available(char *why, size_t why_size);
 
 #endif

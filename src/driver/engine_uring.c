@@ -2,16 +2,24 @@
 /* io_uring(7): operations are written into a ring that the kernel reads, results come back in another.
  * One system call a turn submits everything that was started and waits for what is done.
  *
+ * Accepting and receiving are multishot: started once, they report again and again.  Nobody can be asked to stop in
+ * the middle of a queue, so when a whole queue may be more than the limit of connections allows, one is accepted at a
+ * time.  Input lands in buffers of a
+ * ring that all connections share (the kernel takes one when bytes come, so a silent connection owns none); they are
+ * lent to the driver until the next wait and then given back.
  * The ring is made in the worker, after fork: a ring with a single issuer belongs to one task.  Completions run
- * only when this task asks for them (DEFER_TASKRUN), so nothing interrupts a turn; older kernels get fewer flags.
- * Sockets are left blocking: on a non-blocking one the ring would answer -EAGAIN instead of waiting. */
+ * only when this task asks for them (DEFER_TASKRUN), so nothing interrupts a turn; Linux 5.19 and 6.0 get fewer flags
+ * and receive one by one.  What the ring may do is restricted before it is enabled: seccomp(2) does not see what a
+ * ring does.  Sockets are left blocking: on a non-blocking one a receive would answer -EAGAIN instead of waiting. */
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "driver/engine_table.h"
@@ -19,40 +27,132 @@
 enum {
     SUBMISSIONS = 1024,         /* started between two waits without an extra system call */
     COMPLETIONS = 8192,
-    RECV_SIZE = 8192            /* bytes of one receive */
+    BUFFERS = 256,              /* a power of two; when all are lent, receivers are started again */
+    BUFFER_SIZE = 8192,         /* bytes of one receive */
+    BUFFER_GROUP = 0,
+    BACKLOG = 4096,             /* connections that a multishot accept may report at once (SOMAXCONN) */
+    MULTISHOT_DOORS = 64,       /* more listeners accept one by one */
+    ATTEMPTS = 2
 };
 
-/* What an operation needs to live as long as it does. */
-struct uring_accept {
-    struct sockaddr_storage from;
-    socklen_t               size;
-};
-
+/* The pieces of a send that has several: they live as long as it does. */
 struct uring_send {
     int           room;
     struct msghdr header;
     struct iovec  iov[];
 };
 
+struct uring_self {
+    struct io_uring           ring;
+    bool                      multishot;        /* of receives: Linux 6.0 */
+    struct io_uring_buf_ring *buffers;          /* shared with the kernel */
+    char                     *memory;           /* of all buffers */
+    unsigned short            lent[BUFFERS];    /* to be given back in the next wait */
+    unsigned                  lent_count;
+    unsigned                  open;             /* connections */
+    struct op                *multi[MULTISHOT_DOORS];   /* accepts that go on by themselves */
+    unsigned                  multi_count;
+    struct iovec              fixed;            /* registered memory for loads; iov_len 0: none */
+};
+
+/* Newest first: a kernel that does not know a flag says EINVAL.  SINGLE_ISSUER came with 6.0, as multishot receives
+ * did, DEFER_TASKRUN with 6.1. */
 static unsigned setup_flags(unsigned attempt)
 {
-    static const unsigned flags[] = {
+    static const unsigned flags[ATTEMPTS] = {
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,        /* 6.1 */
         IORING_SETUP_COOP_TASKRUN,                                      /* 5.19 */
-        0
     };
-    return attempt < sizeof flags / sizeof *flags ? flags[attempt] : 0;
+    return flags[attempt] | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
 }
 
-/* 0 or -errno.  Newest flags first: a kernel that does not know one says EINVAL. */
-static int ring_make(struct io_uring *ring, unsigned submissions, unsigned completions)
+/* 0 or -errno. */
+static int ring_make(struct uring_self *u, unsigned submissions, unsigned completions)
 {
     int error = -EINVAL;
-    for (unsigned attempt = 0; attempt < 3 && error == -EINVAL; attempt++) {
-        struct io_uring_params p = { .flags = setup_flags(attempt) | IORING_SETUP_CQSIZE, .cq_entries = completions };
-        error = io_uring_queue_init_params(submissions, ring, &p);
+    for (unsigned attempt = 0; attempt < ATTEMPTS && error == -EINVAL; attempt++) {
+        struct io_uring_params p = { .flags = setup_flags(attempt), .cq_entries = completions };
+        error = io_uring_queue_init_params(submissions, &u->ring, &p);
+        u->multishot = attempt == 0;
     }
     return error;
+}
+
+/* What a ring may do here, and nothing else; no further registration either. */
+static int ring_restrict(const struct uring_self *u)
+{
+    static const unsigned char allowed[] = {
+        IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG, IORING_OP_READ,
+        IORING_OP_READ_FIXED, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL
+    };
+    enum { COUNT = sizeof allowed };
+    struct io_uring_restriction r[COUNT + 1] = { 0 };
+    for (unsigned i = 0; i < COUNT; i++) {
+        r[i].opcode = IORING_RESTRICTION_SQE_OP;
+        r[i].sqe_op = allowed[i];
+    }
+    r[COUNT].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    r[COUNT].sqe_flags = IOSQE_BUFFER_SELECT;
+    /* liburing 2.3 declares functions for these two and does not export them */
+    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, r, COUNT + 1) == -1)
+        return -errno;
+    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) == -1)
+        return -errno;
+    return 0;
+}
+
+static char *buffer_at(const struct uring_self *u, unsigned id)
+{
+    return u->memory + (size_t)id * BUFFER_SIZE;
+}
+
+/* The descriptors of the buffers first, page-aligned as the kernel wants them, the buffers behind. */
+static int buffers_make(struct uring_self *u)
+{
+    size_t descriptors = BUFFERS * sizeof(struct io_uring_buf);
+    void *p = mmap(NULL, descriptors + (size_t)BUFFERS * BUFFER_SIZE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return -errno;
+    u->buffers = p;
+    u->memory = (char *)p + descriptors;
+    struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)p, .ring_entries = BUFFERS, .bgid = BUFFER_GROUP };
+    int error = io_uring_register_buf_ring(&u->ring, &reg, 0);
+    if (error < 0)
+        return error;
+    io_uring_buf_ring_init(u->buffers);
+    for (unsigned i = 0; i < BUFFERS; i++)
+        io_uring_buf_ring_add(u->buffers, buffer_at(u, i), BUFFER_SIZE, (unsigned short)i,
+                              io_uring_buf_ring_mask(BUFFERS), (int)i);
+    io_uring_buf_ring_advance(u->buffers, BUFFERS);
+    return 0;
+}
+
+static void uring_unmake(struct uring_self *u)
+{
+    if (u->ring.ring_fd > 0)
+        io_uring_queue_exit(&u->ring);
+    if (u->buffers != NULL)
+        munmap(u->buffers, BUFFERS * (sizeof(struct io_uring_buf) + BUFFER_SIZE));
+    free(u);
+}
+
+/* A ring that is ready but for its fixed memory and restrictions; NULL with errno. */
+static struct uring_self *uring_make(unsigned submissions, unsigned completions)
+{
+    struct uring_self *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return NULL;
+    int error = ring_make(u, submissions, completions);
+    if (error < 0)
+        u->ring.ring_fd = 0;
+    else
+        error = buffers_make(u);
+    if (error == 0)
+        return u;
+    uring_unmake(u);
+    errno = -error;
+    return NULL;
 }
 
 static int sysctl_disabled(void)
@@ -67,39 +167,53 @@ static int sysctl_disabled(void)
     return (int)strtol(text, NULL, 10);
 }
 
+static void say_why(int error, char *why, size_t why_size)
+{
+    if (error == EPERM && sysctl_disabled() > 0)
+        snprintf(why, why_size, "forbidden: kernel.io_uring_disabled is %d", sysctl_disabled());
+    else if (error == EPERM || error == EACCES)
+        snprintf(why, why_size, "forbidden: io_uring_setup: %s (a seccomp filter?)", strerror(error));
+    else if (error == ENOSYS)
+        snprintf(why, why_size, "the kernel has no io_uring, or a seccomp filter hides it");
+    else if (error == EINVAL)
+        snprintf(why, why_size, "kernel: Linux 5.19 or newer is needed");
+    else if (error == ENOMEM)
+        snprintf(why, why_size, "io_uring_setup: %s (RLIMIT_MEMLOCK?)", strerror(error));
+    else
+        snprintf(why, why_size, "io_uring_setup: %s", strerror(error));
+}
+
 bool engine_uring_available(char *why, size_t why_size)
 {
-    struct io_uring ring;
-    int error = ring_make(&ring, 4, 8);
-    if (error == 0) {
-        io_uring_queue_exit(&ring);
-        return true;
-    }
-    if (error == -EPERM && sysctl_disabled() > 0)
-        snprintf(why, why_size, "forbidden: kernel.io_uring_disabled is %d", sysctl_disabled());
-    else if (error == -EPERM || error == -EACCES)
-        snprintf(why, why_size, "forbidden: io_uring_setup: %s (a seccomp filter?)", strerror(-error));
-    else if (error == -ENOSYS)
-        snprintf(why, why_size, "the kernel has no io_uring, or a seccomp filter hides it");
-    else if (error == -ENOMEM)
-        snprintf(why, why_size, "io_uring_setup: %s (RLIMIT_MEMLOCK?)", strerror(-error));
-    else
-        snprintf(why, why_size, "io_uring_setup: %s", strerror(-error));
-    return false;
+    struct uring_self *u = uring_make(4, 8);
+    int error = u == NULL ? errno : -ring_restrict(u);
+    if (u != NULL)
+        uring_unmake(u);
+    if (error != 0)
+        say_why(error, why, why_size);
+    return error == 0;
+}
+
+/* Loads go to this memory: once registered, its pages need not be pinned for each.  Does without where it cannot. */
+static void fixed_memory_add(struct uring_self *u, struct iovec memory)
+{
+    if (memory.iov_len > 0 && io_uring_register_buffers(&u->ring, &memory, 1) == 0)
+        u->fixed = memory;
 }
 
 static int ur_open(struct engine *e)
 {
-    struct io_uring *ring = malloc(sizeof *ring);
-    if (ring == NULL)
+    struct uring_self *u = uring_make(SUBMISSIONS, COMPLETIONS);
+    if (u == NULL)
         return -1;
-    int error = ring_make(ring, SUBMISSIONS, COMPLETIONS);
+    fixed_memory_add(u, e->load_memory);
+    int error = ring_restrict(u);
     if (error < 0) {
-        free(ring);
+        uring_unmake(u);
         errno = -error;
         return -1;
     }
-    e->self = ring;
+    e->self = u;
     return 0;
 }
 
@@ -107,38 +221,54 @@ static int ur_open(struct engine *e)
 /* hot */
 static struct io_uring_sqe *sqe_get(struct engine *e)
 {
-    struct io_uring *ring = e->self;
+    struct uring_self *u = e->self;
     struct io_uring_sqe *s;
-    while ((s = io_uring_get_sqe(ring)) == NULL)
-        io_uring_submit(ring);
+    while ((s = io_uring_get_sqe(&u->ring)) == NULL)
+        io_uring_submit(&u->ring);
     return s;
 }
 
-/* Memory that an operation keeps from use to use; NULL when there is none. */
-static void *mine_get(struct op *o, size_t size)
+/* Would there be a place for everybody, if the queues of so many listeners were full? */
+static bool room_for_queues(const struct engine *e, unsigned listeners)
 {
-    if (o->mine == NULL)
-        o->mine = malloc(size);
-    return o->mine;
+    const struct uring_self *u = e->self;
+    return e->connections_max > u->open && (e->connections_max - u->open) / BACKLOG >= listeners;
 }
 
 static void ur_accept(struct engine *e, struct op *o, int fd)
 {
-    struct uring_accept *a = mine_get(o, sizeof *a);
+    struct uring_self *u = e->self;
     struct io_uring_sqe *s = sqe_get(e);
-    if (a != NULL)
-        a->size = sizeof a->from;
-    io_uring_prep_accept(s, fd, a != NULL ? (struct sockaddr *)&a->from : NULL, a != NULL ? &a->size : NULL,
-                         SOCK_CLOEXEC);
+    if (u->multi_count < MULTISHOT_DOORS && room_for_queues(e, u->multi_count + 1)) {
+        u->multi[u->multi_count++] = o;
+        io_uring_prep_multishot_accept(s, fd, NULL, NULL, SOCK_CLOEXEC);
+    } else {
+        io_uring_prep_accept(s, fd, NULL, NULL, SOCK_CLOEXEC);
+    }
     io_uring_sqe_set_data(s, o);
+}
+
+static void multi_forget(struct uring_self *u, const struct op *o)
+{
+    for (unsigned i = 0; i < u->multi_count; i++) {
+        if (u->multi[i] == o) {
+            u->multi[i] = u->multi[--u->multi_count];
+            return;
+        }
+    }
 }
 
 /* hot */
 static void ur_recv(struct engine *e, struct op *o, int fd)
 {
-    char *buffer = mine_get(o, RECV_SIZE);      /* NULL: answers -EFAULT once bytes come, and that connection ends */
+    const struct uring_self *u = e->self;
     struct io_uring_sqe *s = sqe_get(e);
-    io_uring_prep_recv(s, fd, buffer, RECV_SIZE, 0);
+    if (u->multishot)
+        io_uring_prep_recv_multishot(s, fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv(s, fd, NULL, BUFFER_SIZE, 0);
+    s->flags |= IOSQE_BUFFER_SELECT;
+    s->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data(s, o);
 }
 
@@ -174,8 +304,13 @@ static void ur_send(struct engine *e, struct op *o, int fd, const struct iovec *
 
 static void ur_load(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset)
 {
+    const struct uring_self *u = e->self;
     struct io_uring_sqe *s = sqe_get(e);
-    io_uring_prep_read(s, fd, to, (unsigned)n, (uint64_t)offset);
+    size_t at = (size_t)((char *)to - (char *)u->fixed.iov_base);
+    if (u->fixed.iov_len > 0 && (char *)to >= (char *)u->fixed.iov_base && at + n <= u->fixed.iov_len)
+        io_uring_prep_read_fixed(s, fd, to, (unsigned)n, (uint64_t)offset, 0);
+    else
+        io_uring_prep_read(s, fd, to, (unsigned)n, (uint64_t)offset);
     io_uring_sqe_set_data(s, o);
 }
 
@@ -202,58 +337,100 @@ static void ur_forget(struct engine *e, struct op *o)
 
 static void ur_close_fd(struct engine *e, int fd)
 {
-    (void)e;
+    struct uring_self *u = e->self;
+    u->open -= u->open > 0;     /* the driver accepts some itself when it drains */
     close(fd);
 }
 
+/* A multishot accept cannot say who came. */
+static struct peer peer_ask(int fd)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    if (getpeername(fd, (struct sockaddr *)&from, &size) == -1)
+        size = 0;
+    return peer_of(&from, size);
+}
+
 /* hot */
-static void report_fill(struct done *d, struct op *o, const struct io_uring_cqe *cqe)
+static void report_fill(struct uring_self *u, struct done *d, struct op *o, const struct io_uring_cqe *cqe)
 {
     *d = (struct done){ .op = o, .result = cqe->res, .more = (cqe->flags & IORING_CQE_F_MORE) != 0 };
-    if (o->kind == OP_RECV)
-        d->data = o->mine;
-    if (o->kind == OP_ACCEPT && cqe->res >= 0 && o->mine != NULL) {
-        const struct uring_accept *a = o->mine;
-        d->peer = peer_of(&a->from, a->size);
+    if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
+        unsigned id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+        u->lent[u->lent_count++] = (unsigned short)id;
+        d->data = buffer_at(u, id);
+    }
+    if (o->kind != OP_ACCEPT)
+        return;
+    if (!d->more)
+        multi_forget(u, o);
+    if (cqe->res >= 0) {
+        u->open++;
+        d->peer = peer_ask(cqe->res);
     }
 }
 
 /* hot */
-static int reap(struct io_uring *ring, struct done *out, int max)
+static int reap(struct uring_self *u, struct done *out, int max)
 {
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0;
     int n = 0;
-    io_uring_for_each_cqe(ring, head, cqe) {
+    io_uring_for_each_cqe(&u->ring, head, cqe) {
         if (n == max)
             break;
         seen++;
         struct op *o = io_uring_cqe_get_data(cqe);
         if (o != NULL)
-            report_fill(&out[n++], o, cqe);
+            report_fill(u, &out[n++], o, cqe);
     }
-    io_uring_cq_advance(ring, seen);
+    io_uring_cq_advance(&u->ring, seen);
     return n;
+}
+
+/* hot */
+static void buffers_give_back(struct uring_self *u)
+{
+    for (unsigned i = 0; i < u->lent_count; i++)
+        io_uring_buf_ring_add(u->buffers, buffer_at(u, u->lent[i]), BUFFER_SIZE, u->lent[i],
+                              io_uring_buf_ring_mask(BUFFERS), (int)i);
+    if (u->lent_count > 0)
+        io_uring_buf_ring_advance(u->buffers, (int)u->lent_count);
+    u->lent_count = 0;
+}
+
+/* The driver hears that its accepts were cancelled and starts them again. */
+static void accepts_narrow(struct engine *e)
+{
+    struct uring_self *u = e->self;
+    if (u->multi_count == 0 || room_for_queues(e, u->multi_count))
+        return;
+    for (unsigned i = 0; i < u->multi_count; i++)
+        ur_cancel(e, u->multi[i]);
+    u->multi_count = 0;
 }
 
 /* hot */
 static int ur_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 {
-    struct io_uring *ring = e->self;
+    struct uring_self *u = e->self;
     struct io_uring_cqe *first;
     struct __kernel_timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000LL };
-    int result = io_uring_submit_and_wait_timeout(ring, &first, 1, timeout_ms < 0 ? NULL : &ts, NULL);
+    buffers_give_back(u);
+    int result = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ms < 0 ? NULL : &ts, NULL);
     if (result < 0 && result != -ETIME && result != -EBUSY && result != -EAGAIN) {
         errno = -result;
         return -1;
     }
-    return reap(ring, out, max);
+    int n = reap(u, out, max);
+    accepts_narrow(e);
+    return n;
 }
 
 static void ur_close(struct engine *e)
 {
-    io_uring_queue_exit(e->self);
-    free(e->self);
+    uring_unmake(e->self);
 }
 
 const struct engine_ops engine_uring = {

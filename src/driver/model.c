@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "driver/blocking.h"
 #include "driver/completion.h"
 #include "driver/engine_table.h"
 #include "driver/poller_table.h"
@@ -23,9 +24,17 @@
 #endif
 
 static const struct model models[] = {
-    { .name = "epoll",       .family = "multiplexing", EPOLL(&poller_epoll) },
-    { .name = "epoll-level", .family = "multiplexing", EPOLL(&poller_epoll_level) },
-    { .name = "io_uring",    .family = "asynchronous", URING(uring) },
+    { .name = "epoll",       .family = "multiplexing",  EPOLL(&poller_epoll) },
+    { .name = "epoll-level", .family = "multiplexing",  EPOLL(&poller_epoll_level) },
+    { .name = "poll",        .family = "multiplexing",  .driver = &driver_readiness, .ops = &poller_poll },
+    { .name = "select",      .family = "multiplexing",  .driver = &driver_readiness, .ops = &poller_select },
+    { .name = "nonblocking", .family = "non-blocking",  .driver = &driver_readiness, .ops = &poller_spin },
+    { .name = "blocking",    .family = "blocking",      .driver = &driver_blocking },
+    { .name = "sigio",       .family = "signal-driven", .driver = &driver_readiness, .ops = &poller_sigio,
+      .own_listeners = true, .available = poller_sigio_available },
+    { .name = "aio",         .family = "asynchronous",  .driver = &driver_completion, .ops = &engine_aio,
+      .available = engine_aio_available },
+    { .name = "io_uring",    .family = "asynchronous",  URING(uring) },
 };
 
 const struct model *model_all(size_t *count)
@@ -44,9 +53,26 @@ const struct model *model_find(const char *name)
 
 bool model_available(const struct model *m, char *why, size_t why_size)
 {
+    why[0] = '\0';
     if (m->driver == NULL) {
         snprintf(why, why_size, "not built in");
         return false;
     }
     return m->available == NULL || m->available(why, why_size);
+}
+
+const struct model *model_auto(char *why, size_t why_size)
+{
+    static const char *const order[] = { "epoll", "poll", "select" };
+    size_t n = 0;
+    why[0] = '\0';
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const struct model *m = model_find(order[i]);
+        char reason[160];
+        if (m != NULL && model_available(m, reason, sizeof reason))
+            return m;
+        if (m != NULL && n < why_size)
+            n += (size_t)snprintf(why + n, why_size - n, "%s%s: %s", n > 0 ? "; " : "", m->name, reason);
+    }
+    return NULL;
 }

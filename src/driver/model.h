@@ -13,7 +13,8 @@ struct model {
     const char          *family;        /* "multiplexing", "asynchronous" ... */
     const struct driver *driver;
     const void          *ops;           /* its struct poller_ops or engine_ops; NULL: none needed */
-    /* optional: can it run here?  If not, why (a text in `why`, without newline). */
+    bool                 own_listeners; /* a listener that other processes hold too can serve only one of them */
+    /* optional: can it run here?  If not, why; if so, perhaps what bounds it (a text in `why`, without newline). */
     bool               (*available)(char *why, size_t why_size);
 };
 
@@ -23,7 +24,11 @@ const struct model *model_all(size_t *count);
 /* By name, or NULL. */
 const struct model *model_find(const char *name);
 
-/* Is it built in and can it run here?  If not, why. */
+/* Is it built in and can it run here?  If not, why; if so, perhaps a remark, else an empty text. */
 bool model_available(const struct model *m, char *why, size_t why_size);
+
+/* What io_model = "auto" takes: the first of epoll, poll, select that can run here, and in `why` the reasons against
+ * those before it (empty: there were none).  NULL: none can. */
+const struct model *model_auto(char *why, size_t why_size);
 
 #endif

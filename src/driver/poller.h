@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A poller says who may be ready.  Its answer is a hint: it may be wrong, never missing.  What is added is
- * taken as ready once, without asking.  Pollers differ by two words and nothing else:
+/* A poller says who may be ready.  Its answer is a hint: it may be wrong, never missing; what was ready when it was
+ * added is hinted at in the next wait.  Pollers differ by two words and nothing else:
  *
  *   edge        hints come unasked, once for each change; arm is never called
  *   short_read  a read that came back short proves the socket empty, unless PEER_GONE was hinted
@@ -25,6 +25,7 @@ struct poller {
     const struct poller_ops *ops;
     void *self;
     int   fds_max;              /* descriptors are below this */
+    unsigned interval_us;       /* of a poller that does not wait: its pause between sweeps */
 };
 
 struct poller_ops {

@@ -10,23 +10,24 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/file.h"
+#include "driver/direct.h"
 #include "driver/poller.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
+#include "driver/sock_datagram.h"
+#include "driver/stage.h"
 #include "driver/warm.h"
 
 enum {
     TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
     ACCEPTS = 64,               /* per listener and wakeup */
-    LAST_ACCEPTS = 4096,        /* when going: what waits in the backlog is served */
+    LAST_LETTERS = 64,          /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
     SCRATCH = 64 * 1024,        /* bytes of one receive */
-    HINTS = 512,
-    OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
+    HINTS = 512
 };
 
 /* The driver's part of a connection. */
@@ -38,10 +39,12 @@ struct half {
     bool added;                 /* the poller knows it */
     bool warming;               /* parked until a helper has read the next file range */
     bool warmed;                /* just read: send it without asking again */
+    bool loading;               /* warming, into load.stage */
+    struct direct_load load;    /* of a file that is read past the page cache */
     unsigned armed;             /* what a level-triggered poller was asked to report */
 };
 
-enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_WATCH, SLOT_WARM };
+enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_DATAGRAM, SLOT_WATCH, SLOT_WARM };
 
 struct slot {
     enum slot_kind kind;
@@ -55,8 +58,10 @@ struct readiness {
     struct poller  poller;
     struct roster  roster;
     struct warm   *warm;
+    struct stage_pool stages;   /* where helpers load files that are read past the page cache */
     struct slot   *slots;       /* by descriptor */
-    bool          *pending;     /* by listener: accept has not said EAGAIN yet */
+    struct sock_batch *batch;   /* NULL: no listener is for datagrams */
+    bool          *pending;     /* by listener: its socket has not said EAGAIN yet */
     bool           listening;   /* level-triggered pollers are asked to report listeners */
     bool           draining;
     int            failed;      /* errno of a wait that cannot work */
@@ -79,6 +84,7 @@ static void conn_drop(struct readiness *r, struct conn *c)
     r->slots[c->fd] = (struct slot){ 0 };
     roster_remove(&r->roster, c);
     close(c->fd);
+    stage_put_back(&r->stages, h->load.stage);
     conn_free(c);
 }
 
@@ -106,17 +112,63 @@ static void conn_enter(struct readiness *r, struct conn *c)
         conn_abort(c);
 }
 
+static void stage_end(struct readiness *r, struct half *h)
+{
+    if (h->load.ready > 0)
+        return;
+    stage_put_back(&r->stages, h->load.stage);
+    h->load.stage = NULL;
+}
+
+static void load_end(struct readiness *r, struct conn *c, ssize_t result)
+{
+    struct half *h = half_of(c);
+    h->loading = false;
+    if (c->phase != CONN_OVER && !sock_end_load(c, &h->load, result))
+        conn_broke(c);
+    stage_end(r, h);
+}
+
+static enum sock_flushed load_flush(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    enum sock_flushed f = sock_flush_load(c, &h->load);
+    stage_end(r, h);
+    return f;
+}
+
 static void park_until_warm(struct readiness *r, struct conn *c)
 {
     struct half *h = half_of(c);
     struct outq_item *i = outq_head_file(&c->out);
-    size_t n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
+    struct warm_range range = { .fd = i->file->fd, .offset = i->offset };
+    range.n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
     h->warmed = true;           /* whatever comes of it, do not ask twice */
-    if (r->warm == NULL || warm_ask(r->warm, c, i->file->fd, i->offset, n) == -1)
+    if (r->warm == NULL || warm_ask(r->warm, c, &range) == -1)
         return;
     h->warming = true;
     c->in_flight++;
     r->env->count.cold_reads++;
+}
+
+/* A helper loads the next piece; where none can be had the loop waits. */
+static void park_until_loaded(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    h->load.stage = stage_get(&r->stages);
+    if (h->load.stage == NULL) {
+        conn_broke(c);
+        return;
+    }
+    sock_plan_load(c, &h->load);
+    struct warm_range range = { .fd = outq_head_file(&c->out)->file->fd, .offset = h->load.offset, .n = h->load.n,
+                                .to = h->load.stage };
+    if (r->warm != NULL && warm_ask(r->warm, c, &range) == 0) {
+        h->warming = h->loading = true;
+        c->in_flight++;
+    } else {
+        load_end(r, c, warm_load(&range));
+    }
 }
 
 /* hot */
@@ -127,11 +179,12 @@ static void conn_flush(struct readiness *r, struct conn *c)
         return;
     bool trust = h->warmed;
     h->warmed = false;
-    switch (sock_flush(c, trust)) {
+    switch (h->load.ready > 0 ? load_flush(r, c) : sock_flush(c, trust)) {
     case SOCK_FLUSHED:
     case SOCK_AGAIN:   break;
     case SOCK_BLOCKED: h->can_write = false; break;
     case SOCK_COLD:    park_until_warm(r, c); break;
+    case SOCK_DIRECT:  park_until_loaded(r, c); break;
     case SOCK_BROKEN:  conn_broke(c); break;
     }
 }
@@ -243,6 +296,18 @@ static void listener_accept(struct readiness *r, unsigned index, int budget)
     }
 }
 
+static void datagrams_serve(struct readiness *r, unsigned index)
+{
+    const struct listener *l = &r->loop->listeners[index];
+    r->pending[index] = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
+}
+
+/* Datagrams need no place in the house. */
+static bool listener_waits(const struct readiness *r, unsigned index)
+{
+    return r->pending[index] && (r->loop->listeners[index].datagram || roster_has_place(&r->roster));
+}
+
 /* A level-triggered poller would report a listener that may not be used, again and again. */
 static void listeners_arm(struct readiness *r)
 {
@@ -250,7 +315,8 @@ static void listeners_arm(struct readiness *r)
     if (r->poller.ops->edge || wanted == r->listening)
         return;
     for (unsigned i = 0; i < r->loop->listener_count; i++)
-        r->poller.ops->arm(&r->poller, r->loop->listeners[i].fd, ANY_GENERATION, wanted ? CAN_READ : 0);
+        if (!r->loop->listeners[i].datagram)
+            r->poller.ops->arm(&r->poller, r->loop->listeners[i].fd, ANY_GENERATION, wanted ? CAN_READ : 0);
     r->listening = wanted;
 }
 
@@ -271,9 +337,12 @@ static void hint_conn(struct readiness *r, struct conn *c, const struct ready *h
 static void warm_answered(struct readiness *r)
 {
     struct conn *c;
-    while ((c = warm_answer(r->warm)) != NULL) {
+    ssize_t result;
+    while ((c = warm_answer(r->warm, &result)) != NULL) {
         half_of(c)->warming = false;
         c->in_flight--;
+        if (half_of(c)->loading)
+            load_end(r, c, result);
         conn_pump(r, c);
     }
 }
@@ -287,6 +356,10 @@ static void dispatch(struct readiness *r, const struct ready *hint)
     switch (s->kind) {
     case SLOT_CONN:     hint_conn(r, s->conn, hint); break;
     case SLOT_LISTENER: listener_accept(r, s->index, ACCEPTS); break;
+    case SLOT_DATAGRAM:
+        if ((hint->can & CAN_READ) != 0)    /* no reply waits to be sent */
+            datagrams_serve(r, s->index);
+        break;
     case SLOT_WATCH:    r->loop->watches[s->index].readable(r->loop->watches[s->index].arg); break;
     case SLOT_WARM:     warm_answered(r); break;
     case SLOT_FREE:     r->env->count.stale_events++; break;
@@ -304,29 +377,45 @@ static void run_again(struct readiness *r)
         list_remove(&h->again);
         conn_pump(r, h->conn);
     }
-    for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
-        if (r->pending[i] && roster_has_place(&r->roster))
+    for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++) {
+        if (!listener_waits(r, i))
+            continue;
+        if (r->loop->listeners[i].datagram)
+            datagrams_serve(r, i);
+        else
             listener_accept(r, i, ACCEPTS);
+    }
 }
 
 static bool has_unfinished(const struct readiness *r)
 {
     bool more = !list_empty(&r->again);
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
-        more |= r->pending[i] && roster_has_place(&r->roster);
+        more |= listener_waits(r, i);
     return more;
+}
+
+/* What waits on a listener is served, then nobody is let in. */
+static void listener_close(struct readiness *r, unsigned index)
+{
+    const struct listener *l = &r->loop->listeners[index];
+    if (l->datagram)
+        for (int i = 0; i < LAST_LETTERS && sock_serve_datagrams(r->batch, l->fd, l->service, r->env); i++)
+            ;
+    else
+        listener_accept(r, index, ROSTER_LAST_ACCEPTS);
+    r->poller.ops->remove(&r->poller, l->fd, false);
+    r->slots[l->fd] = (struct slot){ 0 };
+    close(l->fd);
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
 static void readiness_drain(struct readiness *r)
 {
     struct list all;
-    for (unsigned i = 0; i < r->loop->listener_count; i++) {
-        listener_accept(r, i, LAST_ACCEPTS);
-        r->poller.ops->remove(&r->poller, r->loop->listeners[i].fd, false);
-        r->slots[r->loop->listeners[i].fd] = (struct slot){ 0 };
-        close(r->loop->listeners[i].fd);
-    }
+    roster_last_round(&r->roster);
+    for (unsigned i = 0; i < r->loop->listener_count; i++)
+        listener_close(r, i);
     r->draining = true;
     r->listening = false;
     list_init(&all);
@@ -370,19 +459,13 @@ static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned 
     return 0;
 }
 
-/* Descriptors are given out lowest first, so a bound on how many are open bounds their numbers; those that were
- * inherited may lie higher. */
-static int descriptors_max(const struct loop *l)
+static int listener_open(struct readiness *r, unsigned index)
 {
-    struct rlimit limit = { 0 };
-    unsigned long need = 2ul * l->connections_max + l->listener_count + l->watch_count + OTHER_FDS;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    int max = (int)(limit.rlim_cur < need ? limit.rlim_cur : need);
-    for (unsigned i = 0; i < l->listener_count; i++)
-        max = l->listeners[i].fd >= max ? l->listeners[i].fd + 1 : max;
-    for (unsigned i = 0; i < l->watch_count; i++)
-        max = l->watches[i].fd >= max ? l->watches[i].fd + 1 : max;
-    return max;
+    const struct listener *l = &r->loop->listeners[index];
+    if (l->datagram && r->batch == NULL && (r->batch = sock_batch_new(SOCK_LETTERS)) == NULL)
+        return -1;
+    r->pending[index] = true;
+    return slot_take(r, l->fd, l->datagram ? SLOT_DATAGRAM : SLOT_LISTENER, index);
 }
 
 static int readiness_open(struct readiness *r)
@@ -391,18 +474,16 @@ static int readiness_open(struct readiness *r)
     r->slots = calloc((size_t)r->poller.fds_max, sizeof *r->slots);
     r->pending = calloc(l->listener_count + 1, sizeof *r->pending);
     r->warm = warm_open();
-    if (r->slots == NULL || r->pending == NULL || r->warm == NULL)
+    if (r->slots == NULL || r->pending == NULL || r->warm == NULL || stage_pool_open(&r->stages) == -1)
         return -1;
     if (slot_take(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
         return -1;
     for (unsigned i = 0; i < l->watch_count; i++)
         if (slot_take(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
             return -1;
-    for (unsigned i = 0; i < l->listener_count; i++) {
-        if (slot_take(r, l->listeners[i].fd, SLOT_LISTENER, i) == -1)
+    for (unsigned i = 0; i < l->listener_count; i++)
+        if (listener_open(r, i) == -1)
             return -1;
-        r->pending[i] = true;
-    }
     r->listening = true;
     return 0;
 }
@@ -457,7 +538,7 @@ static int readiness_run(struct loop *l, const void *ops)
         return -1;
     r->loop = l;
     r->env = l->env;
-    r->poller = (struct poller){ .ops = ops, .fds_max = descriptors_max(l) };
+    r->poller = (struct poller){ .ops = ops, .fds_max = roster_descriptors_max(l), .interval_us = l->poll_interval_us };
     list_init(&r->again);
     roster_open(&r->roster, l);
     int result = r->poller.ops->open(&r->poller), error;
@@ -469,7 +550,9 @@ static int readiness_run(struct loop *l, const void *ops)
     }
     error = errno;
     warm_close(r->warm);
+    stage_pool_close(&r->stages);
     roster_close(&r->roster);
+    sock_batch_free(r->batch);
     free(r->pending);
     free(r->slots);
     free(r);

@@ -17,7 +17,8 @@ struct roster {
     unsigned     count;
     int          spare_fd;              /* given up to refuse connections when descriptors have run out */
     uint64_t     accept_after_ms;       /* no accept before: descriptors or memory are short */
-    uint64_t     short_since_ms;        /* 0: they are not */
+    uint64_t     short_at_ms;           /* the latest failure of a shortage that was logged; 0: none */
+    uint64_t     stuck_since_ms;        /* no accept has succeeded since; 0: the latest did */
 };
 
 void roster_open(struct roster *r, struct loop *l);
@@ -39,11 +40,18 @@ int roster_wait_ms(const struct roster *r);
 /* May another connection be accepted? */
 bool roster_has_place(const struct roster *r);
 
+/* The worker is going: what waits in the backlog is served although the house is full, as many as this. */
+enum { ROSTER_LAST_ACCEPTS = 4096 };
+void roster_last_round(struct roster *r);
+
 /* Accept failed with `error`: true when the driver should stop accepting for now and try again once
  * roster_has_place; false when it was the peer's affair and accepting goes on.  Logs a shortage once. */
 bool roster_accept_failed(struct roster *r, const struct listener *l, int error);
 
 /* Accept succeeded: a shortage is over. */
 void roster_accepted(struct roster *r);
+
+/* Descriptors of this loop are below this, whatever it accepts and opens. */
+int roster_descriptors_max(const struct loop *l);
 
 #endif

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "driver/direct.h"
+#include "driver/stage.h"
 
 enum { WARM_MS = 1000 };        /* a whole file that was seen in the page cache is believed to stay for so long */
 
@@ -64,8 +66,37 @@ static bool piece_is_cold(struct conn *c, struct outq_item *i, size_t n)
     return false;
 }
 
+void sock_plan_load(struct conn *c, struct direct_load *l)
+{
+    const struct outq_item *i = outq_head_file(&c->out);
+    l->align = i->file->direct_align;
+    direct_plan(l, i->offset, i->left, STAGE_SIZE);
+}
+
+bool sock_end_load(struct conn *c, struct direct_load *l, ssize_t result)
+{
+    const struct outq_item *i = outq_head_file(&c->out);
+    if ((result == -EINVAL || result == -EOPNOTSUPP) && l->align > 0) {
+        file_direct_refused(conn_env(c), i->file);
+        return true;
+    }
+    return result > 0 && direct_loaded(l, (size_t)result, i->left);
+}
+
+enum sock_flushed sock_flush_load(struct conn *c, struct direct_load *l)
+{
+    size_t wanted = l->ready;
+    ssize_t n = send(c->fd, l->stage + l->at, wanted, MSG_NOSIGNAL | (wanted < c->out.bytes ? MSG_MORE : 0));
+    if (n > 0)
+        direct_sent(l, (size_t)n);
+    enum sock_flushed f = after_send(c, n, wanted);
+    return f == SOCK_FLUSHED && c->out.bytes > 0 ? SOCK_AGAIN : f;
+}
+
 static enum sock_flushed send_file_piece(struct conn *c, struct outq_item *i, bool trust_cache)
 {
+    if (i->file->direct_align > 0)
+        return SOCK_DIRECT;
     size_t n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
     if (!trust_cache && piece_is_cold(c, i, n))
         return SOCK_COLD;

@@ -12,6 +12,7 @@ enum sock_flushed {
     SOCK_AGAIN,                 /* the budget of this turn is used up, the socket takes more */
     SOCK_BLOCKED,               /* EAGAIN */
     SOCK_COLD,                  /* the file range that is next is not in the page cache */
+    SOCK_DIRECT,                /* ... is to be loaded and then sent by sock_flush_load */
     SOCK_BROKEN                 /* the connection, or a file that shrank: no more can be sent */
 };
 
@@ -23,6 +24,18 @@ enum {
 /* Sends what is queued until it is sent, the socket blocks or a piece of a file is sent.  trust_cache: send the
  * next piece without asking whether it is cached. */
 enum sock_flushed sock_flush(struct conn *c, bool trust_cache);
+
+struct direct_load;
+
+/* Plans the load of the file range that is next, into l->stage. */
+void sock_plan_load(struct conn *c, struct direct_load *l);
+
+/* The load came back with so many bytes, or -errno.  False: what was promised cannot be sent.  True with nothing
+ * ready: a direct read was refused, and the range is to be sent another way. */
+bool sock_end_load(struct conn *c, struct direct_load *l, ssize_t result);
+
+/* Sends what is ready. */
+enum sock_flushed sock_flush_load(struct conn *c, struct direct_load *l);
 
 /* The socket takes no more for now.  Does the peer still read?  A large kernel buffer that drains slowly shows no
  * other sign for many seconds; the send timeout must not mistake it for a peer that stands still. */

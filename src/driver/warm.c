@@ -19,11 +19,10 @@ enum {
 };
 
 struct job {
-    struct list  queue;
-    struct conn *owner;
-    int          fd;
-    off_t        offset;
-    size_t       n;
+    struct list       queue;
+    struct conn      *owner;
+    struct warm_range range;
+    ssize_t           result;
 };
 
 struct warm {
@@ -37,19 +36,36 @@ struct warm {
     int             bell[2];            /* a byte means: look at answered */
 };
 
-static void job_read(const struct job *j)
+ssize_t warm_load(const struct warm_range *range)
+{
+    ssize_t n;
+    do
+        n = pread(range->fd, range->to, range->n, range->offset);
+    while (n == -1 && errno == EINTR);
+    return n == -1 ? -errno : n;
+}
+
+static void range_warm(const struct warm_range *r)
 {
     char chunk[CHUNK];
     size_t done = 0;
-    while (done < j->n) {
-        size_t want = j->n - done < sizeof chunk ? j->n - done : sizeof chunk;
-        ssize_t n = pread(j->fd, chunk, want, j->offset + (off_t)done);
+    while (done < r->n) {
+        size_t want = r->n - done < sizeof chunk ? r->n - done : sizeof chunk;
+        ssize_t n = pread(r->fd, chunk, want, r->offset + (off_t)done);
         if (n == -1 && errno == EINTR)
             continue;
         if (n <= 0)
             return;
         done += (size_t)n;
     }
+}
+
+static void job_read(struct job *j)
+{
+    if (j->range.to != NULL)
+        j->result = warm_load(&j->range);
+    else
+        range_warm(&j->range);
 }
 
 static void ring_bell(const struct warm *w)
@@ -124,12 +140,12 @@ static int helper_start(struct warm *w)
     return error == 0 ? 0 : -1;
 }
 
-int warm_ask(struct warm *w, struct conn *owner, int file_fd, off_t offset, size_t n)
+int warm_ask(struct warm *w, struct conn *owner, const struct warm_range *range)
 {
     struct job *j = malloc(sizeof *j);
     if (j == NULL)
         return -1;
-    *j = (struct job){ .owner = owner, .fd = file_fd, .offset = offset, .n = n };
+    *j = (struct job){ .owner = owner, .range = *range };
     list_init(&j->queue);
     pthread_mutex_lock(&w->lock);
     bool all_busy = w->idle <= w->waiting;      /* a thread that was woken counts as idle until it runs */
@@ -153,7 +169,7 @@ static void hush_bell(const struct warm *w)
         ;
 }
 
-struct conn *warm_answer(struct warm *w)
+struct conn *warm_answer(struct warm *w, ssize_t *result)
 {
     struct conn *owner = NULL;
     struct job *j = NULL;
@@ -165,6 +181,7 @@ struct conn *warm_answer(struct warm *w)
     if (j != NULL) {
         list_remove(&j->queue);
         owner = j->owner;
+        *result = j->result;
     }
     pthread_mutex_unlock(&w->lock);
     free(j);

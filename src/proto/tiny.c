@@ -3,11 +3,10 @@
  * greet alone has a state worth the name: the begin of a line whose end has not come yet. */
 #include "proto/tiny.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/civil.h"
 #include "base/log.h"
+#include "proto/tiny_text.h"
 
 static unsigned tiny_idle_ms(const struct conn *c)
 {
@@ -238,15 +237,7 @@ const struct proto proto_discard = {
     .expired = conn_finish,
 };
 
-/* The 95 printable characters in a ring, each line one further along (RFC 864). */
-#define CHARGEN_CHARACTERS                                    \
-    " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNO"        \
-    "PQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
-
 enum {
-    CHARGEN_RING = 95,
-    CHARGEN_SHOWN = 72,
-    CHARGEN_LINE = CHARGEN_SHOWN + 2,
     CHARGEN_QUEUED = 16 * 1024, /* bytes: more is made as these drain */
     CHARGEN_BATCH = OUTQ_RESERVE_MAX / CHARGEN_LINE
 };
@@ -254,15 +245,6 @@ enum {
 struct chargen {
     unsigned first;             /* of the next line, in the ring */
 };
-
-/* hot */
-static void chargen_line(char *to, unsigned first)
-{
-    static const char ring_twice[] = CHARGEN_CHARACTERS CHARGEN_CHARACTERS;
-    _Static_assert(sizeof ring_twice == 2 * CHARGEN_RING + 1, "all printable characters");
-    memcpy(to, ring_twice + first, CHARGEN_SHOWN);
-    memcpy(to + CHARGEN_SHOWN, "\r\n", 2);
-}
 
 /* The send timeout watches over a peer that does not read: this connection always has output. */
 static void chargen_fill(struct conn *c)
@@ -289,15 +271,11 @@ const struct proto proto_chargen = {
     .room = chargen_fill,
 };
 
-/* "Sunday, November 22, 2026 07:54:07-UTC", the first form that RFC 867 suggests. */
 static void daytime_open(struct conn *c)
 {
-    char text[96];
-    struct civil t = civil_of(conn_env(c)->now_s);
-    int n = snprintf(text, sizeof text, "%s, %s %u, %lld %02u:%02u:%02u-UTC\r\n",
-                     civil_weekday_name(t.weekday), civil_month_name(t.month), t.day, (long long)t.year,
-                     t.hour, t.minute, t.second);
-    outq_put(conn_out(c), (struct span){ text, (size_t)n });
+    char text[DAYTIME_MAX];
+    size_t n = daytime_text(text, conn_env(c)->now_s);
+    outq_put(conn_out(c), (struct span){ text, n });
     conn_finish(c);
 }
 
@@ -307,15 +285,10 @@ const struct proto proto_daytime = {
     .input = drop_input,
 };
 
-/* Seconds from 1900-01-01 to 1970-01-01 (RFC 868).  The 32 bits wrap in 2036, as the protocol has it. */
-static const uint64_t TIME_1970 = 2208988800;
-
 static void time_open(struct conn *c)
 {
-    uint64_t seconds = (uint64_t)conn_env(c)->now_s + TIME_1970;
-    char bytes[4];
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (char)(seconds >> (24 - 8 * i));
+    char bytes[TIME_SIZE];
+    time_bytes(bytes, conn_env(c)->now_s);
     outq_put(conn_out(c), (struct span){ bytes, sizeof bytes });
     conn_finish(c);
 }

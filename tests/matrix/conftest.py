@@ -3,7 +3,8 @@
 
 The binary: environment IOMUXD, else build/iomuxd beneath the repository.  The models: what
 `iomuxd --list-models` says; one that cannot run here is skipped with its reason.  IOMUXD_MODELS="epoll poll"
-narrows them.
+narrows them.  On Debian 12 with Linux 6.1 or newer every model must be there; IOMUXD_WITHOUT="io_uring" says which
+this build or this container does without.
 
 Fixtures
   iomuxd_bin      path of the binary
@@ -11,6 +12,8 @@ Fixtures
   model           name of an I/O model; a test that uses it runs once for each (a whole module:
                   pytestmark = pytest.mark.usefixtures("model"))
   family          its family: "multiplexing", "asynchronous" ...
+  calm            settings under which a worker of the model rests when there is nothing to do, as d.quiet()
+                  wants it: a pause between sweeps for the family that polls, nothing for all others
   daemon          factory: starts iomuxd and waits until it is ready.  After the test every daemon is stopped
                   by SIGTERM and the test FAILS if its exit status is not 0, a worker is not the one that was
                   started, or the log has a sanitizer report, a failed assertion or an error line that was not
@@ -127,6 +130,11 @@ def sanitizer(iomuxd_bin):
 @pytest.fixture
 def family(model, iomuxd_bin):
     return next(f for name, f, _, _ in listed_models(iomuxd_bin) if name == model)
+
+
+@pytest.fixture
+def calm(family):
+    return "poll_interval = 0.02;\n" if family == "non-blocking" else ""
 
 
 @pytest.fixture

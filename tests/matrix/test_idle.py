@@ -14,13 +14,18 @@ from sites import HELLO, RESPOND_HELLO, http_service, root_route
 pytestmark = pytest.mark.usefixtures("model")
 
 IDLE = 9000
+CEILING = {"aio": 3000}                 # models that carry fewer: two threads and two descriptors for each
+THREADS_WATCHED = 1000                  # what ThreadSanitizer has memory for
 SPARE = 200
 FRUGAL = ("epoll", "epoll-level")       # models whose memory for an idle connection is bounded here
 BYTES_EACH = 2048
 
 
 @pytest.mark.timeout(300)
-def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, model, sanitizer):
+def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, model, family, sanitizer):
+    count = CEILING.get(model, IDLE)
+    if sanitizer == "thread":
+        count = THREADS_WATCHED
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < IDLE + SPARE:
         pytest.skip(f"RLIMIT_NOFILE is below {IDLE + SPARE}")
     folder = www({"a.html": b"<p>a</p>\n", "big.bin": 1_000_000})
@@ -30,16 +35,17 @@ def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, mo
         assert len(web.get("/big.bin").body) == 1_000_000
     before = d.private()
     idle = []
-    for start in range(0, IDLE, 250):
+    for _ in range(0, count, 250):
         batch = [Http(d.connect()) for _ in range(250)]
         for web in batch:
             web.send(request("/a.html"))
         for web in batch:
             assert web.read().status == 200
         idle += batch
-    wait_until(d.quiet, what="the worker being quiet")
-    each = (d.private() - before) / IDLE
-    print(f"{model}: {each:.0f} bytes of the worker for each of {IDLE} idle connections")
+    if family != "non-blocking":            # which tries 9000 sockets again and again
+        wait_until(d.quiet, what="the worker being quiet")
+    each = (d.private() - before) / count
+    print(f"{model}: {each:.0f} bytes of the worker for each of {count} idle connections")
 
     failures = []
 
@@ -65,7 +71,7 @@ def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, mo
         assert each < BYTES_EACH
 
 
-def test_an_idle_daemon_sleeps(daemon, model, family):
+def test_an_idle_daemon_sleeps(daemon, family, sanitizer):
     if family == "non-blocking":
         pytest.skip("this model polls by its nature")
     d = daemon(http_service(RESPOND_HELLO))
@@ -76,4 +82,4 @@ def test_an_idle_daemon_sleeps(daemon, model, family):
     cpu, woken, master = d.cpu(), d.wakeups(), d.master_cpu()
     time.sleep(1.0)         # the span over which is measured
     assert d.cpu() - cpu < 0.01 and d.master_cpu() - master < 0.01, "less than a clock tick in a second"
-    assert d.wakeups() - woken <= 5
+    assert d.wakeups() - woken <= 5 or sanitizer == "thread", "it does not sleep"     # whose own thread wakes

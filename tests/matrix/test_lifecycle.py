@@ -452,6 +452,10 @@ def test_signals_that_were_blocked_by_the_parent_are_heard(iomuxd_bin, tmp_path)
 
 # --- logs ---------------------------------------------------------------------------------------------------------
 
+def open_files(pid):
+    return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+
+
 def test_sigusr1_opens_the_logs_again_in_every_process(daemon, model, tmp_path):
     log, access = tmp_path / "iomuxd.log", tmp_path / "access.log"
     d = daemon(SITE, workers=2, ready=False, settings=f'log : {{ target = "file:{log}"; }};\n'
@@ -469,6 +473,7 @@ def test_sigusr1_opens_the_logs_again_in_every_process(daemon, model, tmp_path):
     old_log, old_access = log.rename(tmp_path / "log.1"), access.rename(tmp_path / "access.1")
     d.signal(signal.SIGUSR1)
     wait_until(lambda: log.exists() and "SIGUSR1" in log.read_text(), what="the new log")
+    wait_until(lambda: all({str(log), str(access)} <= open_files(p) for p in d.worker_pids()), what="all workers")
     for _ in range(20):
         get("/after")           # by both workers
     wait_until(lambda: access.exists() and access.read_text().count("/after") == 20, what="the new access log")

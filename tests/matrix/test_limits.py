@@ -19,8 +19,8 @@ def readable(sock, seconds):
     return bool(select.select([sock], [], [], seconds)[0])
 
 
-def test_the_connection_above_the_limit_waits_until_another_leaves(daemon):
-    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 10})
+def test_the_connection_above_the_limit_waits_until_another_leaves(daemon, calm):
+    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 10}, settings=calm)
     first = [Http(d.connect()) for _ in range(10)]
     for web in first:
         assert web.get("/hello").body == HELLO
@@ -61,9 +61,9 @@ def test_the_limit_counts_the_connections_of_all_services(daemon):
     assert late_echo.recv(1) == b"y"
 
 
-def test_running_out_of_descriptors_neither_spins_nor_deafens(daemon, www):
+def test_running_out_of_descriptors_neither_spins_nor_deafens(daemon, www, calm):
     folder = www({"a.html": b"a\n"})
-    d = daemon(http_service(root_route(folder), RESPOND_HELLO), nofile=40)
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), nofile=40, settings=calm)
     d.allow_log("[Tt]oo many open files|descriptors")
     for _ in range(2):      # it happens again and again
         clients = [Http(d.connect()) for _ in range(100)]

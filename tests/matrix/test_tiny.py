@@ -22,9 +22,9 @@ RFC868_EPOCH = 2_208_988_800
 
 
 @pytest.fixture
-def tiny(daemon):
+def tiny(daemon, calm):
     greeting = 'greeting = "hello\\n";'
-    return daemon(",\n".join(tiny_service(n, more=greeting if n == "greet" else "") for n in NAMES))
+    return daemon(",\n".join(tiny_service(n, more=greeting if n == "greet" else "") for n in NAMES), settings=calm)
 
 
 def test_greet_speaks_first_and_logs_messages_and_leaving(tiny):

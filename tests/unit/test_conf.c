@@ -38,6 +38,8 @@ START_TEST(conf_has_a_default_for_every_setting)
     ck_assert_uint_eq(c->limits.header_count, 100);
     ck_assert_uint_eq(c->limits.body_bytes, 1048576);
     ck_assert_uint_eq(c->limits.requests, 0);
+    ck_assert_uint_eq(c->limits.datagrams_per_address, 100);
+    ck_assert_uint_eq(c->pool_count, 1);
     reading_end(&r);
 }
 END_TEST
@@ -50,7 +52,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
         "access_log : { target = \"file:/a\"; format = \"json\"; };\n"
         "timeouts : { header = 1; body = 0.25; idle = 86400; send = 1.5e1; drain = 0.001; };\n"
         "limits : { connections = 1; request_line = \"1k\"; header_bytes = \"64K\"; header_count = 7;\n"
-        "  body_bytes = \"2g\"; requests = 9; };\n"
+        "  body_bytes = \"2g\"; requests = 9; datagrams_per_address = 0; };\n"
         "mime_types = \"/dev/../etc/passwd\";\n" ECHO, NULL);
     const struct conf *c = r.conf;
 
@@ -80,6 +82,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
     ck_assert_uint_eq(c->limits.header_count, 7);
     ck_assert_uint_eq(c->limits.body_bytes, UINT64_C(2) << 30);
     ck_assert_uint_eq(c->limits.requests, 9);
+    ck_assert_uint_eq(c->limits.datagrams_per_address, 0);
     ck_assert_str_eq(c->mime_types, "/dev/../etc/passwd");
     reading_end(&r);
 }
@@ -301,12 +304,33 @@ START_TEST(conf_wants_services)
 }
 END_TEST
 
+START_TEST(conf_takes_datagrams_for_services_that_have_them)
+{
+    struct reading r = accepted("services = ( { name = \"e\"; protocol = \"echo\";\n"
+                                "listen = [ \"127.0.0.1:7007\", \"udp:127.0.0.1:7007\" ]; } );", NULL);
+
+    ck_assert(!r.conf->services[0].listens[0].datagram);
+    ck_assert(r.conf->services[0].listens[1].datagram);
+    reading_end(&r);
+    refused("services = (\n"
+            "{ name = \"g\"; protocol = \"greet\"; listen = [ \"1\",\n"
+            "\"udp:1\" ]; },\n"
+            "{ name = \"w\"; protocol = \"http\"; listen = \"udp:80\"; routes = ( { path = \"/\"; status = 404; }"
+            " ); },\n"
+            "{ name = \"e\"; protocol = \"echo\"; listen = [ \"udp:1\", \"udp:2\" ]; } );\n",
+            "t.conf:3: services.[0].listen.[1]: \"udp:1\": \"greet\" does not work over datagrams; echo, discard,"
+            " chargen, daytime and time do\n"
+            "t.conf:4: services.[1].listen: \"udp:80\": \"http\" does not work over datagrams; echo, discard, chargen,"
+            " daytime and time do\n"
+            "t.conf:5: services.[2].listen.[0]: \"udp:1\" is taken by service \"g\"\n");
+}
+END_TEST
+
 START_TEST(conf_refuses_what_later_versions_may_know)
 {
-    refused("control = \"/x\"; pools = ();\n"
+    refused("control = \"/x\";\n"
             "services = ( { name = \"s\"; protocol = \"status\"; listen = \"0\"; } );\n",
             "t.conf:1: control: is no known setting\n"
-            "t.conf:1: pools: is no known setting\n"
             "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
             " \"daytime\" or \"time\", not \"status\"\n");
@@ -674,6 +698,7 @@ int main(void)
     tcase_add_test(complaints, conf_knows_what_is_a_size);
     tcase_add_test(complaints, conf_refuses_numbers_beyond_all_bounds);
     tcase_add_test(complaints, conf_wants_services);
+    tcase_add_test(complaints, conf_takes_datagrams_for_services_that_have_them);
     tcase_add_test(complaints, conf_refuses_what_later_versions_may_know);
     tcase_add_test(complaints, conf_refuses_a_name_or_an_address_that_is_taken);
     tcase_add_test(complaints, conf_wants_routes_for_http_and_for_nothing_else);

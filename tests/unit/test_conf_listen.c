@@ -125,10 +125,30 @@ START_TEST(listen_says_what_would_be_right)
             " 127.0.0.1");
     refuses("127.1:80", "'127.1' is not an IPv4 address; names are not looked up, so write an address such as"
             " 127.0.0.1");
-    refuses("udp:7", "datagrams (udp:) are not supported by this version");
-    refuses("udp:127.0.0.1:7", "datagrams (udp:) are not supported by this version");
-    refuses("udp:[::1]:7", "datagrams (udp:) are not supported by this version");
     refuses("systemd:web", "sockets from systemd (systemd:) are not supported by this version");
+}
+END_TEST
+
+START_TEST(listen_takes_datagrams_wherever_a_port_is)
+{
+    struct conf_listen all = parsed("udp:7007"), one = parsed("udp:127.0.0.1:0"), six = parsed("udp:[::1]:65535");
+
+    ck_assert(all.datagram && one.datagram && six.datagram);
+    ck_assert(all.wildcard && !one.wildcard && !six.wildcard);
+    ck_assert_int_eq(one.address.ss_family, AF_INET);
+    ck_assert_int_eq(six.address.ss_family, AF_INET6);
+    ck_assert_uint_eq(ntohs(((const struct sockaddr_in6 *)&six.address)->sin6_port), 65535);
+    refuses("udp:", "is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH");
+    refuses("udp:x", "is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH");
+    refuses("udp:unix:/x", "datagrams need a port: \"udp:PORT\" or \"udp:ADDRESS:PORT\"");
+    refuses("udp:*:80", "for all addresses write the port alone: \"udp:80\"");
+    refuses("udp:127.0.0.1", "lacks a port: write \"udp:127.0.0.1:8080\"");
+    refuses("udp:[::1]", "lacks a port: write \"udp:[ADDRESS]:PORT\", such as \"udp:[::1]:8080\"");
+    refuses("udp:::1:80", "an IPv6 address needs brackets: \"udp:[ADDRESS]:PORT\", such as \"udp:[::1]:8080\"");
+    refuses("udp:udp:7", "'udp' is not an IPv4 address; names are not looked up, so write an address such as"
+            " 127.0.0.1");
+    refuses("UDP:7", "'UDP' is not an IPv4 address; names are not looked up, so write an address such as"
+            " 127.0.0.1");
 }
 END_TEST
 
@@ -176,6 +196,10 @@ START_TEST(listen_knows_who_would_fight_for_an_address)
     ck_assert(!same("[::]:80", "0.0.0.0:80"));
     ck_assert(!same("unix:/a", "unix:/b"));
     ck_assert(!same("unix:/a", "80"));
+    ck_assert(same("udp:80", "udp:0.0.0.0:80"));
+    ck_assert(!same("udp:80", "80"));
+    ck_assert(!same("udp:127.0.0.1:80", "127.0.0.1:80"));
+    ck_assert(!same("udp:0", "udp:0"));
 }
 END_TEST
 
@@ -189,6 +213,7 @@ int main(void)
     tcase_add_test(all, listen_takes_the_name_of_an_interface_as_zone);
     tcase_add_test(all, listen_takes_a_path_that_fits);
     tcase_add_test(all, listen_says_what_would_be_right);
+    tcase_add_test(all, listen_takes_datagrams_wherever_a_port_is);
     tcase_add_test(all, listen_survives_text_of_any_length);
     tcase_add_test(all, listen_knows_who_would_fight_for_an_address);
     suite_add_tcase(suite, all);

@@ -23,6 +23,10 @@ enum { LISTENS_MAX = 4, WORKERS = 3 };
 
 static struct conf_listen listens[LISTENS_MAX];
 static struct conf_service service;
+static const struct conf_service *served[] = { &service };
+static const struct conf_pool everything = { .name = "main", .services = served, .service_count = 1 },
+                              nothing = { .name = "none" };
+static const struct model can_share, cannot_share = { .own_listeners = true };
 static struct conf conf;
 static struct listen_set set;
 static char folder[64], path[96];
@@ -57,6 +61,35 @@ static void teardown(void)
     listen_free(&set);
     unlink(path);
     rmdir(folder);
+}
+
+static int opened_by(struct pool *pools, unsigned count)
+{
+    struct pool_set all = { .v = pools, .count = count };
+
+    for (unsigned i = 0; i < count; i++) {
+        pools[i].first = all.workers;
+        all.workers += pools[i].workers;
+    }
+    return listen_open(&set, &conf, &all);
+}
+
+/* One pool of everything, with so many workers. */
+static int opened(unsigned workers)
+{
+    struct pool main = { .conf = &everything, .model = &can_share, .workers = workers };
+
+    return opened_by(&main, 1);
+}
+
+/* Who has the first address: "+-" is the first of two workers. */
+static void held_by(const char *workers)
+{
+    char text[16] = "";
+
+    for (unsigned w = 0; w < set.workers; w++)
+        text[w] = set.v[0].fds[w] != -1 ? '+' : '-';
+    ck_assert_str_eq(text, workers);
 }
 
 static struct conf_listen *add_listen(void)
@@ -166,7 +199,7 @@ static int connect_ipv6(in_port_t port)
 START_TEST(listen_gives_each_worker_a_socket_on_the_port_that_came)
 {
     add_ipv4("127.0.0.1", 0);
-    ck_assert_int_eq(listen_open(&set, &conf, WORKERS), 0);
+    ck_assert_int_eq(opened(WORKERS), 0);
     ck_assert_uint_eq(set.count, 1);
     for (unsigned w = 0; w < WORKERS; w++) {
         ck_assert_uint_ne(port_of(set.v[0].fds[w]), 0);
@@ -183,7 +216,7 @@ START_TEST(listen_says_the_real_address)
     char text[64];
 
     add_ipv4("127.0.0.1", 0);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     snprintf(text, sizeof text, "127.0.0.1:%u", port_of(set.v[0].fds[0]));
     ck_assert_str_eq(set.v[0].text, text);
     ck_assert_str_eq(set.v[0].protocol, "echo");
@@ -196,7 +229,7 @@ START_TEST(listen_sets_what_accepted_sockets_inherit)
 
     service.protocol = CONF_GREET;      /* is accepted before the client says anything */
     add_ipv4("127.0.0.1", 0);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     client = connect_ipv4(port_of(set.v[0].fds[0]));
     server = accept(set.v[0].fds[0], NULL, NULL);
     ck_assert_int_ne(server, -1);
@@ -210,12 +243,12 @@ START_TEST(listen_defers_a_client_that_speaks_first)
 {
     service.protocol = CONF_HTTP;
     add_ipv4("127.0.0.1", 0);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     ck_assert_int_gt(option_of(set.v[0].fds[0], IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
     listen_close(&set, true);
     listen_free(&set);
     service.protocol = CONF_GREET;
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     ck_assert_int_eq(option_of(set.v[0].fds[0], IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
 }
 END_TEST
@@ -226,7 +259,7 @@ START_TEST(listen_takes_ipv4_and_ipv6_with_a_bare_port)
     int client;
 
     add_ipv6(&in6addr_any, 0, true);
-    ck_assert_int_eq(listen_open(&set, &conf, 2), 0);
+    ck_assert_int_eq(opened(2), 0);
     port = port_of(set.v[0].fds[0]);
     client = connect_ipv4(port);
     close(client);
@@ -244,7 +277,7 @@ START_TEST(listen_leaves_ipv4_to_others_when_an_ipv6_address_is_named)
     if (!listen_ipv6_works())
         return;
     add_ipv6(&in6addr_any, 0, false);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     port = port_of(set.v[0].fds[0]);
     ck_assert_int_eq(option_of(set.v[0].fds[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
     ck_assert_uint_ne(port, 0);
@@ -258,7 +291,7 @@ START_TEST(listen_does_not_share_a_port_with_another_program)
     char said[160];
 
     add_ipv4("127.0.0.1", port);
-    ck_assert_int_eq(listen_open(&set, &conf, WORKERS), -1);
+    ck_assert_int_eq(opened(WORKERS), -1);
     snprintf(said, sizeof said, "test.conf:11: services.web: listen 127.0.0.1:%u: Address already in use\n",
              port);
     ck_assert_str_eq(logged, said);
@@ -271,7 +304,7 @@ START_TEST(listen_does_not_take_all_addresses_from_one_that_is_in_use)
     int other = other_listener(true);
 
     add_ipv6(&in6addr_any, port_of(other), true);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), -1);
+    ck_assert_int_eq(opened(1), -1);
     ck_assert_ptr_nonnull(strstr(logged, "Address already in use"));
     close(other);
 }
@@ -288,7 +321,7 @@ START_TEST(listen_is_not_kept_out_by_connections_of_an_earlier_run)
     close(client);
     close(listener);
     add_ipv4("127.0.0.1", port);
-    ck_assert_int_eq(listen_open(&set, &conf, 2), 0);
+    ck_assert_int_eq(opened(2), 0);
 }
 END_TEST
 
@@ -302,7 +335,7 @@ START_TEST(listen_names_every_address_that_fails_and_keeps_none)
     add_ipv4("127.0.0.1", port);
     add_ipv4("127.0.0.1", port_of(two));
     add_unix("/nonexistent/folder/socket");
-    ck_assert_int_eq(listen_open(&set, &conf, 1), -1);
+    ck_assert_int_eq(opened(1), -1);
     ck_assert_ptr_nonnull(strstr(logged, "test.conf:11: "));
     ck_assert_ptr_null(strstr(logged, "test.conf:12: "));
     ck_assert_ptr_nonnull(strstr(logged, "test.conf:13: "));
@@ -323,7 +356,7 @@ START_TEST(listen_refuses_the_same_address_twice)
     close(other);
     add_ipv4("127.0.0.1", port);
     add_ipv4("127.0.0.1", port);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), -1);
+    ck_assert_int_eq(opened(1), -1);
     ck_assert_ptr_nonnull(strstr(logged, "test.conf:12: "));
 }
 END_TEST
@@ -332,7 +365,7 @@ START_TEST(listen_takes_port_0_twice)
 {
     add_ipv4("127.0.0.1", 0);
     add_ipv4("127.0.0.1", 0);
-    ck_assert_int_eq(listen_open(&set, &conf, 2), 0);
+    ck_assert_int_eq(opened(2), 0);
     ck_assert_uint_ne(port_of(set.v[0].fds[0]), port_of(set.v[1].fds[0]));
 }
 END_TEST
@@ -345,7 +378,7 @@ START_TEST(listen_takes_a_port_on_all_addresses_and_on_one)
     close(other);
     add_ipv6(&in6addr_any, port, true);
     add_ipv4("127.0.0.1", port);
-    ck_assert_int_eq(listen_open(&set, &conf, 2), 0);
+    ck_assert_int_eq(opened(2), 0);
 }
 END_TEST
 
@@ -354,7 +387,7 @@ START_TEST(listen_shares_one_unix_socket_among_workers)
     struct stat a, b;
 
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, 2), 0);
+    ck_assert_int_eq(opened(2), 0);
     ck_assert_int_ne(set.v[0].fds[0], set.v[0].fds[1]);
     ck_assert_int_eq(fstat(set.v[0].fds[0], &a), 0);
     ck_assert_int_eq(fstat(set.v[0].fds[1], &b), 0);
@@ -362,6 +395,107 @@ START_TEST(listen_shares_one_unix_socket_among_workers)
     ck_assert_int_eq(stat(path, &a), 0);
     ck_assert_uint_eq(a.st_mode & 0777, LISTEN_UNIX_MODE);
     ck_assert_ptr_nonnull(strstr(set.v[0].text, path));
+}
+END_TEST
+
+/* Somebody else's datagram socket, which would share by either option. */
+static int other_datagrams(void)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one), 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+    return fd;
+}
+
+START_TEST(listen_gives_each_worker_a_datagram_socket_on_the_port_that_came)
+{
+    char text[64];
+
+    add_ipv4("127.0.0.1", 0);
+    listens[0].datagram = true;
+    ck_assert_int_eq(opened(WORKERS), 0);
+    for (unsigned w = 0; w < WORKERS; w++) {
+        ck_assert_uint_eq(port_of(set.v[0].fds[w]), port_of(set.v[0].fds[0]));
+        ck_assert_int_eq(option_of(set.v[0].fds[w], SOL_SOCKET, SO_TYPE), SOCK_DGRAM);
+        ck_assert_int_eq(option_of(set.v[0].fds[w], SOL_SOCKET, SO_REUSEADDR), 0);
+        ck_assert_int_eq(option_of(set.v[0].fds[w], IPPROTO_IP, IP_PKTINFO), 0);
+    }
+    snprintf(text, sizeof text, "udp:127.0.0.1:%u", port_of(set.v[0].fds[0]));
+    ck_assert_str_eq(set.v[0].text, text);
+}
+END_TEST
+
+START_TEST(listen_learns_the_address_that_a_datagram_was_sent_to)
+{
+    add_ipv4("0.0.0.0", 0);
+    add_ipv6(&in6addr_any, 0, true);
+    listens[0].datagram = listens[1].datagram = true;
+    ck_assert_int_eq(opened(1), 0);
+    ck_assert_int_eq(option_of(set.v[0].fds[0], IPPROTO_IP, IP_PKTINFO), 1);
+    if (set.v[1].address.ss_family == AF_INET6)
+        ck_assert_int_eq(option_of(set.v[1].fds[0], IPPROTO_IPV6, IPV6_RECVPKTINFO), 1);
+}
+END_TEST
+
+START_TEST(listen_takes_a_port_for_streams_and_for_datagrams)
+{
+    int stream = other_listener(true);
+
+    add_ipv4("127.0.0.1", port_of(stream));
+    listens[0].datagram = true;
+    ck_assert_int_eq(opened(2), 0);
+    close(stream);
+}
+END_TEST
+
+/* A port that is free for datagrams may be somebody's for streams by chance: then another one is tried. */
+START_TEST(listen_takes_a_port_twice_in_one_daemon)
+{
+    int rc = -1;
+
+    for (int tries = 0; tries < 20 && rc == -1; tries++) {
+        int datagrams = other_datagrams();
+        in_port_t port = port_of(datagrams);
+
+        close(datagrams);
+        listen_free(&set);
+        service.listen_count = 0;
+        add_ipv4("127.0.0.1", port);
+        add_ipv4("127.0.0.1", port);
+        listens[0].datagram = true;
+        rc = opened(2);
+    }
+    ck_assert_int_eq(rc, 0);
+}
+END_TEST
+
+START_TEST(listen_does_not_share_a_datagram_port_with_another_program)
+{
+    int other = other_datagrams();
+
+    add_ipv4("127.0.0.1", port_of(other));
+    listens[0].datagram = true;
+    ck_assert_int_eq(opened(1), -1);
+    ck_assert_ptr_nonnull(strstr(logged, "listen udp:127.0.0.1:"));
+    ck_assert_ptr_nonnull(strstr(logged, "Address already in use"));
+    close(other);
+}
+END_TEST
+
+START_TEST(listen_refuses_the_same_datagram_address_twice)
+{
+    int other = other_datagrams();
+    in_port_t port = port_of(other);
+
+    close(other);
+    add_ipv4("127.0.0.1", port);
+    add_ipv4("127.0.0.1", port);
+    listens[0].datagram = listens[1].datagram = true;
+    ck_assert_int_eq(opened(1), -1);
+    ck_assert_ptr_nonnull(strstr(logged, "test.conf:12: "));
 }
 END_TEST
 
@@ -379,7 +513,7 @@ START_TEST(listen_replaces_a_unix_socket_that_nobody_serves)
 {
     close(bound_unix());
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
 }
 END_TEST
 
@@ -391,7 +525,7 @@ START_TEST(listen_leaves_a_unix_socket_that_somebody_serves)
     ck_assert_int_eq(listen(other, 8), 0);
     ck_assert_int_eq(stat(path, &before), 0);
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), -1);
+    ck_assert_int_eq(opened(1), -1);
     ck_assert_ptr_nonnull(strstr(logged, "Address already in use"));
     ck_assert_int_eq(stat(path, &after), 0);
     ck_assert_uint_eq(before.st_ino, after.st_ino);
@@ -405,7 +539,7 @@ START_TEST(listen_leaves_a_file_that_is_no_socket)
 
     close(open(path, O_CREAT | O_WRONLY, 0600));
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), -1);
+    ck_assert_int_eq(opened(1), -1);
     ck_assert_ptr_nonnull(strstr(logged, "File exists"));
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert(S_ISREG(st.st_mode));
@@ -417,11 +551,11 @@ START_TEST(listen_removes_its_unix_socket_but_not_another_one)
     struct stat st;
 
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     listen_close(&set, true);
     ck_assert_int_eq(stat(path, &st), -1);
     listen_free(&set);
-    ck_assert_int_eq(listen_open(&set, &conf, 1), 0);
+    ck_assert_int_eq(opened(1), 0);
     ck_assert_int_eq(unlink(path), 0);
     close(open(path, O_CREAT | O_WRONLY, 0600));
     listen_close(&set, true);
@@ -433,13 +567,68 @@ START_TEST(listen_keeps_only_what_is_a_workers_own)
 {
     add_ipv4("127.0.0.1", 0);
     add_unix(path);
-    ck_assert_int_eq(listen_open(&set, &conf, WORKERS), 0);
+    ck_assert_int_eq(opened(WORKERS), 0);
     listen_keep_only(&set, 1);
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(set.v[i].fds[0], -1);
         ck_assert_int_ne(fcntl(set.v[i].fds[1], F_GETFD), -1);
         ck_assert_int_eq(set.v[i].fds[2], -1);
     }
+}
+END_TEST
+
+START_TEST(listen_gives_sockets_to_the_workers_of_the_pools_that_serve)
+{
+    struct pool pools[] = { { .conf = &nothing, .model = &can_share, .workers = 2 },
+                            { .conf = &everything, .model = &cannot_share, .workers = 2 },
+                            { .conf = &nothing, .model = &cannot_share, .workers = 1 },
+                            { .conf = &everything, .model = &can_share, .workers = 1 } };
+
+    add_ipv4("127.0.0.1", 0);
+    ck_assert_int_eq(opened_by(pools, 4), 0);
+    held_by("--++-+");
+    ck_assert_uint_eq(port_of(set.v[0].fds[2]), port_of(set.v[0].fds[5]));
+    ck_assert_uint_eq(listen_most(&set), 1);
+}
+END_TEST
+
+START_TEST(listen_shares_a_unix_socket_among_the_pools_that_serve)
+{
+    struct pool pools[] = { { .conf = &nothing, .model = &can_share, .workers = 1 },
+                            { .conf = &everything, .model = &can_share, .workers = 2 },
+                            { .conf = &everything, .model = &can_share, .workers = 1 } };
+    struct stat a, b;
+
+    add_unix(path);
+    ck_assert_int_eq(opened_by(pools, 3), 0);
+    held_by("-+++");
+    ck_assert_int_eq(fstat(set.v[0].fds[1], &a), 0);
+    ck_assert_int_eq(fstat(set.v[0].fds[3], &b), 0);
+    ck_assert_uint_eq(a.st_ino, b.st_ino);
+}
+END_TEST
+
+START_TEST(listen_gives_a_unix_socket_to_one_worker_of_models_that_cannot_share)
+{
+    struct pool pools[] = { { .conf = &nothing, .model = &cannot_share, .workers = 1 },
+                            { .conf = &everything, .model = &cannot_share, .workers = 2 },
+                            { .conf = &everything, .model = &cannot_share, .workers = 2 } };
+
+    add_unix(path);
+    ck_assert_int_eq(opened_by(pools, 3), 0);
+    held_by("-+---");
+}
+END_TEST
+
+START_TEST(listen_lets_one_worker_that_cannot_share_beside_all_that_can)
+{
+    struct pool pools[] = { { .conf = &everything, .model = &can_share, .workers = 2 },
+                            { .conf = &everything, .model = &cannot_share, .workers = 2 },
+                            { .conf = &everything, .model = &can_share, .workers = 1 } };
+
+    add_unix(path);
+    ck_assert_int_eq(opened_by(pools, 3), 0);
+    held_by("+++-+");
 }
 END_TEST
 
@@ -462,12 +651,22 @@ static Suite *listen_suite(void)
     tcase_add_test(tc, listen_refuses_the_same_address_twice);
     tcase_add_test(tc, listen_takes_port_0_twice);
     tcase_add_test(tc, listen_takes_a_port_on_all_addresses_and_on_one);
+    tcase_add_test(tc, listen_gives_each_worker_a_datagram_socket_on_the_port_that_came);
+    tcase_add_test(tc, listen_learns_the_address_that_a_datagram_was_sent_to);
+    tcase_add_test(tc, listen_takes_a_port_for_streams_and_for_datagrams);
+    tcase_add_test(tc, listen_takes_a_port_twice_in_one_daemon);
+    tcase_add_test(tc, listen_does_not_share_a_datagram_port_with_another_program);
+    tcase_add_test(tc, listen_refuses_the_same_datagram_address_twice);
     tcase_add_test(tc, listen_shares_one_unix_socket_among_workers);
     tcase_add_test(tc, listen_replaces_a_unix_socket_that_nobody_serves);
     tcase_add_test(tc, listen_leaves_a_unix_socket_that_somebody_serves);
     tcase_add_test(tc, listen_leaves_a_file_that_is_no_socket);
     tcase_add_test(tc, listen_removes_its_unix_socket_but_not_another_one);
     tcase_add_test(tc, listen_keeps_only_what_is_a_workers_own);
+    tcase_add_test(tc, listen_gives_sockets_to_the_workers_of_the_pools_that_serve);
+    tcase_add_test(tc, listen_shares_a_unix_socket_among_the_pools_that_serve);
+    tcase_add_test(tc, listen_gives_a_unix_socket_to_one_worker_of_models_that_cannot_share);
+    tcase_add_test(tc, listen_lets_one_worker_that_cannot_share_beside_all_that_can);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Windows: operations that only say "there is something to read".  Owns them and the buffers for datagrams, and
+ * closes the sockets for datagrams; the daemon's descriptors are the daemon's. */
+#include "driver/windows.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "driver/sock_datagram.h"
+
+enum { LAST_LETTERS = 64 };     /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
+
+struct window {
+    struct op              op;
+    const struct watch    *watch;       /* NULL: it is a listener's */
+    const struct listener *letters;
+    int                    fd;          /* of the one or the other */
+    bool                   shut;
+};
+
+static void window_ask(struct windows *w, struct window *one)
+{
+    w->in_flight++;
+    w->engine->ops->watch(w->engine, &one->op, one->fd);
+}
+
+static void window_shut(struct windows *w, struct window *one)
+{
+    if (one->shut)
+        return;
+    one->shut = true;
+    w->engine->ops->cancel(w->engine, &one->op);
+}
+
+static bool window_letters(struct windows *w, const struct window *one)
+{
+    return sock_serve_datagrams(w->batch, one->letters->fd, one->letters->service, w->env);
+}
+
+static void window_make(struct windows *w, const struct watch *watch, const struct listener *letters, int fd)
+{
+    struct window *one = &w->v[w->count++];
+    *one = (struct window){ .op = { .kind = OP_WATCH, .owner = one }, .watch = watch, .letters = letters,
+                            .fd = fd };
+    window_ask(w, one);
+}
+
+int windows_open(struct windows *w, const struct loop *l, struct engine *e)
+{
+    bool letters = false;
+    *w = (struct windows){ .env = l->env, .engine = e };
+    for (unsigned i = 0; i < l->listener_count; i++)
+        letters |= l->listeners[i].datagram;
+    w->v = calloc(l->watch_count + l->listener_count + 1, sizeof *w->v);
+    w->batch = letters ? sock_batch_new(SOCK_LETTERS) : NULL;
+    if (w->v == NULL || (letters && w->batch == NULL))
+        return -1;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        window_make(w, &l->watches[i], NULL, l->watches[i].fd);
+    for (unsigned i = 0; i < l->listener_count; i++)
+        if (l->listeners[i].datagram)
+            window_make(w, NULL, &l->listeners[i], l->listeners[i].fd);
+    return 0;
+}
+
+void windows_report(struct windows *w, const struct done *d)
+{
+    struct window *one = d->op->owner;
+    if (!d->more)
+        w->in_flight--;
+    if (one->shut)
+        return;
+    if (one->watch != NULL)
+        one->watch->readable(one->watch->arg);
+    else
+        window_letters(w, one);
+    if (!d->more)
+        window_ask(w, one);
+}
+
+void windows_end_datagrams(struct windows *w)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        struct window *one = &w->v[i];
+        if (one->letters == NULL || one->shut)
+            continue;
+        for (int round = 0; round < LAST_LETTERS && window_letters(w, one); round++)
+            ;
+        window_shut(w, one);
+        close(one->letters->fd);
+    }
+}
+
+void windows_shut(struct windows *w)
+{
+    for (unsigned i = 0; i < w->count; i++)
+        window_shut(w, &w->v[i]);
+}
+
+void windows_forget(struct windows *w)
+{
+    for (unsigned i = 0; i < w->count; i++)
+        w->engine->ops->forget(w->engine, &w->v[i].op);
+}
+
+void windows_free(struct windows *w)
+{
+    sock_batch_free(w->batch);
+    free(w->v);
+}
