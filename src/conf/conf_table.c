@@ -15,13 +15,6 @@ enum {
     DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
 };
 
-/* Without epoll, as on other systems than Linux: the best that there is. */
-#ifdef HAVE_EPOLL
-#define MODEL_DEFAULT "epoll"
-#else
-#define MODEL_DEFAULT "auto"
-#endif
-
 #define BODY_MAX (UINT64_C(1) << 50)        /* bodies are read and dropped, never kept */
 #define DIRECT_MAX (UINT64_C(1) << 50)      /* larger than any file */
 
@@ -103,7 +96,7 @@ static const struct conf_setting limit_settings[] = {
 
 const struct conf_setting conf_settings[] = {
     { .key = "workers", .kind = &conf_kind_workers, AT(struct conf, workers), RANGE(1, WORKERS_MAX, 0) },
-    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf, io_model), .fallback_text = MODEL_DEFAULT,
+    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf, io_model), .fallback_text = "epoll",
       .place_offset = offsetof(struct conf, io_model_place), .check = conf_check_model },
     { .key = "poll_interval", .kind = &conf_kind_micros, AT(struct conf, poll_interval_us),
       RANGE(0, POLL_INTERVAL_MAX_US, 0) },
