@@ -47,6 +47,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     c->fd = fd;
     c->peer = *peer;
     c->generation = next_generation(e);
+    e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
     e->count.accepted++;
     if (s->proto->open != NULL) {
@@ -188,10 +189,19 @@ static void feed_kept(struct conn *c)
     }
 }
 
+/* What is asked after an answer must not rest on what was checked before that answer, be it in the same turn. */
+/* hot */
+static void renew(const struct conn *c, struct env *e)
+{
+    if (c->sent_turn == (uint32_t)e->turn)
+        e->turn++;
+}
+
 /* hot */
 void conn_input(struct conn *c, struct span in)
 {
     c->out.env->count.bytes_received += in.n;
+    renew(c, c->out.env);
     if (c->phase != CONN_OPEN)
         return;
     if (c->kept == NULL) {
@@ -238,6 +248,7 @@ void conn_sent(struct conn *c, size_t n)
     struct env *e = c->out.env;
     outq_advance(&c->out, n);
     e->count.bytes_sent += n;
+    c->sent_turn = (uint32_t)e->turn;
     c->progress_ms = e->now_ms;
     if (c->out.bytes == 0 && c->timeout_ms > 0)
         c->deadline_ms = e->now_ms + c->timeout_ms;

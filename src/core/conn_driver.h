@@ -37,6 +37,7 @@ struct conn {
     unsigned          in_flight;    /* operations that still use this connection or its memory */
     int               fd;
     uint32_t          generation;   /* tells this connection from others that had the same fd */
+    uint32_t          sent_turn;    /* the turn, low bits, in which output last went out */
     struct peer       peer;
     uint8_t           phase;        /* enum conn_phase */
     bool              no_linger;    /* conn_finish_now */

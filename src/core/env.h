@@ -25,7 +25,7 @@ enum {
 struct env {
     uint64_t now_ms;            /* monotonic, read once a turn */
     time_t   now_s;             /* wall clock, read once a turn */
-    uint64_t turn;              /* grows by one each turn: what was checked this turn is fresh */
+    uint64_t turn;              /* grows each turn, and within one for who asks again: what was checked at it is fresh */
     time_t   date_s;            /* the second that `date` shows */
     char     date[ENV_DATE_SIZE];
 

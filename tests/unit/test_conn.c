@@ -305,6 +305,38 @@ START_TEST(conn_asks_for_more_when_there_is_room)
 }
 END_TEST
 
+START_TEST(conn_makes_nothing_older_than_its_answer_count_as_fresh)
+{
+    struct rig g;
+    rig_open(&g, &full);
+    env_turn(&g.env);
+    uint64_t begun = g.env.turn;
+    say(&g, "one\ntwo\n");
+    ck_assert_uint_eq(g.env.turn, begun);       /* pipelined requests share what was checked */
+    send_all(&g);
+    say(&g, "three\n");
+    ck_assert_uint_gt(g.env.turn, begun);
+    send_all(&g);
+    env_turn(&g.env);
+    begun = g.env.turn;
+    say(&g, "four\n");
+    ck_assert_uint_eq(g.env.turn, begun);
+    rig_close(&g);
+}
+END_TEST
+
+START_TEST(conn_that_is_new_takes_nothing_older_as_fresh)
+{
+    struct rig g;
+    rig_open(&g, &full);
+    uint64_t before = g.env.turn;
+    conn_free(g.c);
+    rig_connect(&g);
+    ck_assert_uint_gt(g.env.turn, before);
+    rig_close(&g);
+}
+END_TEST
+
 static TCase *case_input(void)
 {
     TCase *t = tcase_create("input");
@@ -326,6 +358,8 @@ static TCase *case_input(void)
     tcase_add_test(t, conn_counts_what_small_replies_cost);
     tcase_add_test(t, conn_keeps_input_whole_when_it_comes_while_paused);
     tcase_add_test(t, conn_asks_for_more_when_there_is_room);
+    tcase_add_test(t, conn_makes_nothing_older_than_its_answer_count_as_fresh);
+    tcase_add_test(t, conn_that_is_new_takes_nothing_older_as_fresh);
     return t;
 }
 
