@@ -39,7 +39,7 @@ static const char usage_text[] =
     "  -T, --print             print the effective configuration, with all defaults\n"
     "  -o, --set PATH=VALUE    override one setting, as in -o io_model=poll -o limits.connections=100\n"
     "      --list-models       print the I/O models, which can run here, and why the others cannot\n"
-    "  -V, --version           print the version\n"
+    "  -V, --version           print the version, and with which optional parts it was built\n"
     "  -h, --help              print this text\n"
     "\n"
     "iomuxd runs in the foreground until SIGTERM or SIGINT.  See iomuxd(8) and iomuxd.conf(5).\n";
@@ -107,6 +107,7 @@ static int list_models(void)
 static bool check_model(const char *name, char *why, size_t why_size)
 {
     const struct model *m = model_find(name);
+    struct conf_near near = { .word = name };
     size_t count, n;
     const struct model *all = model_all(&count);
 
@@ -115,18 +116,14 @@ static bool check_model(const char *name, char *why, size_t why_size)
     if (m != NULL)
         return model_available(m, why, why_size);
     n = (size_t)snprintf(why, why_size, "there is no such model, only");
-    for (size_t i = 0; i < count && n < why_size; i++)
+    for (size_t i = 0; i < count && n < why_size; i++) {
         n += (size_t)snprintf(why + n, why_size - n, "%s %s", i > 0 ? "," : "", all[i].name);
+        conf_near_try(&near, all[i].name);
+    }
+    conf_near_try(&near, "auto");
+    if (n < why_size)
+        conf_near_text(&near, why + n, why_size - n);
     return false;
-}
-
-/* The checks that need more than the file: accounts, libraries.  False after complaining about each. */
-static bool check_surroundings(const struct conf *conf, struct priv *priv)
-{
-    bool log = logger_check(conf, stderr);
-    bool who = priv_resolve(priv, conf, stderr);
-
-    return log && who;
 }
 
 static int run_daemon(const struct conf *conf, const struct priv *priv)
@@ -143,14 +140,15 @@ static int with_configuration(const struct command *c)
 {
     struct conf_options options = { .file = c->file,
                                     .overrides = c->overrides, .override_count = c->override_count,
-                                    .model_check = check_model };
+                                    .model_check = check_model, .target_check = logger_check,
+                                    .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;
     int status = EXIT_FAILURE;
 
     if (conf == NULL)
         return EXIT_FAILURE;
-    if (!check_surroundings(conf, &priv))
+    if (!priv_resolve(&priv, conf, stderr))
         goto done;
     if (c->action == ACTION_RUN)
         status = run_daemon(conf, &priv);
@@ -175,7 +173,7 @@ static int command_run(const struct command *c)
     case ACTION_MODELS:
         return list_models();
     case ACTION_VERSION:
-        printf("iomuxd %s\n", PACKAGE_VERSION);
+        printf("iomuxd %s\nfeatures:%s\n", PACKAGE_VERSION, FEATURES);
         return print_status();
     case ACTION_HELP:
         fputs(usage_text, stdout);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From a file to a configuration: read the text, make the tree, apply the overrides, read the settings by
- * their tables.  A step that fails ends it; within the last one every complaint is made at once. */
+ * their tables.  Wrong syntax ends it; apart from that every complaint is made at once. */
 #include "conf/conf.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static void apply_overrides(struct conf_reader *r, config_t *tree)
 /* The default of io_model need not be there in every build; that matters where a pool has no other. */
 static void check_default_model(struct conf_reader *r, const config_setting_t *root, const struct conf *c)
 {
-    char why[256] = "";
+    char why[CONF_WHY_SIZE] = "";
     bool used = false;
 
     for (unsigned i = 0; i < c->pool_count; i++)
@@ -34,6 +34,16 @@ static void check_default_model(struct conf_reader *r, const config_setting_t *r
     if (!r->options->model_check(c->io_model, why, sizeof(why)))
         conf_gripe(r, root, "io_model", "is not set, and the default \"%s\" cannot be used: %s", c->io_model,
                    why);
+}
+
+/* The same for the account: it must be there although nobody named it. */
+static void check_default_user(struct conf_reader *r, const config_setting_t *root)
+{
+    char why[CONF_WHY_SIZE] = "";
+
+    if (config_setting_get_member(root, "user") == NULL && r->options->user_check != NULL &&
+        !r->options->user_check(NULL, why, sizeof(why)))
+        conf_gripe(r, root, "user", "is not set, and %s", why);
 }
 
 static void read_settings(struct conf_reader *r, struct conf *c, const struct conf_source *s)
@@ -49,6 +59,7 @@ static void read_settings(struct conf_reader *r, struct conf *c, const struct co
         conf_group_read(r, conf_settings, config_root_setting(&tree), c);
         conf_pools_complete(r, c);
         check_default_model(r, config_root_setting(&tree), c);
+        check_default_user(r, config_root_setting(&tree));
     }
     config_destroy(&tree);
 }

@@ -21,7 +21,7 @@ struct conf_place {
 
 struct conf_listen {
     const char             *text;       /* as written */
-    bool                    wildcard;   /* only a port was given: all addresses, IPv6 and IPv4; address is [::]:PORT */
+    bool                    wildcard;   /* only a port was given: all addresses of both kinds, as [::]:PORT */
     bool                    datagram;   /* "udp:" */
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
@@ -40,6 +40,7 @@ struct conf_route {
     const char          *host;          /* lower case, without port; NULL: any */
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
+    struct conf_place    root_place;
     const char *const   *index;         /* ROOT: file names */
     unsigned             index_count;
     bool                 dotfiles;      /* ROOT: serve names that begin with '.' */
@@ -87,7 +88,9 @@ struct conf_limits {
     unsigned datagrams_per_address;     /* answers for each second, by each worker; 0: no limit */
 };
 
-enum conf_target { CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE };
+enum conf_target {
+    CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE
+};
 enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
 struct conf {
@@ -107,6 +110,7 @@ struct conf {
     struct conf_place      access_place;
     enum conf_access_format access_format;
     const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
+    struct conf_place      mime_types_place;
     struct conf_timeouts   timeouts;
     struct conf_limits     limits;
     struct conf_service   *services;
@@ -116,24 +120,40 @@ struct conf {
     bool                   pool_is_implicit;    /* not set: there is one, "main", with all services */
 };
 
-/* What is built in, for checks: true if an I/O model of this name can be used; if not, says why and what is near. */
-typedef bool conf_model_check(const char *name, char *why, size_t why_size);
+/* Can what this word names be used here?  It is something that only the daemon knows; false says why not. */
+typedef bool conf_word_check(const char *word, char *why, size_t why_size);
 
+/* Each check may be NULL: then every word is right. */
 struct conf_options {
     const char        *file;
-    const char *const *overrides;       /* "PATH=VALUE", as given to -o; VALUE in libconfig syntax or a bare word */
+    const char *const *overrides;       /* "PATH=VALUE" as for -o; VALUE in libconfig syntax or a bare word */
     unsigned           override_count;
-    conf_model_check  *model_check;     /* may be NULL */
+    conf_word_check   *model_check;     /* an I/O model */
+    conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
+    conf_word_check   *group_check;
+    conf_word_check   *target_check;    /* of the log: as it is written */
 };
 
-/* Reads and checks everything.  Returns the configuration, which the caller owns until conf_free, or NULL after
- * having written every complaint, a line each, to `complaints`. */
+/* The candidate nearest to a word, by edit distance, for "did you mean". */
+struct conf_near {
+    const char *word;
+    const char *best;                   /* NULL: nothing is near */
+    unsigned    distance;               /* of best */
+};
+
+void conf_near_try(struct conf_near *n, const char *candidate);
+
+/* "; did you mean 'x'?" or nothing; returns `to`. */
+const char *conf_near_text(const struct conf_near *n, char *to, size_t size);
+
+/* Reads and checks everything.  Returns the configuration, which the caller owns until conf_free, or NULL
+ * after having written every complaint, a line each, to `complaints`. */
 struct conf *conf_read(const struct conf_options *o, FILE *complaints);
 void conf_free(struct conf *c);
 
 bool conf_pool_serves(const struct conf_pool *p, const struct conf_service *service);
 
-/* Writes the effective configuration, with all defaults, as a configuration file that reads back to the same. */
+/* Writes the effective configuration, with all defaults, as a file that reads back to the same. */
 void conf_print(const struct conf *c, FILE *to);
 
 /* How a complaint begins: "FILE:LINE: ", "-o PATH=VALUE: ", or "" for a default. */

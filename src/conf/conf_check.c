@@ -22,7 +22,7 @@ static bool only_bytes(const char *text, const char *allowed)
 
 bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
-    char why[256] = "";
+    char why[CONF_WHY_SIZE] = "";
 
     if (r->options->model_check == NULL || r->options->model_check(value, why, sizeof(why)))
         return true;
@@ -30,13 +30,38 @@ bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const
     return false;
 }
 
-/* Whether there is such an account is asked when it is needed: by a daemon that was started as root. */
-bool conf_check_account(struct conf_reader *r, const config_setting_t *node, const char *value)
+static bool check_with(struct conf_reader *r, conf_word_check *check, const config_setting_t *node,
+                       const char *value)
+{
+    char why[CONF_WHY_SIZE] = "";
+
+    if (check == NULL || check(value, why, sizeof(why)))
+        return true;
+    conf_gripe(r, node, NULL, "%s", why);
+    return false;
+}
+
+static bool check_account(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
     if (strpbrk(value, " :/,") == NULL)
         return true;
     conf_gripe(r, node, NULL, "\"%.60s\" cannot be the name of an account", value);
     return false;
+}
+
+bool conf_check_user(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    return check_account(r, node, value) && check_with(r, r->options->user_check, node, value);
+}
+
+bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    return check_account(r, node, value) && check_with(r, r->options->group_check, node, value);
+}
+
+bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    return check_with(r, r->options->target_check, node, value);
 }
 
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value)
@@ -112,8 +137,7 @@ bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const 
     if (value[0] != '[' && end == NULL && only_bytes(value, "-._"))
         return true;
     conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port,"
-                              " such as"
-               " \"www.example.org\"", value);
+                              " such as \"www.example.org\"", value);
     return false;
 }
 

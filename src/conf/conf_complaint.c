@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Complaints: gathered while reading, written in the order in which the settings stand, each in the one form
- * "FILE:LINE: path: message".  What a file says is quoted in them, so control characters never get through.
- * */
+ * "FILE:LINE: path: message".  What a file says is quoted in them, so control bytes never get through. */
 #include "conf/conf_inner.h"
 
 #include <stdlib.h>
@@ -17,17 +16,39 @@ struct conf_complaint {
     char             *text;
 };
 
-static void write_escaped(FILE *to, const char *text)
+/* stderr has no buffer of its own: a complaint goes out whole, unless it is longer than this. */
+struct told_line {
+    FILE  *to;
+    size_t size;
+    char   bytes[2 * LINE_MAX_BYTES];
+};
+
+static void told_flush(struct told_line *l)
+{
+    fwrite(l->bytes, 1, l->size, l->to);
+    l->size = 0;
+}
+
+static void told_put(struct told_line *l, const char *bytes, size_t n)
+{
+    if (n > sizeof(l->bytes) - l->size)
+        told_flush(l);
+    memcpy(l->bytes + l->size, bytes, n);
+    l->size += n;
+}
+
+static void told_put_escaped(struct told_line *l, const char *text)
 {
     const char *end = text + strlen(text);
+    char code[8] = "";
 
     while (text < end) {
         size_t n = utf8_printable(text, end);
 
         if (n == 0)
-            fprintf(to, "\\x%02X", (unsigned char)*text);
+            told_put(l, code, (size_t)snprintf(code, sizeof(code), "\\x%02X", (unsigned char)*text));
         else
-            fwrite(text, 1, n, to);
+            told_put(l, text, n);
         text += n > 0 ? n : 1;
     }
 }
@@ -43,16 +64,32 @@ const char *conf_place_text(const struct conf_place *place, char text[CONF_PLACE
     return text;
 }
 
+const char *conf_place_seen(const struct conf_place *from, const struct conf_place *of,
+                            char text[CONF_PLACE_SIZE])
+{
+    if (of->line == 0)
+        snprintf(text, CONF_PLACE_SIZE, "%s", of->file);
+    else if (strcmp(from->file, of->file) == 0)
+        snprintf(text, CONF_PLACE_SIZE, "line %u", of->line);
+    else
+        snprintf(text, CONF_PLACE_SIZE, "%s:%u", of->file, of->line);
+    return text;
+}
+
 static void write_complaint(FILE *to, const struct conf_place *place, const char *text)
 {
+    struct told_line l = { .to = to, .size = 0 };
+    char number[24] = "";
+
     if (place != NULL && place->file != NULL) {
-        write_escaped(to, place->file);
+        told_put_escaped(&l, place->file);
         if (place->line > 0)
-            fprintf(to, ":%u", place->line);
-        fputs(": ", to);
+            told_put(&l, number, (size_t)snprintf(number, sizeof(number), ":%u", place->line));
+        told_put(&l, ": ", 2);
     }
-    write_escaped(to, text);
-    putc('\n', to);
+    told_put_escaped(&l, text);
+    told_put(&l, "\n", 1);
+    told_flush(&l);
 }
 
 static void format_complaint(char *text, size_t size, const char *path, const char *format, va_list args)
@@ -76,33 +113,18 @@ void conf_complain(FILE *to, const struct conf_place *place, const char *path, c
     write_complaint(to, place, text);
 }
 
-static struct conf_complaint *complaint_slot(struct conf_complaints *c)
-{
-    if (c->count == c->room) {
-        size_t room = c->room == 0 ? 16 : 2 * c->room;
-        struct conf_complaint *v = realloc(c->v, room * sizeof(*v));
-
-        if (v == NULL)
-            return NULL;
-        c->v = v;
-        c->room = room;
-    }
-    return &c->v[c->count];
-}
-
 void conf_complaints_vadd(struct conf_complaints *c, const struct conf_origin *where, const char *path,
                           const char *format, va_list args)
 {
     char text[LINE_MAX_BYTES];
-    struct conf_complaint *slot = complaint_slot(c);
 
     format_complaint(text, sizeof(text), path, format, args);
-    if (slot == NULL) {
+    if (conf_memory_grow(&c->v, &c->room, c->count + 1, sizeof(*c->v)) == -1) {
         c->lost = true;
         return;
     }
-    *slot = (struct conf_complaint){ where->place, where->order, c->count, strdup(text) };
-    c->lost |= slot->text == NULL;
+    c->v[c->count] = (struct conf_complaint){ where->place, where->order, c->count, strdup(text) };
+    c->lost |= c->v[c->count].text == NULL;
     c->count++;
 }
 

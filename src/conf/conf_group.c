@@ -23,6 +23,8 @@ void conf_gripe(struct conf_reader *r, const config_setting_t *node, const char 
     char path[CONF_PATH_MAX];
     va_list args;
 
+    if (conf_node_origin(node)->told)
+        return;
     gripe_path(node, key, path, sizeof(path));
     va_start(args, format);
     conf_complaints_vadd(r->complaints, conf_node_origin(node), path[0] == '\0' ? NULL : path, format, args);
@@ -47,14 +49,6 @@ static void describe_value(const config_setting_t *node, char *to, size_t size)
         snprintf(to, size, config_setting_is_list(node) ? "a list ( )" : "an array [ ]");
 }
 
-/* "; did you mean 'x'?" or nothing. */
-static void describe_near(const struct conf_near *n, char *to, size_t size)
-{
-    to[0] = '\0';
-    if (n->best != NULL)
-        snprintf(to, size, "; did you mean '%s'?", n->best);
-}
-
 void conf_gripe_value(struct conf_reader *r, const config_setting_t *node, const struct conf_word *words,
                       const char *want, ...)
 {
@@ -68,8 +62,8 @@ void conf_gripe_value(struct conf_reader *r, const config_setting_t *node, const
     describe_value(node, given, sizeof(given));
     for (; near.word != NULL && words != NULL && words->name != NULL; words++)
         conf_near_try(&near, words->name);
-    describe_near(&near, meant, sizeof(meant));
-    conf_gripe(r, node, NULL, "must be %s, not %s%s", wanted, given, meant);
+    conf_gripe(r, node, NULL, "must be %s, not %s%s", wanted, given,
+               conf_near_text(&near, meant, sizeof(meant)));
 }
 
 /* ---- reading ---- */
@@ -96,8 +90,7 @@ static void check_known(struct conf_reader *r, const struct conf_setting *member
             continue;
         for (const struct conf_setting *s = members; s->key != NULL; s++)
             conf_near_try(&near, s->key);
-        describe_near(&near, meant, sizeof(meant));
-        conf_gripe(r, child, NULL, "is no known setting%s", meant);
+        conf_gripe(r, child, NULL, "is no known setting%s", conf_near_text(&near, meant, sizeof(meant)));
     }
 }
 

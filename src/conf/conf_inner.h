@@ -26,6 +26,10 @@ void *conf_memory_get(struct conf_memory *m, size_t size);
 char *conf_memory_keep(struct conf_memory *m, const char *bytes, size_t size);
 void conf_memory_free(struct conf_memory *m);
 
+/* Makes the array that the pointer at `block` points to longer, from the heap, until it has room for `need`
+ * elements of `size` bytes.  -1: out of memory, and all is as before. */
+int conf_memory_grow(void *block, size_t *room, size_t need, size_t size);
+
 /* ---- complaints: gathered, then written in the order of the settings ---- */
 
 /* Where a setting came from. */
@@ -33,8 +37,7 @@ struct conf_origin {
     struct conf_place place;
     const char       *raw;          /* an override's bare number or boolean as given, else NULL */
     size_t            order;        /* the settings of all files in reading order, then the overrides */
-    size_t            name_at;      /* in the whole text; name_size 0: an element, without a name */
-    size_t            name_size;
+    bool              told;         /* what is wrong with it has been said: nothing more about it */
 };
 
 struct conf_complaints {
@@ -51,19 +54,16 @@ void conf_complaints_vadd(struct conf_complaints *c, const struct conf_origin *w
 void conf_complaints_write(struct conf_complaints *c, FILE *to);
 void conf_complaints_free(struct conf_complaints *c);
 
-/* ---- the candidate nearest to a word, by edit distance ---- */
-
-struct conf_near {
-    const char *word;
-    const char *best;               /* NULL: nothing is near */
-    unsigned    distance;           /* of best */
-};
-
-void conf_near_try(struct conf_near *n, const char *candidate);
+/* Where another setting stands, for a complaint about the one at `from`: "line 7", "b.conf:7" or "-o a=b". */
+const char *conf_place_seen(const struct conf_place *from, const struct conf_place *of,
+                            char text[CONF_PLACE_SIZE]);
 
 /* ---- the tables of settings ---- */
 
-enum { CONF_PATH_MAX = 512 };       /* of a setting's path in a complaint; a longer one is cut */
+enum {
+    CONF_PATH_MAX = 512,            /* of a setting's path in a complaint; a longer one is cut */
+    CONF_WHY_SIZE = 512             /* for what a conf_word_check says: names of all models */
+};
 
 #define CONF_PROTOCOL_UNKNOWN UINT_MAX      /* until a service's protocol has been read */
 
@@ -116,10 +116,13 @@ struct conf_setting {
     const char                *only;
 };
 
-extern const struct conf_kind conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
-    conf_kind_seconds, conf_kind_micros, conf_kind_flag, conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
-    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status, conf_kind_redirect,
-    conf_kind_redirect_status, conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
+extern const struct conf_kind
+    conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
+    conf_kind_seconds, conf_kind_micros, conf_kind_flag,
+    conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
+    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_redirect, conf_kind_redirect_status,
+    conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
@@ -161,7 +164,9 @@ const struct conf_origin *conf_node_origin(const config_setting_t *node);
 
 /* Checks of strings. */
 bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value);
-bool conf_check_account(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_user(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value);
@@ -173,7 +178,8 @@ bool conf_check_location(struct conf_reader *r, const config_setting_t *node, co
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
 
 /* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is
- * something else than `want`; and the setting of each. */
+ * something else than `want`; and the setting of each.  Elements that are no strings have been complained
+ * about, and must be passed over. */
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", these with "udp:" before them, "unix:/path".  Numbers
- * only: a name would need the resolver, which may be slow, or answer otherwise tomorrow. */
+/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", these with "udp:" before them, "unix:/path".
+ * Numbers only: a name would need the resolver, which may be slow, or answer otherwise tomorrow. */
 #include "conf/conf_inner.h"
 
 #include <arpa/inet.h>
@@ -77,8 +77,7 @@ static bool ipv4_parse(const char *host, in_port_t port, struct conf_listen *l, 
 
     if (inet_pton(AF_INET, host, &address->sin_addr) != 1)
         return listen_refuse(why, "'%s' is not an IPv4 address; names are not looked up, so write an address"
-                                  " such as"
-                             " 127.0.0.1", host);
+                                  " such as 127.0.0.1", host);
     address->sin_family = AF_INET;
     address->sin_port = port;
     l->address_size = sizeof(*address);
@@ -126,6 +125,22 @@ static bool bare_parse(const char *text, struct conf_listen *l, const struct lis
     return listen_refuse(why, "is neither a port from 0 to 65535 nor ADDRESS:PORT nor unix:/PATH");
 }
 
+/* "UDP:53", "unx:/run/x": no address of hexadecimal digits is as near as that to a prefix. */
+static bool prefix_check(const char *text, const struct listen_why *why)
+{
+    size_t n = strcspn(text, ":");
+    char prefix[8] = "";
+    struct conf_near near = { .word = prefix };
+
+    if (n + 1 >= sizeof(prefix))
+        return true;
+    memcpy(prefix, text, n + 1);
+    conf_near_try(&near, "udp:");
+    conf_near_try(&near, "unix:");
+    return near.best == NULL || strcmp(near.best, prefix) == 0 ||
+           listen_refuse(why, "'%s' means nothing; did you mean '%s'?", prefix, near.best);
+}
+
 /* What stands before "PORT" when it is no address. */
 static bool host_check(const char *host, const char *port, const struct listen_why *why)
 {
@@ -147,7 +162,7 @@ static bool inet_parse(const char *text, const char *colon, struct conf_listen *
     in_port_t port;
 
     memcpy(host, text, n < sizeof(host) ? n : sizeof(host) - 1);
-    if (!host_check(host, colon + 1, why))
+    if (!prefix_check(text, why) || !host_check(host, colon + 1, why))
         return false;
     if (n >= sizeof(host))
         return listen_refuse(why, "is too long for an address");
@@ -211,12 +226,15 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b)
     return a->address_size == b->address_size && memcmp(&a->address, &b->address, a->address_size) == 0;
 }
 
-/* One that does not parse stays in the list with the family AF_UNSPEC, which is the same as nothing. */
+/* One that is no string or does not parse stays in the list with the family AF_UNSPEC, which is the same as
+ * nothing. */
 static void one_listen_read(struct conf_reader *r, const config_setting_t *node, struct conf_listen *l)
 {
     const char *text = conf_node_string(node);
     char why[200];
 
+    if (text == NULL)
+        return;
     l->text = conf_memory_keep(r->memory, text, strlen(text));
     l->place = conf_node_origin(node)->place;
     if (!conf_listen_parse(text, l, why, sizeof(why)))

@@ -33,6 +33,22 @@ char *conf_memory_keep(struct conf_memory *m, const char *bytes, size_t size)
     return copy;
 }
 
+int conf_memory_grow(void *block, size_t *room, size_t need, size_t size)
+{
+    size_t more = need < 32 ? 64 : 2 * need;
+    void *now, *grown;
+
+    if (need <= *room)
+        return 0;
+    memcpy(&now, block, sizeof(now));
+    grown = more < need ? NULL : reallocarray(now, more, size);
+    if (grown == NULL)
+        return -1;
+    memcpy(block, &grown, sizeof(grown));
+    *room = more;
+    return 0;
+}
+
 void conf_memory_free(struct conf_memory *m)
 {
     while (m->chunks != NULL) {

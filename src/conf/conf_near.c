@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* "did you mean": the edit distance between two words, counting a swap of neighbours as one step
- * (Damerau-Levenshtein, optimal string alignment). */
+ * (Damerau-Levenshtein, optimal string alignment).  Capital and small letters are the same here. */
 #include "conf/conf_inner.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { WORD_MAX = 32 };     /* longer than any key: beyond it nothing is near */
@@ -10,6 +11,11 @@ enum { WORD_MAX = 32 };     /* longer than any key: beyond it nothing is near */
 static unsigned least(unsigned a, unsigned b)
 {
     return a < b ? a : b;
+}
+
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 /* Three rows are enough: this one, the one before, and the one before that for swaps. */
@@ -25,8 +31,9 @@ static unsigned edit_distance(const char *a, size_t an, const char *b, size_t bn
 
         now[0] = i;
         for (unsigned j = 1; j <= bn; j++) {
-            now[j] = least(least(last[j] + 1, now[j - 1] + 1), last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            now[j] = least(last[j] + 1, now[j - 1] + 1);
+            now[j] = least(now[j], last[j - 1] + !same_letter(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
                 now[j] = least(now[j], older[j - 2] + 1);
         }
     }
@@ -53,4 +60,12 @@ void conf_near_try(struct conf_near *n, const char *candidate)
         n->best = candidate;
         n->distance = distance;
     }
+}
+
+const char *conf_near_text(const struct conf_near *n, char *to, size_t size)
+{
+    to[0] = '\0';
+    if (n->best != NULL)
+        snprintf(to, size, "; did you mean '%s'?", n->best);
+    return to;
 }

@@ -7,6 +7,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+static const struct conf_word auto_words[] = { { "auto", 0 }, { NULL, 0 } };
+static const struct conf_word flag_words[] = { { "true", 1 }, { "false", 0 }, { NULL, 0 } };
+static const struct conf_word direct_words[] = { { "off", 0 }, { "on", 1 }, { NULL, 0 } };
 
 static bool is_integer(const config_setting_t *node)
 {
@@ -54,8 +59,8 @@ static void workers_read(struct conf_reader *r, const struct conf_setting *s, co
     if (is_integer(node) && in_range(s, config_setting_get_int64(node)))
         *(unsigned *)conf_field(base, s->offset) = (unsigned)config_setting_get_int64(node);
     else if (word == NULL || strcmp(word, "auto") != 0)
-        conf_gripe_value(r, node, NULL, "\"auto\" or a whole number from %ju to %ju", (uintmax_t)s->min,
-                         (uintmax_t)s->max);
+        conf_gripe_value(r, node, auto_words, "\"auto\" or a whole number from %ju to %ju",
+                         (uintmax_t)s->min, (uintmax_t)s->max);
 }
 
 static void workers_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
@@ -104,8 +109,7 @@ static bool size_of_node(struct conf_reader *r, const struct conf_setting *s, co
     if (in_range(s, value))
         return true;
     conf_gripe_value(r, node, NULL, "a size from %ju to %ju bytes, such as 65536 or \"64k\"",
-                     (uintmax_t)s->min,
-                     (uintmax_t)s->max);
+                     (uintmax_t)s->min, (uintmax_t)s->max);
     return false;
 }
 
@@ -141,11 +145,23 @@ static void size64_print(struct conf_printer *p, const struct conf_setting *s, c
 
 enum { DIRECT_OFF, DIRECT_ON };         /* as sizes: no file is of 0 bytes at least, every one of 1 */
 
-static void direct_io_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+/* "no" is one slip from "on", and means the opposite. */
+static const struct conf_word *direct_words_near(const char *text)
+{
+    return text != NULL && strcasecmp(text, "no") == 0 ? NULL : direct_words;
+}
+
+static void direct_io_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                           void *base)
 {
     const char *text = conf_node_string(node);
     uint64_t *size = conf_field(base, s->offset);
-    long long value = is_integer(node) ? config_setting_get_int64(node) : text != NULL ? parse_size(text) : -1;
+    long long value = -1;
+
+    if (is_integer(node))
+        value = config_setting_get_int64(node);
+    else if (text != NULL)
+        value = parse_size(text);
 
     if (text != NULL && strcmp(text, "off") == 0)
         *size = DIRECT_OFF;
@@ -154,7 +170,8 @@ static void direct_io_read(struct conf_reader *r, const struct conf_setting *s, 
     else if (in_range(s, value))
         *size = (uint64_t)value;
     else
-        conf_gripe_value(r, node, NULL, "\"off\", \"on\" or a size in bytes, such as 1048576 or \"1m\"");
+        conf_gripe_value(r, node, direct_words_near(text),
+                         "\"off\", \"on\" or a size in bytes, such as 1048576 or \"1m\"");
 }
 
 static void direct_io_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
@@ -180,8 +197,8 @@ static double seconds_of_node(const config_setting_t *node)
     return config_setting_type(node) == CONFIG_TYPE_FLOAT ? config_setting_get_float(node) : -1;
 }
 
-static bool duration_of_node(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node,
-                             unsigned per_second, unsigned *value)
+static bool duration_of_node(struct conf_reader *r, const struct conf_setting *s,
+                             const config_setting_t *node, unsigned per_second, unsigned *value)
 {
     double exact = seconds_of_node(node) * per_second;
 
@@ -195,7 +212,8 @@ static bool duration_of_node(struct conf_reader *r, const struct conf_setting *s
 }
 
 /* "12", "0.25": as many digits as it takes. */
-static void duration_print(struct conf_printer *p, const struct conf_setting *s, unsigned value, unsigned per_second)
+static void duration_print(struct conf_printer *p, const struct conf_setting *s, unsigned value,
+                           unsigned per_second)
 {
     unsigned fraction = value % per_second, digits = 0;
 
@@ -210,7 +228,8 @@ static void duration_print(struct conf_printer *p, const struct conf_setting *s,
         fprintf(p->to, "%u.%0*u;\n", value / per_second, (int)digits, fraction);
 }
 
-static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void seconds_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                         void *base)
 {
     unsigned value;
 
@@ -223,7 +242,8 @@ static void seconds_print(struct conf_printer *p, const struct conf_setting *s, 
     duration_print(p, s, unsigned_of(s, base), PER_SECOND_MS);
 }
 
-static void micros_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+static void micros_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                        void *base)
 {
     unsigned value;
 
@@ -243,7 +263,7 @@ static void flag_read(struct conf_reader *r, const struct conf_setting *s, confi
     if (config_setting_type(node) == CONFIG_TYPE_BOOL)
         *(bool *)conf_field(base, s->offset) = config_setting_get_bool(node);
     else
-        conf_gripe_value(r, node, NULL, "true or false");
+        conf_gripe_value(r, node, flag_words, "true or false");
 }
 
 static void flag_fall_back(const struct conf_setting *s, void *base)

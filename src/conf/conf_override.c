@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Overrides: -o PATH=VALUE changes the tree before it is checked, so that an override meets the same rules
- * as a line of the file.  VALUE is libconfig syntax if it can be, else it is taken as a string as it
- * stands. */
+ * as a line of the file.  VALUE is libconfig syntax if it can be, else it is a string as it stands. */
 #include "conf/conf_source.h"
 
 #include <ctype.h>
@@ -147,21 +146,41 @@ static config_setting_t *setting_renew(config_setting_t *parent, const struct st
     return made;
 }
 
-/* The value as libconfig reads it, alone in a tree; false: it is no libconfig value. */
-static bool parse_value(const struct override *o, config_t *tree)
+/* What would stop libconfig and is no matter of syntax: settings that stand twice in one group. */
+static void complain_twice(const struct override *o, const config_setting_t *parent, const struct step *step,
+                           const char *text)
 {
-    struct conf_source s = { .memory = o->r->memory, .no_includes = true };
+    char path[CONF_PATH_MAX + sizeof(step->name) + 2];
+    const struct conf_source_override whole = { o->origin, path };
+    struct conf_source s = { .memory = o->r->memory, .complaints = o->r->complaints, .override = &whole,
+                             .no_includes = true };
+    size_t n;
+
+    conf_tree_path(parent, path, CONF_PATH_MAX);
+    n = strlen(path);
+    snprintf(path + n, sizeof(path) - n, step->is_index ? "%s[%s]" : "%s%s", n > 0 ? "." : "", step->name);
+    (void)conf_source_read_text(&s, o->origin->place.file, text, strlen(text));
+    conf_source_free(&s);
+}
+
+/* The value as libconfig reads it, alone in a tree; false: it is no libconfig value. */
+static bool parse_value(const struct override *o, config_t *tree, const config_setting_t *parent,
+                        const struct step *step)
+{
+    static const struct conf_source_override silent = { NULL, NULL };
+    struct conf_source s = { .memory = o->r->memory, .override = &silent, .no_includes = true };
     size_t size = strlen(o->value) + sizeof("v = ");
-    char *text = malloc(size);
+    char *text = conf_memory_get(o->r->memory, size);
     bool ok = false;
 
     if (text == NULL)
         return false;
     snprintf(text, size, "v = %s", o->value);
     if (conf_source_read_text(&s, o->origin->place.file, text, size - 1) == 0)
-        ok = config_read_string(tree, s.text) && config_setting_length(config_root_setting(tree)) == 1;
+        ok = s.syntax.names[0] == 1 && config_read_string(tree, s.text);
+    if (ok && s.twice > 0)
+        complain_twice(o, parent, step, text);
     conf_source_free(&s);
-    free(text);
     return ok;
 }
 
@@ -171,7 +190,7 @@ static bool value_put(const struct override *o, config_setting_t *parent, const 
     config_t tree;
 
     config_init(&tree);
-    if (parse_value(o, &tree))
+    if (parse_value(o, &tree, parent, step))
         from = config_setting_get_elem(config_root_setting(&tree), 0);
     to = setting_renew(parent, step, from == NULL ? CONFIG_TYPE_STRING : config_setting_type(from));
     if (to != NULL && from != NULL) {
@@ -219,6 +238,7 @@ static bool path_end(const struct override *o, config_setting_t *node, config_se
     if (child == NULL || config_setting_name(child) != NULL)
         return value_put(o, node, step);
     by_index.index = (unsigned)config_setting_index(child);
+    snprintf(by_index.name, sizeof(by_index.name), "%u", by_index.index);
     return value_put(o, node, &by_index);
 }
 

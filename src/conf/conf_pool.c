@@ -51,6 +51,10 @@ static void one_service_read(struct conf_reader *r, struct conf_pool *pool, cons
 {
     const struct conf_word *w = words;
 
+    if (conf_node_string(node) == NULL) {
+        r->pools_unsure = true;
+        return;
+    }
     while (w->name != NULL && strcmp(w->name, conf_node_string(node)) != 0)
         w++;
     if (w->name == NULL) {

@@ -70,9 +70,11 @@ static void index_read(struct conf_reader *r, const struct conf_setting *s, conf
     route->index_count = names == NULL ? 0 : n;
     for (unsigned i = 0; i < route->index_count; i++) {
         const struct conf_setting one = { .key = s->key, .check = s->check };
+        const config_setting_t *name = conf_strings_at(node, i);
 
         /* The kind of a word reads one name to the start of what it is given. */
-        conf_kind_word.read(r, &one, (config_setting_t *)conf_strings_at(node, i), &names[i]);
+        if (conf_node_string(name) != NULL)
+            conf_kind_word.read(r, &one, (config_setting_t *)name, &names[i]);
     }
 }
 
@@ -170,7 +172,7 @@ static void body_check(struct conf_reader *r, const struct conf_route *route, co
     bool none = route->status == 204 || route->status == 205 || route->status == 304;
 
     if (none && route->body_size > 0)
-        conf_gripe(r, config_setting_get_member(node, "respond"), "body",
+        conf_gripe(r, config_setting_get_member(config_setting_get_member(node, "respond"), "body"), NULL,
                    "must be empty: a reply with status %u has none", route->status);
 }
 
@@ -205,6 +207,7 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
 {
     struct conf_route *route = &service->routes[service->route_count];
     const struct conf_route *before;
+    char seen[CONF_PLACE_SIZE];
 
     if (!config_setting_is_group(node)) {
         conf_gripe_value(r, node, NULL, "a route { path = \"/\"; ... }");
@@ -214,9 +217,9 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
     route_read(r, route, node);
     before = route_taken_by(service, route);
     if (before != NULL)
-        conf_gripe(r, node, "path", "\"%.60s\" is taken: the route in line %u has the same path and host",
-                   route->path,
-                   before->place.line);
+        conf_gripe(r, config_setting_get_member(node, "path"), NULL,
+                   "\"%.60s\" is taken: the route in %s has the same path and host", route->path,
+                   conf_place_seen(&route->place, &before->place, seen));
 }
 
 /* ---- all routes of a service ---- */

@@ -14,7 +14,8 @@ static void name_compare(struct conf_reader *r, const struct conf *c, const stru
 {
     for (const struct conf_service *other = c->services; other < service; other++) {
         if (service->name != NULL && other->name != NULL && strcmp(service->name, other->name) == 0) {
-            conf_gripe(r, node, "name", "\"%s\" is taken: each service has a name of its own", service->name);
+            conf_gripe(r, config_setting_get_member(node, "name"), NULL,
+                       "\"%s\" is taken: each service has a name of its own", service->name);
             return;
         }
     }
@@ -57,8 +58,8 @@ static void routes_check(struct conf_reader *r, const struct conf_service *servi
     const config_setting_t *routes = config_setting_get_member(node, "routes");
 
     if (routes == NULL)
-        conf_gripe(r, node, "routes", "is missing; such as routes = ( { path = \"/\"; root = \"/srv/www\"; }"
-                                      " )");
+        conf_gripe(r, node, "routes",
+                   "is missing; such as routes = ( { path = \"/\"; root = \"/srv/www\"; } )");
     else if (service->routes != NULL && config_setting_length(routes) == 0)
         conf_gripe(r, routes, NULL, "needs one route at least");
 }
@@ -73,8 +74,9 @@ static void datagrams_check(struct conf_reader *r, const struct conf_service *se
         return;
     for (unsigned i = 0; i < service->listen_count; i++) {
         if (service->listens[i].datagram)
-            conf_gripe(r, conf_strings_at(listen, i), NULL, "\"%.60s\": \"%s\" does not work over datagrams; echo,"
-                       " discard, chargen, daytime and time do", service->listens[i].text,
+            conf_gripe(r, conf_strings_at(listen, i), NULL,
+                       "\"%.60s\": \"%s\" does not work over datagrams; echo, discard, chargen, daytime and"
+                       " time do", service->listens[i].text,
                        service->protocol == CONF_HTTP ? "http" : "greet");
     }
 }
@@ -88,8 +90,8 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
     if (r->listen_count + service->listen_count <= LISTENS_MAX)
         listens_compare(r, c, service, node);
     else if (r->listen_count <= LISTENS_MAX)
-        conf_gripe(r, node, "listen", "is too much: all services together have at most %d addresses",
-                   LISTENS_MAX);
+        conf_gripe(r, config_setting_get_member(node, "listen"), NULL,
+                   "is too much: all services together have at most %d addresses", LISTENS_MAX);
     r->listen_count += service->listen_count;
     if ((unsigned)service->protocol == CONF_PROTOCOL_UNKNOWN)
         return;

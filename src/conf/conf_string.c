@@ -138,7 +138,6 @@ const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want)
 {
     unsigned n = (unsigned)config_setting_length(node);
-    bool fit = true;
 
     if (conf_node_string(node) != NULL)
         return 1;
@@ -153,12 +152,10 @@ unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node,
     for (unsigned i = 0; i < n; i++) {
         const config_setting_t *element = config_setting_get_elem(node, i);
 
-        if (conf_node_string(element) == NULL) {
+        if (conf_node_string(element) == NULL)
             conf_gripe_value(r, element, NULL, "a string");
-            fit = false;
-        }
     }
-    return fit ? n : UINT_MAX;
+    return n;
 }
 
 /* ---- choices ---- */
@@ -243,8 +240,11 @@ static void target_read(struct conf_reader *r, const struct conf_setting *s, con
     const char *text = conf_node_string(node), *file = file_target(text);
     char words[160];
 
-    if (find_word(s, text, base))
+    if (find_word(s, text, base)) {
+        if (s->check != NULL)
+            s->check(r, node, text);
         return;
+    }
     if (file == NULL) {
         list_words(s->words, "file:/PATH", words, sizeof(words));
         conf_gripe_value(r, node, s->words, "%s", words);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The order in which tokens may stand (libconfig's grammar): so that a complaint can say what is missing, and
- * so
- * that libconfig 1.5, which loses memory when it stumbles over a string, never does.
+ * so that libconfig 1.5, which loses memory when it stumbles over a string, never does.
  *
  *   group:  NAME '=' value [';' or ','] ...             from EXPECT_NAME
  *   list:   '(' [value {',' value}] ')'                 from EXPECT_FIRST
- *   array:  '[' [scalar {',' scalar}] ']'               the same; one type, which libconfig checks
+ *   array:  '[' [scalar {',' scalar}] ']'               the same; one type, which the source checks
  */
 #include "conf/conf_token.h"
 
@@ -17,6 +16,11 @@ static char innermost(const struct conf_syntax *s)
 static bool in_sequence(const struct conf_syntax *s)
 {
     return innermost(s) == '(' || innermost(s) == '[';
+}
+
+bool conf_syntax_in_array(const struct conf_syntax *s)
+{
+    return innermost(s) == '[';
 }
 
 static void value_done(struct conf_syntax *s)

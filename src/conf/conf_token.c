@@ -78,10 +78,11 @@ static void cut_name(struct conf_tokens *t, struct conf_token *out)
         t->p++;
     out->size = (size_t)(t->p - out->at);
     out->kind = word_is(out, "true") || word_is(out, "false") ? TOKEN_SCALAR : TOKEN_NAME;
+    out->type = TYPE_BOOLEAN;
 }
 
 /* Digits of the base with nothing behind them but libconfig's L or LL. */
-static const char *check_integer(const char *text, const char *digits, int base, bool *wide)
+static const char *check_integer(const char *text, const char *digits, int base, struct conf_token *out)
 {
     char *end;
     long long value;
@@ -92,7 +93,8 @@ static const char *check_integer(const char *text, const char *digits, int base,
     value = strtoll(text, &end, base);
     if (*end != '\0' && strcmp(end, "L") != 0 && strcmp(end, "LL") != 0)
         return "is not a number; text needs quotes";
-    *wide = *end == '\0' && (value > INT_MAX || value < INT_MIN);
+    out->wide = *end == '\0' && (value > INT_MAX || value < INT_MIN);
+    out->type = out->wide || *end == 'L' ? TYPE_INTEGER_L : TYPE_INTEGER;
     return errno == ERANGE ? "is too large a number" : NULL;
 }
 
@@ -108,15 +110,17 @@ static const char *check_float(const char *text, const char *digits)
 }
 
 /* NULL, or what is wrong with it. */
-static const char *check_number(const char *text, bool *wide)
+static const char *check_number(const char *text, struct conf_token *out)
 {
     const char *digits = text + (*text == '+' || *text == '-');
 
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        return check_integer(text, text + 2, 16, wide);
-    if (strpbrk(digits, ".eE") != NULL)
+        return check_integer(text, text + 2, 16, out);
+    if (strpbrk(digits, ".eE") != NULL) {
+        out->type = TYPE_FLOAT;
         return check_float(text, digits);
-    return isdigit((unsigned char)*digits) ? check_integer(text, digits, 10, wide) : "is not a number";
+    }
+    return isdigit((unsigned char)*digits) ? check_integer(text, digits, 10, out) : "is not a number";
 }
 
 static void token_take_number(struct conf_tokens *t, struct conf_token *out)
@@ -134,7 +138,7 @@ static void token_take_number(struct conf_tokens *t, struct conf_token *out)
     }
     memcpy(text, out->at, out->size);
     text[out->size] = '\0';
-    if ((why = check_number(text, &out->wide)) != NULL)
+    if ((why = check_number(text, out)) != NULL)
         bad_token(out, why);
 }
 
@@ -152,6 +156,8 @@ static void cut_string(struct conf_tokens *t, struct conf_token *out)
         if (*p != '\\')
             continue;
         if (is_zero_escape(p, t->end)) {
+            step_lines(t, p);
+            out->line = t->line;
             out->size = 4;
             out->at = p;
             bad_token(out, "cannot stand in a string");

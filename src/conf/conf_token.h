@@ -18,11 +18,15 @@ enum conf_token_kind {
     TOKEN_BAD                   /* why says what is wrong */
 };
 
+/* Of strings and scalars.  libconfig makes two of integers, with and without L. */
+enum conf_type { TYPE_STRING, TYPE_BOOLEAN, TYPE_INTEGER, TYPE_INTEGER_L, TYPE_FLOAT };
+
 struct conf_token {
     enum conf_token_kind kind;
+    enum conf_type       type;
     const char          *at;
     size_t               size;
-    unsigned             line;      /* where it begins */
+    unsigned             line;      /* where it begins; of a bad one: where it is bad */
     const char          *why;
     bool                 wide;      /* an integer that needs more than 32 bits and has no L */
 };
@@ -56,6 +60,9 @@ struct conf_syntax {
     unsigned         names[CONF_DEPTH_MAX + 1];     /* so far, at each depth */
     bool             after_string;          /* adjacent strings are one value */
 };
+
+/* Is what has been taken last within an array? */
+bool conf_syntax_in_array(const struct conf_syntax *s);
 
 /* Takes the next token.  NULL: it fits, and *node tells whether a setting or an element begins with it.
  * Else what should have stood there. */

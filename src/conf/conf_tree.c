@@ -19,24 +19,15 @@ static void attach_origins(config_setting_t *node, struct conf_origin *origins, 
     }
 }
 
-/* What passes the syntax check fails in libconfig for one of two reasons.  The setting it stumbled over is
- * the one behind the last that it made. */
+/* What the source lets pass does not fail here.  If it does, the setting that libconfig stumbled over is the
+ * one behind the last that it made. */
 static void complain_parse(const config_t *tree, const struct conf_source *s, size_t made)
 {
     struct conf_origin end = { .place = { s->main_file, 0 } };
     const struct conf_origin *where = made < s->origin_count ? &s->origins[made] : &end;
-    char name[64];
 
-    if (s->complaints == NULL)
-        return;
-    if (where->name_size == 0) {
-        conf_complaints_add(s->complaints, where, NULL, "%s", strstr(config_error_text(tree), "array") == NULL
-                            ? config_error_text(tree)
-                            : "the elements of an array [ ] must be of one type; a list ( ) takes any");
-        return;
-    }
-    snprintf(name, sizeof(name), "%.*s", (int)where->name_size, s->text + where->name_at);
-    conf_complaints_add(s->complaints, where, name, "is set twice in the same group");
+    conf_complaints_add(s->complaints, where, NULL, "libconfig cannot read this: %s",
+                        config_error_text(tree));
 }
 
 int conf_tree_build(config_t *tree, const struct conf_source *s, struct conf_origin *root)

@@ -87,12 +87,11 @@ static bool stderr_is_journal(void)
     return strcmp(told, found) == 0;
 }
 
-bool logger_check(const struct conf *c, FILE *complaints)
+bool logger_check(const char *target, char *why, size_t why_size)
 {
-    if (c->log_target != CONF_TARGET_JOURNAL || sysd_has_journal())
+    if (strcmp(target, "journal") != 0 || sysd_has_journal())
         return true;
-    conf_complain(complaints, &c->log_place, "log.target",
-                  "\"journal\" is not in this build (no libsystemd)");
+    snprintf(why, why_size, "\"journal\" is not in this build (no libsystemd)");
     return false;
 }
 

@@ -21,8 +21,8 @@ struct logger {
     bool             starting;  /* errors go to stderr too: whoever starts the daemon is looking there */
 };
 
-/* Checks what only the daemon can know of the log settings; false after complaining. */
-bool logger_check(const struct conf *c, FILE *complaints);
+/* For conf_read: can the log go to this target in this build? */
+bool logger_check(const char *target, char *why, size_t why_size);
 
 /* Opens the log of the configuration and sends log lines there, for as long as the process lives: the logger
  * must not move.  -1 after complaining on stderr. */

@@ -12,38 +12,69 @@
 /* Without `user` the first of these that there is. */
 static const char *const default_users[] = { "iomuxd", "nobody" };
 
-static void priv_take_user(struct priv *p, const struct passwd *user)
+enum { WHY_SIZE = 256 };
+
+/* NULL: the reason is in `why`. */
+static const struct passwd *find_user(const char *name, char *why, size_t why_size)
 {
+    const struct passwd *user = name == NULL ? NULL : getpwnam(name);
+
+    for (size_t i = 0; name == NULL && user == NULL && i < sizeof default_users / sizeof *default_users; i++)
+        user = getpwnam(default_users[i]);
+    if (user != NULL && strlen(user->pw_name) < sizeof(((struct priv *)NULL)->user))
+        return user;
+    if (user != NULL)
+        snprintf(why, why_size, "\"%.60s...\" is too long for the name of an account", user->pw_name);
+    else if (name != NULL)
+        snprintf(why, why_size, "there is no user \"%.60s\"", name);
+    else
+        snprintf(why, why_size, "there is neither %s nor %s", default_users[0], default_users[1]);
+    return NULL;
+}
+
+static const struct group *find_group(const char *name, char *why, size_t why_size)
+{
+    const struct group *group = getgrnam(name);
+
+    if (group == NULL)
+        snprintf(why, why_size, "there is no group \"%.60s\"", name);
+    return group;
+}
+
+bool priv_check_user(const char *user, char *why, size_t why_size)
+{
+    return geteuid() != 0 || find_user(user, why, why_size) != NULL;
+}
+
+bool priv_check_group(const char *group, char *why, size_t why_size)
+{
+    return geteuid() != 0 || find_group(group, why, why_size) != NULL;
+}
+
+static bool priv_take_user(struct priv *p, const struct conf *c, FILE *complaints)
+{
+    char why[WHY_SIZE] = "";
+    const struct passwd *user = find_user(c->user, why, sizeof why);
+
+    p->chosen = c->user != NULL;
+    if (user == NULL) {
+        conf_complain(complaints, &c->user_place, "user", "%s", why);
+        return false;
+    }
     snprintf(p->user, sizeof p->user, "%s", user->pw_name);
     p->uid = user->pw_uid;
     p->gid = user->pw_gid;
-}
-
-static bool priv_find_user(struct priv *p, const struct conf *c, FILE *complaints)
-{
-    const struct passwd *user = NULL;
-
-    p->chosen = c->user != NULL;
-    if (p->chosen)
-        user = getpwnam(c->user);
-    for (size_t i = 0; !p->chosen && user == NULL && i < sizeof default_users / sizeof *default_users; i++)
-        user = getpwnam(default_users[i]);
-    if (user != NULL)
-        priv_take_user(p, user);
-    else if (p->chosen)
-        conf_complain(complaints, &c->user_place, "user", "there is no user \"%s\"", c->user);
-    else
-        conf_complain(complaints, &c->user_place, "user", "not set, and there is neither iomuxd nor nobody");
-    return user != NULL;
+    return true;
 }
 
 /* Without `group` it is the user's own. */
-static bool priv_find_group(struct priv *p, const struct conf *c, FILE *complaints)
+static bool priv_take_group(struct priv *p, const struct conf *c, FILE *complaints)
 {
-    const struct group *group = c->group != NULL ? getgrnam(c->group) : getgrgid(p->gid);
+    char why[WHY_SIZE] = "";
+    const struct group *group = c->group == NULL ? getgrgid(p->gid) : find_group(c->group, why, sizeof why);
 
     if (group == NULL && c->group != NULL) {
-        conf_complain(complaints, &c->group_place, "group", "there is no group \"%s\"", c->group);
+        conf_complain(complaints, &c->group_place, "group", "%s", why);
         return false;
     }
     if (group != NULL) {
@@ -57,14 +88,8 @@ static bool priv_find_group(struct priv *p, const struct conf *c, FILE *complain
 
 bool priv_resolve(struct priv *p, const struct conf *c, FILE *complaints)
 {
-    bool user, group;
-
     *p = (struct priv){ .drop = geteuid() == 0 };
-    if (!p->drop)
-        return true;
-    user = priv_find_user(p, c, complaints);
-    group = priv_find_group(p, c, complaints);
-    return user && group;
+    return !p->drop || (priv_take_user(p, c, complaints) && priv_take_group(p, c, complaints));
 }
 
 int priv_drop(const struct priv *p)

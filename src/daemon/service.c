@@ -64,6 +64,7 @@ const struct datagram_proto *service_datagram(enum conf_protocol protocol)
 static struct mime *compose_mime(const struct conf *c)
 {
     struct text_file text = { 0 };
+    char place[CONF_PLACE_SIZE];
     struct mime *mime;
 
     if (c->mime_types == NULL) {
@@ -72,7 +73,8 @@ static struct mime *compose_mime(const struct conf *c)
         mime = mime_new((struct span){ text.bytes, text.size });
         text_file_free(&text);
     } else {
-        log_errno(LOG_ERROR, NULL, "mime_types: cannot read %s", c->mime_types);
+        log_errno(LOG_ERROR, NULL, "%smime_types: cannot read %s", conf_place_text(&c->mime_types_place, place),
+                  c->mime_types);
         return NULL;
     }
     if (mime == NULL)
@@ -107,7 +109,7 @@ static struct root *compose_root(const struct conf_service *s, unsigned route)
 
     if (root == NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "%sservices.%s.routes.[%u].root: cannot open %s", conf_place_text(&r->place, place), s->name,
+                  "%sservices.%s.routes.[%u].root: cannot open %s", conf_place_text(&r->root_place, place), s->name,
                   route, r->root);
     return root;
 }

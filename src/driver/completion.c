@@ -29,7 +29,12 @@ enum {
     TURNS = 8,                  /* rounds of kept input per report: the others wait */
     LOOK_MS = 10,               /* when going: what has come needs so long to be told, in a pool of threads */
     LOOKS_MAX = 100,            /* ... for a second at most */
-    SILENT_LOOKS = 2            /* ... and this many looks without news mean that there is none */
+    SILENT_LOOKS = 2,           /* ... and this many looks without news mean that there is none */
+    WIDE_MIN = 128,             /* a smaller limit of connections is kept to the letter: they are let in one by one */
+    NARROW_SHARE = 8,           /* doors are counted in shares of the limit: with less room than so many eighths */
+    NARROW_BELOW = 2,           /* one is let in at a time; */
+    WIDE_FROM = 3,              /* from so many on as many as come */
+    STRAIN_MS = 10000           /* without strain for so long, the next is news again */
 };
 
 /* The driver's part of a connection. */
@@ -38,6 +43,7 @@ struct flight {
     struct direct_load load;
     size_t    asked;            /* bytes of the send in flight */
     bool      receiving, sending;
+    bool      met;              /* something was received */
     bool      flowing;          /* the receive reports again and again, wanted or not */
     bool      stopping;         /* ... and was cancelled, since it is not wanted now */
     bool      shutting;         /* shut down to bring its operations back */
@@ -47,6 +53,7 @@ struct door {
     struct op              op;
     const struct listener *listener;
     bool                   accepting, cancelled;
+    bool                   many;        /* ... goes on by itself, and takes all that waits */
     bool                   closed;      /* its listener: the worker is going */
 };
 
@@ -60,6 +67,8 @@ struct completion {
     struct windows windows;
     unsigned       in_flight;   /* operations of doors */
     unsigned       accepting;   /* of these, waiting for somebody */
+    bool           wide;        /* the limit is so far away that doors let in many at once */
+    uint64_t       strained_ms; /* when the engine last was; 0: never */
     bool           draining, halting;
     bool           told;        /* every connection knows that the worker is going */
     int            failed;      /* errno of a wait that cannot work */
@@ -137,8 +146,9 @@ static void send_start(struct completion *k, struct conn *c)
     k->env->count.sends++;
 }
 
-/* A receive that goes on by itself must be stopped when nobody wants its bytes; what comes before it has stopped is
- * kept by the connection. */
+/* A receive that goes on by itself must be stopped when bytes come that nobody wants; what comes before it has stopped
+ * is kept by the connection.  Not before that: most peers wait for their answer, and to stop and to start again would
+ * cost more than the request. */
 static void recv_stop(struct completion *k, struct conn *c)
 {
     struct flight *f = flight_of(c);
@@ -148,19 +158,18 @@ static void recv_stop(struct completion *k, struct conn *c)
     k->engine.ops->cancel(&k->engine, &f->recv);
 }
 
+/* Most connections that make one request have ended when it is answered: the first receive does not go on by itself,
+ * or it would have to be brought back. */
 /* hot */
 static void recv_follow(struct completion *k, struct conn *c)
 {
     struct flight *f = flight_of(c);
-    bool wanted = conn_wants_input(c);
-    if (f->receiving && !wanted)
-        recv_stop(k, c);
-    if (f->receiving || !wanted)
+    if (f->receiving || !conn_wants_input(c))
         return;
     f->receiving = true;
     c->in_flight++;
     k->env->count.receives++;
-    k->engine.ops->recv(&k->engine, &f->recv, c->fd);
+    k->engine.ops->recv(&k->engine, &f->recv, c->fd, f->met);
 }
 
 /* It is over: freed if nothing is in flight, else shut down so that what is in flight comes back. */
@@ -202,12 +211,15 @@ static void on_recv(struct completion *k, struct conn *c, const struct done *d)
 {
     struct flight *f = flight_of(c);
     f->flowing = d->more;
+    f->met |= d->result > 0;
     if (!d->more) {
         f->receiving = f->stopping = false;
         c->in_flight--;
     }
     if (f->shutting || c->phase == CONN_OVER)
         return;
+    if (d->result > 0 && !conn_wants_input(c))
+        recv_stop(k, c);
     if (d->result > 0)
         conn_input(c, (struct span){ d->data, (size_t)d->result });
     else if (d->result == 0)
@@ -250,13 +262,14 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
 
 static void door_open(struct completion *k, struct door *d)
 {
-    if (d->accepting || d->listener->datagram || k->draining || !roster_has_place(&k->roster))
+    if (d->accepting || d->listener->datagram)
         return;
     d->accepting = true;
     d->cancelled = false;
+    d->many = k->wide;
     k->accepting++;
     k->in_flight++;
-    k->engine.ops->accept(&k->engine, &d->op, d->listener->fd);
+    k->engine.ops->accept(&k->engine, &d->op, d->listener->fd, d->many);
 }
 
 static void door_shut(struct completion *k, struct door *d)
@@ -276,12 +289,29 @@ static void door_close(struct completion *k, struct door *d)
     k->engine.ops->close_fd(&k->engine, d->listener->fd);
 }
 
-/* Doors follow the house: open while there is a place. */
+/* Nobody can be asked to stop in the middle of a queue.  So while the limit is near, each door lets in one at a time;
+ * what was let in before that is served, and the limit may be exceeded by what waited in the queues of the listeners
+ * at that moment, less the room that was kept. */
+static void width_follow(struct completion *k)
+{
+    unsigned max = k->loop->connections_max, share = max / NARROW_SHARE;
+    unsigned room = max > k->roster.count ? max - k->roster.count : 0;
+    if (max < WIDE_MIN || room < NARROW_BELOW * share)
+        k->wide = false;
+    else if (room >= WIDE_FROM * share)
+        k->wide = true;
+}
+
+/* Doors follow the house: open while there is a place, wide while there is room.  A door that is open in the wrong way
+ * is shut, and opened again when it has come back. */
 static void doors_follow(struct completion *k)
 {
     bool place = !k->draining && roster_has_place(&k->roster);
-    for (unsigned i = 0; i < k->loop->listener_count; i++)
-        place ? door_open(k, &k->doors[i]) : door_shut(k, &k->doors[i]);
+    width_follow(k);
+    for (unsigned i = 0; i < k->loop->listener_count; i++) {
+        struct door *d = &k->doors[i];
+        place && (!d->accepting || d->many == k->wide) ? door_open(k, d) : door_shut(k, d);
+    }
 }
 
 static void flight_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
@@ -361,6 +391,18 @@ static void doors_close(struct completion *k)
     windows_end_datagrams(&k->windows);
 }
 
+/* The engine goes on by itself; one line tells of it. */
+static void strain_tell(struct completion *k)
+{
+    uint64_t now = k->env->now_ms;
+    errno = k->engine.strained;
+    if (k->strained_ms == 0 || now - k->strained_ms >= STRAIN_MS)
+        log_errno(LOG_ERROR, &k->env->about, "worker %s: the model %s cannot start operations; they are tried again",
+                  k->env->about.worker, k->engine.ops->name);
+    k->strained_ms = now;
+    k->engine.strained = 0;
+}
+
 /* Returns how many reports there were. */
 static int wait_and_serve(struct completion *k, int timeout_ms)
 {
@@ -368,6 +410,8 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     if (n == -1 && errno != EINTR)
         k->failed = errno;
     env_turn(k->env);
+    if (k->engine.strained != 0)
+        strain_tell(k);
     k->env->count.wakeups++;
     k->env->count.events += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++)
@@ -469,8 +513,8 @@ static int completion_open(struct completion *k)
     for (unsigned i = 0; i < l->listener_count; i++) {
         k->doors[i].op = (struct op){ .kind = OP_ACCEPT, .owner = &k->doors[i] };
         k->doors[i].listener = &l->listeners[i];
-        door_open(k, &k->doors[i]);
     }
+    doors_follow(k);
     return 0;
 }
 

@@ -20,7 +20,7 @@ struct op {
     enum op_kind kind;
     void        *owner;         /* the driver's */
     void        *mine;          /* the engine's; NULL before the first use, freed by engine_ops.forget */
-    struct op   *next;          /* the engine's, as is result: of operations that ended without having begun */
+    struct op   *next;          /* the engine's, as is result: of operations that it could not start (or cancel) yet */
     int          result;
 };
 
@@ -38,13 +38,16 @@ struct engine {
     void    *self;
     struct iovec load_memory;   /* where most loads will go; iov_len 0: anywhere */
     unsigned connections_max;   /* an engine that cannot carry so many lowers it when it opens */
+    int      strained;          /* errno: some operations came back undone, -EAGAIN, since the kernel takes none now;
+                                 * the driver clears it */
 };
 
 struct engine_ops {
     const char *name;
     int  (*open)(struct engine *e);                     /* -1 with errno */
-    void (*accept)(struct engine *e, struct op *o, int fd);
-    void (*recv)(struct engine *e, struct op *o, int fd);
+    /* many: may go on by itself (`more`) and bring whatever comes; else one connection, one piece, and it is done */
+    void (*accept)(struct engine *e, struct op *o, int fd, bool many);
+    void (*recv)(struct engine *e, struct op *o, int fd, bool many);
     void (*send)(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count, bool more_follows);
     void (*load)(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset);
     void (*watch)(struct engine *e, struct op *o, int fd);  /* done when fd is readable */
@@ -54,7 +57,7 @@ struct engine_ops {
     void (*forget)(struct engine *e, struct op *o);     /* frees `mine`; the operation is not in flight */
     void (*close_fd)(struct engine *e, int fd);         /* nothing is in flight on it */
     /* Submits what was started and waits at most timeout_ms (-1: for ever) for at least one report;
-     * returns how many, -1 with errno (EINTR). */
+     * returns how many, -1 with errno (EINTR; any other: it cannot go on). */
     int  (*wait)(struct engine *e, struct done *out, int max, int timeout_ms);
     void (*close)(struct engine *e);
 };

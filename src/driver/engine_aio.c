@@ -210,10 +210,11 @@ static void request_start(struct aio_self *a, struct request *r, struct op *o, i
     op_fail(a, o, -errno);
 }
 
-static void ai_recv(struct engine *e, struct op *o, int fd)
+static void ai_recv(struct engine *e, struct op *o, int fd, bool many)
 {
     struct aio_self *a = e->self;
     struct request *r = request_of(a, o, RECV_SIZE);
+    (void)many;
     if (r == NULL) {
         op_fail(a, o, -ENOMEM);
         return;
@@ -287,8 +288,10 @@ static void poll_add(struct aio_self *a, struct op *o, int fd)
     a->polled[a->polled_count++] = (struct polled){ .op = o, .fd = fd, .asked = true };
 }
 
-static void ai_accept(struct engine *e, struct op *o, int fd)
+/* Never more than there are places for, in either way. */
+static void ai_accept(struct engine *e, struct op *o, int fd, bool many)
 {
+    (void)many;
     poll_add(e->self, o, fd);
 }
 
@@ -342,8 +345,9 @@ static int report_ended(struct aio_self *a, struct done *out, int max)
     return n;
 }
 
-/* Is this request done?  Then it is reported.  A blocking socket never says EAGAIN: that is a result that got lost.
- * Files can be read again. */
+/* Is this request done?  Then it is reported.  A blocking socket never says EAGAIN: that is what the C library put in
+ * the place of a result that it could not tell of, since the queue of signals was full; bytes have moved, and nobody
+ * knows how many.  Files can be read again. */
 static int report_request(struct aio_self *a, struct request *r, struct done *out)
 {
     int error = aio_error(&r->cb);

@@ -2,11 +2,12 @@
 /* io_uring(7): operations are written into a ring that the kernel reads, results come back in another.
  * One system call a turn submits everything that was started and waits for what is done.
  *
- * Accepting and receiving are multishot: started once, they report again and again.  Nobody can be asked to stop in
- * the middle of a queue, so when a whole queue may be more than the limit of connections allows, one is accepted at a
- * time.  Input lands in buffers of a
- * ring that all connections share (the kernel takes one when bytes come, so a silent connection owns none); they are
- * lent to the driver until the next wait and then given back.
+ * Accepting and receiving are multishot: started once, they report again and again.  Input lands in buffers of a ring
+ * that all connections share (the kernel takes one when bytes come, so a silent connection owns none); they are lent
+ * to the driver until the next wait and then given back.
+ * Results that find no place in the ring of completions are kept by the kernel and follow (IORING_FEAT_NODROP).  What
+ * finds no place in the ring of submissions, because the kernel is out of memory and takes none, comes back undone,
+ * and the driver starts it again.
  * The ring is made in the worker, after fork: a ring with a single issuer belongs to one task.  Completions run
  * only when this task asks for them (DEFER_TASKRUN), so nothing interrupts a turn; Linux 5.19 and 6.0 get fewer flags
  * and receive one by one.  What the ring may do is restricted before it is enabled: seccomp(2) does not see what a
@@ -26,12 +27,13 @@
 
 enum {
     SUBMISSIONS = 1024,         /* started between two waits without an extra system call */
-    COMPLETIONS = 8192,
+    COMPLETIONS_MIN = 2048,     /* results between two waits without the kernel keeping some aside; at least this, */
+    COMPLETIONS_MAX = 65536,    /* else one for each connection, at most this: 16 bytes each */
     BUFFERS = 256,              /* a power of two; when all are lent, receivers are started again */
     BUFFER_SIZE = 8192,         /* bytes of one receive */
     BUFFER_GROUP = 0,
-    BACKLOG = 4096,             /* connections that a multishot accept may report at once (SOMAXCONN) */
-    MULTISHOT_DOORS = 64,       /* more listeners accept one by one */
+    STRAIN_PAUSE_MS = 10,       /* when the kernel neither takes nor gives anything; */
+    STRAIN_WAITS = 500,         /* so often in a row: it is given up */
     ATTEMPTS = 2
 };
 
@@ -49,10 +51,10 @@ struct uring_self {
     char                     *memory;           /* of all buffers */
     unsigned short            lent[BUFFERS];    /* to be given back in the next wait */
     unsigned                  lent_count;
-    unsigned                  open;             /* connections */
-    struct op                *multi[MULTISHOT_DOORS];   /* accepts that go on by themselves */
-    unsigned                  multi_count;
     struct iovec              fixed;            /* registered memory for loads; iov_len 0: none */
+    struct op                *refused;          /* could not be started, by op.next: come back in the next wait */
+    struct op                *unstopped;        /* could not be cancelled yet, by op.next */
+    unsigned                  barren;           /* waits in a row in which the kernel neither took nor gave anything */
 };
 
 /* Newest first: a kernel that does not know a flag says EINVAL.  SINGLE_ISSUER came with 6.0, as multishot receives
@@ -63,7 +65,7 @@ static unsigned setup_flags(unsigned attempt)
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,        /* 6.1 */
         IORING_SETUP_COOP_TASKRUN,                                      /* 5.19 */
     };
-    return flags[attempt] | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
+    return flags[attempt] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
 }
 
 /* 0 or -errno. */
@@ -83,7 +85,7 @@ static int ring_restrict(const struct uring_self *u)
 {
     static const unsigned char allowed[] = {
         IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG, IORING_OP_READ,
-        IORING_OP_READ_FIXED, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL
+        IORING_OP_READ_FIXED, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE
     };
     enum { COUNT = sizeof allowed };
     struct io_uring_restriction r[COUNT + 1] = { 0 };
@@ -92,7 +94,7 @@ static int ring_restrict(const struct uring_self *u)
         r[i].sqe_op = allowed[i];
     }
     r[COUNT].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    r[COUNT].sqe_flags = IOSQE_BUFFER_SELECT;
+    r[COUNT].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
     /* liburing 2.3 declares functions for these two and does not export them */
     if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, r, COUNT + 1) == -1)
         return -errno;
@@ -201,9 +203,25 @@ static void fixed_memory_add(struct uring_self *u, struct iovec memory)
         u->fixed = memory;
 }
 
+static unsigned completions_for(unsigned connections)
+{
+    unsigned most = connections < COMPLETIONS_MAX ? connections : COMPLETIONS_MAX;
+    return most > COMPLETIONS_MIN ? most : COMPLETIONS_MIN;
+}
+
+/* Memory in one piece may be short: a smaller ring serves as well, with more results kept aside. */
+static struct uring_self *uring_make_for(unsigned connections)
+{
+    unsigned completions = completions_for(connections);
+    struct uring_self *u;
+    while ((u = uring_make(SUBMISSIONS, completions)) == NULL && errno == ENOMEM && completions > COMPLETIONS_MIN)
+        completions /= 2;
+    return u;
+}
+
 static int ur_open(struct engine *e)
 {
-    struct uring_self *u = uring_make(SUBMISSIONS, COMPLETIONS);
+    struct uring_self *u = uring_make_for(e->connections_max);
     if (u == NULL)
         return -1;
     fixed_memory_add(u, e->load_memory);
@@ -217,53 +235,55 @@ static int ur_open(struct engine *e)
     return 0;
 }
 
-/* A place in the submission ring; when it is full, what is there is submitted first. */
+/* A place in the submission ring; when it is full, what is there is submitted first.  NULL: the kernel takes none. */
 /* hot */
 static struct io_uring_sqe *sqe_get(struct engine *e)
 {
     struct uring_self *u = e->self;
-    struct io_uring_sqe *s;
-    while ((s = io_uring_get_sqe(&u->ring)) == NULL)
-        io_uring_submit(&u->ring);
-    return s;
+    struct io_uring_sqe *s = io_uring_get_sqe(&u->ring);
+    if (s != NULL)
+        return s;
+    int taken = io_uring_submit(&u->ring);
+    if (taken > 0)
+        return io_uring_get_sqe(&u->ring);
+    e->strained = taken < 0 ? -taken : EBUSY;
+    return NULL;
 }
 
-/* Would there be a place for everybody, if the queues of so many listeners were full? */
-static bool room_for_queues(const struct engine *e, unsigned listeners)
-{
-    const struct uring_self *u = e->self;
-    return e->connections_max > u->open && (e->connections_max - u->open) / BACKLOG >= listeners;
-}
-
-static void ur_accept(struct engine *e, struct op *o, int fd)
+/* The same for an operation, which comes back undone when there is no place. */
+/* hot */
+static struct io_uring_sqe *sqe_for(struct engine *e, struct op *o)
 {
     struct uring_self *u = e->self;
     struct io_uring_sqe *s = sqe_get(e);
-    if (u->multi_count < MULTISHOT_DOORS && room_for_queues(e, u->multi_count + 1)) {
-        u->multi[u->multi_count++] = o;
+    if (s != NULL)
+        return s;
+    o->result = -EAGAIN;
+    o->next = u->refused;
+    u->refused = o;
+    return NULL;
+}
+
+static void ur_accept(struct engine *e, struct op *o, int fd, bool many)
+{
+    struct io_uring_sqe *s = sqe_for(e, o);
+    if (s == NULL)
+        return;
+    if (many)
         io_uring_prep_multishot_accept(s, fd, NULL, NULL, SOCK_CLOEXEC);
-    } else {
+    else
         io_uring_prep_accept(s, fd, NULL, NULL, SOCK_CLOEXEC);
-    }
     io_uring_sqe_set_data(s, o);
 }
 
-static void multi_forget(struct uring_self *u, const struct op *o)
-{
-    for (unsigned i = 0; i < u->multi_count; i++) {
-        if (u->multi[i] == o) {
-            u->multi[i] = u->multi[--u->multi_count];
-            return;
-        }
-    }
-}
-
 /* hot */
-static void ur_recv(struct engine *e, struct op *o, int fd)
+static void ur_recv(struct engine *e, struct op *o, int fd, bool many)
 {
     const struct uring_self *u = e->self;
-    struct io_uring_sqe *s = sqe_get(e);
-    if (u->multishot)
+    struct io_uring_sqe *s = sqe_for(e, o);
+    if (s == NULL)
+        return;
+    if (many && u->multishot)
         io_uring_prep_recv_multishot(s, fd, NULL, 0, 0);
     else
         io_uring_prep_recv(s, fd, NULL, BUFFER_SIZE, 0);
@@ -293,8 +313,10 @@ static struct uring_send *pieces_keep(struct op *o, const struct iovec *iov, int
 static void ur_send(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count, bool more_follows)
 {
     struct uring_send *u = count > 1 ? pieces_keep(o, iov, count) : NULL;
-    struct io_uring_sqe *s = sqe_get(e);
+    struct io_uring_sqe *s = sqe_for(e, o);
     int flags = MSG_NOSIGNAL | (more_follows || (count > 1 && u == NULL) ? MSG_MORE : 0);
+    if (s == NULL)
+        return;
     if (u != NULL)
         io_uring_prep_sendmsg(s, fd, &u->header, (unsigned)flags);
     else
@@ -305,8 +327,10 @@ static void ur_send(struct engine *e, struct op *o, int fd, const struct iovec *
 static void ur_load(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset)
 {
     const struct uring_self *u = e->self;
-    struct io_uring_sqe *s = sqe_get(e);
+    struct io_uring_sqe *s = sqe_for(e, o);
     size_t at = (size_t)((char *)to - (char *)u->fixed.iov_base);
+    if (s == NULL)
+        return;
     if (u->fixed.iov_len > 0 && (char *)to >= (char *)u->fixed.iov_base && at + n <= u->fixed.iov_len)
         io_uring_prep_read_fixed(s, fd, to, (unsigned)n, (uint64_t)offset, 0);
     else
@@ -316,16 +340,61 @@ static void ur_load(struct engine *e, struct op *o, int fd, void *to, size_t n, 
 
 static void ur_watch(struct engine *e, struct op *o, int fd)
 {
-    struct io_uring_sqe *s = sqe_get(e);
+    struct io_uring_sqe *s = sqe_for(e, o);
+    if (s == NULL)
+        return;
     io_uring_prep_poll_add(s, fd, POLLIN);
     io_uring_sqe_set_data(s, o);
 }
 
+/* Nobody wants to know how it went. */
+/* hot */
+static void sqe_be_silent(struct io_uring_sqe *s)
+{
+    s->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data(s, NULL);             /* failures are told of in spite of that */
+}
+
+static bool op_listed(const struct op *list, const struct op *o)
+{
+    while (list != NULL && list != o)
+        list = list->next;
+    return list != NULL;
+}
+
 static void ur_cancel(struct engine *e, struct op *o)
 {
+    struct uring_self *u = e->self;
     struct io_uring_sqe *s = sqe_get(e);
-    io_uring_prep_cancel(s, o, 0);
-    io_uring_sqe_set_data(s, NULL);             /* nobody wants to know how the request to cancel went */
+    if (s != NULL) {
+        io_uring_prep_cancel(s, o, 0);
+        sqe_be_silent(s);
+    } else if (!op_listed(u->refused, o) && !op_listed(u->unstopped, o)) {
+        o->next = u->unstopped;
+        u->unstopped = o;
+    }
+}
+
+static void cancels_retry(struct engine *e)
+{
+    struct uring_self *u = e->self;
+    struct op *list = u->unstopped;
+    u->unstopped = NULL;
+    while (list != NULL) {
+        struct op *o = list;
+        list = o->next;
+        ur_cancel(e, o);
+    }
+}
+
+/* It came back before there was a place to cancel it, and may be started again. */
+static void cancel_forget(struct uring_self *u, const struct op *o)
+{
+    struct op **at = &u->unstopped;
+    while (*at != NULL && *at != o)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = o->next;
 }
 
 static void ur_forget(struct engine *e, struct op *o)
@@ -335,11 +404,17 @@ static void ur_forget(struct engine *e, struct op *o)
     o->mine = NULL;
 }
 
+/* With the next wait, which spares a call. */
+/* hot */
 static void ur_close_fd(struct engine *e, int fd)
 {
-    struct uring_self *u = e->self;
-    u->open -= u->open > 0;     /* the driver accepts some itself when it drains */
-    close(fd);
+    struct io_uring_sqe *s = sqe_get(e);
+    if (s == NULL) {
+        close(fd);
+        return;
+    }
+    io_uring_prep_close(s, fd);
+    sqe_be_silent(s);
 }
 
 /* A multishot accept cannot say who came. */
@@ -361,14 +436,10 @@ static void report_fill(struct uring_self *u, struct done *d, struct op *o, cons
         u->lent[u->lent_count++] = (unsigned short)id;
         d->data = buffer_at(u, id);
     }
-    if (o->kind != OP_ACCEPT)
-        return;
-    if (!d->more)
-        multi_forget(u, o);
-    if (cqe->res >= 0) {
-        u->open++;
+    if (u->unstopped != NULL && !d->more)
+        cancel_forget(u, o);
+    if (o->kind == OP_ACCEPT && cqe->res >= 0)
         d->peer = peer_ask(cqe->res);
-    }
 }
 
 /* hot */
@@ -400,37 +471,66 @@ static void buffers_give_back(struct uring_self *u)
     u->lent_count = 0;
 }
 
-/* The driver hears that its accepts were cancelled and starts them again. */
-static void accepts_narrow(struct engine *e)
+static int report_refused(struct uring_self *u, struct done *out, int max)
+{
+    int n = 0;
+    while (u->refused != NULL && n < max) {
+        struct op *o = u->refused;
+        u->refused = o->next;
+        out[n++] = (struct done){ .op = o, .result = o->result };
+    }
+    return n;
+}
+
+/* The kernel took nothing (no memory, or it keeps too many results aside) and gave nothing: a pause, or whoever tries
+ * again would spin.  Not for ever: another worker may do better. */
+static int strain_bear(struct engine *e, int error)
 {
     struct uring_self *u = e->self;
-    if (u->multi_count == 0 || room_for_queues(e, u->multi_count))
-        return;
-    for (unsigned i = 0; i < u->multi_count; i++)
-        ur_cancel(e, u->multi[i]);
-    u->multi_count = 0;
+    e->strained = error;
+    if (++u->barren > STRAIN_WAITS) {
+        errno = error;
+        return -1;
+    }
+    poll(NULL, 0, STRAIN_PAUSE_MS);
+    return 0;
+}
+
+/* Results that were kept aside come into the ring by themselves: this call asks for results whenever the ring is
+ * empty. */
+/* hot */
+static int ring_wait(struct uring_self *u, int timeout_ms)
+{
+    struct io_uring_cqe *first;
+    struct __kernel_timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000LL };
+    return io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ms < 0 ? NULL : &ts, NULL);
 }
 
 /* hot */
 static int ur_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 {
     struct uring_self *u = e->self;
-    struct io_uring_cqe *first;
-    struct __kernel_timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000LL };
     buffers_give_back(u);
-    int result = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ms < 0 ? NULL : &ts, NULL);
+    if (u->unstopped != NULL)
+        cancels_retry(e);
+    int result = ring_wait(u, u->refused != NULL ? 0 : timeout_ms);
     if (result < 0 && result != -ETIME && result != -EBUSY && result != -EAGAIN) {
         errno = -result;
         return -1;
     }
     int n = reap(u, out, max);
-    accepts_narrow(e);
-    return n;
+    if (n > 0 || (result != -EBUSY && result != -EAGAIN))
+        u->barren = 0;
+    else if (strain_bear(e, -result) == -1)
+        return -1;
+    return n + report_refused(u, out + n, max - n);
 }
 
 static void ur_close(struct engine *e)
 {
-    uring_unmake(e->self);
+    struct uring_self *u = e->self;
+    io_uring_submit(&u->ring);                  /* descriptors that wait to be closed */
+    uring_unmake(u);
 }
 
 const struct engine_ops engine_uring = {

@@ -46,14 +46,14 @@ static struct fake_op *op_start(struct engine *e, struct op *o, enum op_kind kin
     return r;
 }
 
-static void engine_accept(struct engine *e, struct op *o, int fd)
+static void engine_accept(struct engine *e, struct op *o, int fd, bool many)
 {
-    op_start(e, o, OP_ACCEPT, fd);
+    op_start(e, o, OP_ACCEPT, fd)->many = many;
 }
 
-static void engine_recv(struct engine *e, struct op *o, int fd)
+static void engine_recv(struct engine *e, struct op *o, int fd, bool many)
 {
-    op_start(e, o, OP_RECV, fd);
+    op_start(e, o, OP_RECV, fd)->many = many;
 }
 
 static void engine_send(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count,
@@ -136,6 +136,7 @@ static int engine_wait(struct engine *e, struct done *out, int max, int timeout_
     f->done_count = 0;
     f->wait_errno = 0;
     f->step(f, timeout_ms);
+    e->strained = f->strain_errno;
     if (f->wait_errno != 0) {
         f->gave_up = f->wait_errno != EINTR;
         errno = f->wait_errno;
@@ -228,6 +229,7 @@ int fake_accept(struct fake_engine *f, int listener_fd, bool more)
     d->peer = peer;
     d->more = more;
     o->in_flight = more;
+    ck_assert_msg(!more || o->many, "one connection was asked for");
     free(f->out[fd].p);
     f->out[fd] = (struct fake_output){ 0 };
     return fd;
@@ -242,6 +244,7 @@ void fake_receive(struct fake_engine *f, int fd, const char *bytes, size_t n, bo
     f->lent[f->lent_count++] = lent;
     d->data = lent;
     d->more = more;
+    ck_assert_msg(!more || o->many, "one piece was asked for");
     o->in_flight = more;
 }
 

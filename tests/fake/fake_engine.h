@@ -16,6 +16,7 @@ struct fake_op {
     struct op    *op;
     bool          in_flight, cancelled;
     int           fd;
+    bool          many;                 /* OP_ACCEPT, OP_RECV: it may go on */
     struct iovec *iov;                  /* OP_SEND */
     int           iov_count;
     bool          more_follows;
@@ -34,6 +35,7 @@ struct fake_engine {
     void             (*step)(struct fake_engine *f, int timeout_ms);
     void              *arg;
     int                open_errno, wait_errno;
+    int                strain_errno;    /* each wait says that operations could not be started */
     bool               gave_up;         /* a wait failed: what is in flight stays so */
 
     struct fake_op    *all[FAKE_OPS];

@@ -18,7 +18,7 @@ RUN_TIMEOUT = 120       # seconds: a run that takes longer hangs
 ECHO = 'services = ( { name = "e"; protocol = "echo"; listen = "127.0.0.1:0"; } );\n'
 
 FULL = r'''
-workers = 3; io_model = "epoll"; user = "root"; group = "root"; mime_types = "%(folder)s/mime";
+workers = 3; io_model = "%(model)s"; user = "root"; group = "root"; mime_types = "%(folder)s/mime";
 log : { target = "file:%(folder)s/a \"log\""; level = "debug"; };
 access_log : { target = "file:%(folder)s/access"; format = "json"; };
 timeouts : { header = 0.001; body = 1.5; idle = 86400; send = 59.999; drain = 7; };
@@ -40,12 +40,23 @@ pools = ( { name = "main"; services = [ "web" ]; }, { name = "trial"; io_model =
 
 
 @pytest.fixture
-def iomuxd(iomuxd_bin, tmp_path):
-    """Runs the binary with a configuration in tmp_path; a text becomes the file iomuxd.conf."""
+def full(plain_model, tmp_path):
+    """A configuration with every setting."""
+    (tmp_path / "mime").write_text("text/plain txt\n")
+    return FULL % {"folder": tmp_path, "model": plain_model}
+
+
+@pytest.fixture
+def iomuxd(iomuxd_bin, plain_model, tmp_path):
+    """Runs the binary with a configuration in tmp_path; a text becomes the file iomuxd.conf.  Where the default model
+    cannot run, another is named for a text that names none."""
 
     def run(text, *arguments, file="iomuxd.conf"):
         if text is not None:
             (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+        names_none = isinstance(text, str) and not re.search(r"^ *io_model = ", text, re.M)
+        if plain_model != conftest.DEFAULT_MODEL and (text is None or names_none):
+            arguments = ("-o", f"io_model={plain_model}", *arguments)
         done = subprocess.run([str(iomuxd_bin), "-c", file, *arguments], cwd=tmp_path, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=RUN_TIMEOUT)
         done.stdout = done.stdout.decode(errors="surrogateescape")
@@ -69,7 +80,7 @@ def test_a_good_configuration_passes(iomuxd):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "iomuxd.conf: configuration ok\n")
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd):
+def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd, iomuxd_bin):
     done = iomuxd('wokers = 2;\n'
                   'timeouts : {\n'
                   '  idle = "long";\n'
@@ -87,7 +98,9 @@ def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd):
                   ');\n', "-t")
     lines = done.stderr.splitlines()
     assert done.returncode == 1
-    assert lines.pop(3).startswith('iomuxd.conf:6: io_model: "epol" cannot be used: ')
+    names = [model[0] for model in conftest.listed_models(iomuxd_bin)]
+    assert lines.pop(3) == ('iomuxd.conf:6: io_model: "epol" cannot be used: there is no such model, only '
+                            + ", ".join(names) + ("; did you mean 'epoll'?" if "epoll" in names else ""))
     assert lines == [
         "iomuxd.conf:1: wokers: is no known setting; did you mean 'workers'?",
         'iomuxd.conf:3: timeouts.idle: must be a number of seconds from 0.001 to 86400, not "long"',
@@ -115,8 +128,72 @@ def test_a_syntax_error_has_its_line_and_says_what_is_wanted(iomuxd):
             "iomuxd.conf:2: syntax error: 10s is not a number; text needs quotes")
     refused(iomuxd(ECHO + "\n/* to the end\n", "-t"),
             "iomuxd.conf:3: syntax error: /* begins a comment that has no end")
-    refused(iomuxd("workers = 1;\nworkers = 2;\n", "-t"),
-            "iomuxd.conf:2: workers: is set twice in the same group")
+    refused(iomuxd("workers = 1;\nworkers = 2;\nuser = x;\n", "-t"),
+            "iomuxd.conf:2: workers: is set twice, first at line 1",
+            "iomuxd.conf:3: syntax error at x: expected a value; text needs quotes")
+
+
+def test_what_libconfig_would_stop_at_is_told_with_everything_else(iomuxd, tmp_path):
+    (tmp_path / "more").write_text('name = "again";\nworkers = 2;\n')
+    refused(iomuxd('wokers = 2;\n'
+                   'services = (\n'
+                   '  { name = "a"; protocol = "echo"; listen = [ "127.0.0.1:0",\n'
+                   '                                              8080 ]; },\n'
+                   '  { name = "b"; protocol = "echo"; listen = "127.0.0.1:0";\n'
+                   '    listen = "127.0.0.1:1"; listen = { a = 1; }\n'
+                   '@include "more"\n'
+                   '  } );\n'
+                   'services = ( { name = "x"; name = "y"; } );\n'
+                   'timeouts : { idle = 0; };\n', "-t", "-o", "log={level=\"info\"; level=\"warn\"}"),
+            "iomuxd.conf:1: wokers: is no known setting; did you mean 'workers'?",
+            "iomuxd.conf:4: services.[0].listen.[1]: the elements of an array [ ] must be of one type; a list ( )"
+            " takes any",
+            "iomuxd.conf:6: services.[1].listen: is set twice, first at line 5",
+            "iomuxd.conf:6: services.[1].listen: is set twice, first at line 5",
+            "more:1: services.[1].name: is set twice, first at iomuxd.conf:5",
+            "more:2: services.[1].workers: is no known setting",
+            "iomuxd.conf:9: services: is set twice, first at line 2",
+            "iomuxd.conf:9: services.[0].name: is set twice, first at line 9",
+            "iomuxd.conf:10: timeouts.idle: must be a number of seconds from 0.001 to 86400, not 0",
+            '-o log={level="info"; level="warn"}: log.level: is set twice in the same group')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a daemon that root starts needs accounts")
+def test_accounts_that_are_not_there_are_told_with_everything_else(iomuxd):
+    refused(iomuxd('workers = 0;\n'
+                   'user = "no-such-user";\n'
+                   'timeouts : { idle = 0; };\n'
+                   'group = "no-such-group";\n' + ECHO + 'wokers = 1;\n', "-t"),
+            'iomuxd.conf:1: workers: must be "auto" or a whole number from 1 to 1024, not 0',
+            'iomuxd.conf:2: user: there is no user "no-such-user"',
+            "iomuxd.conf:3: timeouts.idle: must be a number of seconds from 0.001 to 86400, not 0",
+            'iomuxd.conf:4: group: there is no group "no-such-group"',
+            "iomuxd.conf:6: wokers: is no known setting; did you mean 'workers'?")
+    refused(iomuxd(ECHO, "-t", "-o", "user=" + "u" * 300),
+            f'-o user={"u" * 300}: user: there is no user "{"u" * 60}"')
+
+
+def test_a_log_target_that_is_not_in_this_build_is_told_with_everything_else(iomuxd):
+    done = iomuxd('workers = 0;\nlog : {\n  target = "journal"; };\nwokers = 1;\n' + ECHO, "-t")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1
+    if len(lines) == 3:
+        assert lines.pop(1) == 'iomuxd.conf:3: log.target: "journal" is not in this build (no libsystemd)'
+    assert lines == ['iomuxd.conf:1: workers: must be "auto" or a whole number from 1 to 1024, not 0',
+                     "iomuxd.conf:4: wokers: is no known setting; did you mean 'workers'?"]
+
+
+def test_a_word_that_is_nearly_right_is_named(iomuxd):
+    for option, near in (("io_model=pol", "poll"), ("io_model=EPOLL", "epoll"), ("io_model=atuo", "auto"),
+                         ("workers=Auto", "auto"), ("log.level=wran", "warn"), ("log.target=sdterr", "stderr"),
+                         ("access_log.target=of", "off"), ("access_log.format=jsno", "json"),
+                         ("services.e.protocol=ecoh", "echo"), ("services.e.listen=UDP:7", "udp:"),
+                         ("pools=({name=\"p\"; io_model=\"io-uring\";})", "io_uring")):
+        done = iomuxd(ECHO, "-t", "-o", option)
+        assert done.returncode == 1
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith(f"-o {option}: "), lines
+        assert lines[0].endswith(f"did you mean '{near}'?"), lines
 
 
 def test_a_name_of_a_model_that_cannot_run_is_refused_with_the_reason(iomuxd, iomuxd_bin):
@@ -128,18 +205,17 @@ def test_a_name_of_a_model_that_cannot_run_is_refused_with_the_reason(iomuxd, io
 
 # --- -T and -o --------------------------------------------------------------------------------------------
 
-def test_what_is_printed_prints_the_same_again(iomuxd, tmp_path):
-    (tmp_path / "mime").write_text("text/plain txt\n")
-    for text in (ECHO, FULL % {"folder": tmp_path}):
+def test_what_is_printed_prints_the_same_again(iomuxd, full):
+    for text in (ECHO, full):
         once = iomuxd(text, "-T")
         assert (once.returncode, once.stderr) == (0, "")
         twice = iomuxd(once.stdout.encode(errors="surrogateescape"), "-T", file="printed.conf")
         assert (twice.returncode, twice.stderr, twice.stdout) == (0, "", once.stdout)
 
 
-def test_defaults_are_printed(iomuxd):
+def test_defaults_are_printed(iomuxd, plain_model):
     shown = iomuxd(ECHO, "-T").stdout
-    for line in ('workers = "auto";', 'io_model = "epoll";', '    target = "auto";', '    level = "info";',
+    for line in ('workers = "auto";', f'io_model = "{plain_model}";', '    target = "auto";', '    level = "info";',
                  '    format = "combined";', "    header = 10;", "    idle = 60;", "    connections = 10000;",
                  "    body_bytes = 1048576;"):
         assert line in shown.splitlines()
@@ -166,6 +242,35 @@ def test_wrong_overrides_are_told_by_their_option(iomuxd):
             "-o log.levle=debug: log.levle: is no known setting; did you mean 'level'?",
             "-o services.[4].name=x: services: has no element [4]; it has 1",
             "-o nothing: is no PATH=VALUE: the '=' is missing")
+
+
+def test_a_wrong_root_is_told_by_its_own_place(iomuxd, tmp_path):
+    text = ('services = ( { name = "w"; protocol = "http"; listen = "127.0.0.1:0"; routes = (\n'
+            '  { path = "/";\n    root = "/nonexistent/file"; } ); } );\n')
+    option = "services.[0].routes.[0].root=/nonexistent/option"
+    refused(iomuxd(text, "-t"),
+            'iomuxd.conf:3: services.[0].routes.[0].root: "/nonexistent/file": No such file or directory')
+    refused(iomuxd(text, "-t", "-o", option),
+            f'-o {option}: services.[0].routes.[0].root: "/nonexistent/option": No such file or directory')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers that may less than their master")
+def test_what_workers_may_not_read_is_told_by_its_own_place(iomuxd, tmp_path):
+    text = ('user = "nobody"; workers = 1;\n'
+            'services = ( { name = "w"; protocol = "http"; listen = "127.0.0.1:0"; routes = (\n'
+            '  { path = "/";\n    root = "/"; } ); } );\n')
+    (tmp_path / "secret").mkdir(mode=0o700)
+    (tmp_path / "mime").write_text("")
+    (tmp_path / "mime").chmod(0o600)
+    option = f"services.[0].routes.[0].root={tmp_path}/secret"
+    done = iomuxd(text, "-o", option)
+    assert done.returncode == 1
+    assert re.search(rf"-o {re.escape(option)}: services\.w\.routes\.\[0\]\.root: cannot open {tmp_path}/secret: "
+                     r"Permission denied$", done.stderr, re.M), done.stderr
+    done = iomuxd(text + f'mime_types = "{tmp_path}/mime";\n')
+    assert done.returncode == 1
+    assert re.search(rf"iomuxd\.conf:5: mime_types: cannot read {tmp_path}/mime: Permission denied$", done.stderr,
+                     re.M), done.stderr
 
 
 # --- files ------------------------------------------------------------------------------------------------
@@ -222,9 +327,8 @@ def test_mistakes_in_an_included_file_name_that_file(iomuxd, tmp_path):
             "sub/main:3: wrokers: is no known setting; did you mean 'workers'?")
 
 
-def test_a_configuration_of_damaged_bytes_is_refused_or_read(iomuxd, tmp_path):
-    (tmp_path / "mime").write_text("text/plain txt\n")
-    whole = (FULL % {"folder": tmp_path}).encode()
+def test_a_configuration_of_damaged_bytes_is_refused_or_read(iomuxd, full):
+    whole = full.encode()
     chance = random.Random(7)
     for _ in range(40):
         damaged = bytearray(whole)
@@ -260,11 +364,12 @@ def test_the_sample_passes_as_it_is(iomuxd, tmp_path):
     assert iomuxd(sample(tmp_path), "-t").returncode == 0
 
 
-def test_the_sample_shows_the_defaults(iomuxd, tmp_path):
+def test_the_sample_shows_the_defaults(iomuxd, plain_model, tmp_path):
     """With its comments taken away it is a configuration, and only what has no fixed default differs."""
     text = uncommented(sample(tmp_path)).replace("/etc/mime.types", str(tmp_path / "mime"))
     (tmp_path / "mime").write_text("")
     text = re.sub(r'(user|group) = "iomuxd"', r'\1 = "root"', text).replace('"io_uring"', '"poll"')
+    text = text.replace('io_model = "epoll"', f'io_model = "{plain_model}"')
     plain, full = iomuxd(sample(tmp_path), "-T"), iomuxd(text, "-T", file="full.conf")
     assert (plain.returncode, full.returncode) == (0, 0), full.stderr
     defaults, shown = (t.stdout.split("services = (")[0] for t in (plain, full))
@@ -276,9 +381,8 @@ def test_the_sample_shows_the_defaults(iomuxd, tmp_path):
         assert re.search(rf"^ *{key} = ", text, re.M), f"the sample does not show {key}"
 
 
-def test_the_manual_has_every_setting(iomuxd, tmp_path):
-    (tmp_path / "mime").write_text("")
-    shown = iomuxd(FULL % {"folder": tmp_path}, "-T").stdout
+def test_the_manual_has_every_setting(iomuxd, full):
+    shown = iomuxd(full, "-T").stdout
     manual = (conftest.REPOSITORY / "man" / "iomuxd.conf.5").read_text()
     keys = set(re.findall(r"^ *([a-z_]+) [=:] ", shown, re.M))
     assert {"workers", "listen", "redirect", "to", "greeting", "level", "header_count"} <= keys

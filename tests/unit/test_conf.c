@@ -547,6 +547,112 @@ START_TEST(conf_checks_the_default_model_too)
 }
 END_TEST
 
+static bool only_root(const char *name, char *why, size_t why_size)
+{
+    snprintf(why, why_size, "there is no %s", name == NULL ? "default" : name);
+    return name != NULL && strcmp(name, "root") == 0;
+}
+
+static bool no_journal(const char *target, char *why, size_t why_size)
+{
+    snprintf(why, why_size, "%s is not built in", target);
+    return strcmp(target, "journal") != 0;
+}
+
+static void refused_by_checks(const char *text, const char *lines)
+{
+    const struct conf_options checks = { .user_check = only_root, .group_check = only_root,
+                                         .target_check = no_journal, .model_check = only_epoll };
+    struct reading r = reading_by(checks, text, strlen(text));
+
+    ck_assert_str_eq(r.said, lines);
+    ck_assert_int_eq(r.conf != NULL, lines[0] == '\0');
+    reading_end(&r);
+}
+
+START_TEST(conf_asks_for_accounts_and_targets_with_everything_else)
+{
+    refused_by_checks("workers = 0;\nuser = \"a\";\nlog : {\n target = \"journal\";\n};\n"
+                      "io_model = \"aio\";\n\ngroup = \"b\";\nusr = 1;\n" ECHO,
+                      "t.conf:1: workers: must be \"auto\" or a whole number from 1 to 1024, not 0\n"
+                      "t.conf:2: user: there is no a\n"
+                      "t.conf:4: log.target: journal is not built in\n"
+                      "t.conf:6: io_model: \"aio\" cannot be used: not built in\n"
+                      "t.conf:8: group: there is no b\n"
+                      "t.conf:9: usr: is no known setting; did you mean 'user'?\n");
+    refused_by_checks("user = \"a b\"; group = \"root\"; log = { target = \"file:/journal\"; };\n" ECHO,
+                      "t.conf:1: user: \"a b\" cannot be the name of an account\n");
+    refused_by_checks("user = \"root\"; group = \"root\"; log = { target = \"stderr\"; };\n" ECHO, "");
+}
+END_TEST
+
+START_TEST(conf_asks_for_the_default_account)
+{
+    refused_by_checks(ECHO "usr = 1;\n",
+                      "t.conf:1: user: is not set, and there is no default\n"
+                      "t.conf:2: usr: is no known setting; did you mean 'user'?\n");
+}
+END_TEST
+
+START_TEST(conf_says_which_word_is_near_wherever_there_is_a_choice)
+{
+    refused("workers = \"atuo\"; log = { level = \"Debug\"; target = \"stder\"; };\n"
+            "access_log = { target = \"of\"; format = \"jsn\"; }\n"
+            "services = ( { name = \"a\"; protocol = \"HTTP\"; listen = \"0\"; },\n"
+            "  { name = \"b\"; protocol = \"http\"; listen = \"0\"; routes = (\n"
+            "    { path = \"/\"; root = \"/\"; dotfiles = \"True\"; direct_io = \"ON\"; },\n"
+            "    { path = \"/a\"; root = \"/\"; direct_io = \"no\"; } ); } );\n",
+            "t.conf:1: workers: must be \"auto\" or a whole number from 1 to 1024, not \"atuo\"; did you mean"
+            " 'auto'?\n"
+            "t.conf:1: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not"
+            " \"Debug\"; did you mean 'debug'?\n"
+            "t.conf:1: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"stder\";"
+            " did you mean 'stderr'?\n"
+            "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"of\"; did you mean 'off'?\n"
+            "t.conf:2: access_log.format: must be \"combined\" or \"json\", not \"jsn\"; did you mean 'json'?\n"
+            "t.conf:3: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
+            " \"daytime\" or \"time\", not \"HTTP\"; did you mean 'http'?\n"
+            "t.conf:5: services.[1].routes.[0].dotfiles: must be true or false, not \"True\"; did you mean"
+            " 'true'?\n"
+            "t.conf:5: services.[1].routes.[0].direct_io: must be \"off\", \"on\" or a size in bytes, such as"
+            " 1048576 or \"1m\", not \"ON\"; did you mean 'on'?\n"
+            "t.conf:6: services.[1].routes.[1].direct_io: must be \"off\", \"on\" or a size in bytes, such as"
+            " 1048576 or \"1m\", not \"no\"\n");
+}
+END_TEST
+
+START_TEST(conf_blames_the_line_of_the_setting_not_of_its_group)
+{
+    refused("services = (\n{\nprotocol = \"echo\"; listen = \"0\";\nname = \"a\"; },\n"
+            "{\nprotocol = \"http\"; listen = \"0\";\nname = \"a\"; routes = (\n"
+            "{\nstatus = 404;\npath = \"/\"; },\n"
+            "{\nstatus = 404;\npath = \"/\"; },\n"
+            "{ path = \"/b\"; respond = {\nstatus = 204;\nbody = \"x\"; }; } ); } );\n",
+            "t.conf:7: services.[1].name: \"a\" is taken: each service has a name of its own\n"
+            "t.conf:13: services.[1].routes.[1].path: \"/\" is taken: the route in line 8 has the same path and"
+            " host\n"
+            "t.conf:16: services.[1].routes.[2].respond.body: must be empty: a reply with status 204 has"
+            " none\n");
+}
+END_TEST
+
+START_TEST(conf_keeps_where_the_root_of_a_route_stands)
+{
+    static const char *const overrides[] = { "services.w.routes.[0].root=/etc", NULL };
+    struct reading r = accepted(HTTP("{ path = \"/\";\nroot = \"/\"; },\n{ path = \"/2\";\nroot = \"/\"; }"),
+                                overrides);
+    const struct conf_route *routes = r.conf->services[0].routes;
+
+    ck_assert_str_eq(routes[0].place.file, "t.conf");
+    ck_assert_str_eq(routes[0].root_place.file, "-o services.w.routes.[0].root=/etc");
+    ck_assert_uint_eq(routes[0].root_place.line, 0);
+    ck_assert_uint_eq(routes[1].place.line, 4);
+    ck_assert_str_eq(routes[1].root_place.file, "t.conf");
+    ck_assert_uint_eq(routes[1].root_place.line, 5);
+    reading_end(&r);
+}
+END_TEST
+
 START_TEST(conf_complaints_never_carry_control_bytes)
 {
     refused("user = \"a\\x1b[31m\\n\"; log : { level = \"\\x07\"; };" ECHO,
@@ -590,6 +696,8 @@ START_TEST(near_takes_one_slip_in_three_letters)
     ck_assert_ptr_nonnull(near_to("workerss", "workers"));
     ck_assert_ptr_nonnull(near_to("worcers", "workers"));
     ck_assert_ptr_nonnull(near_to("ot", "to"));
+    ck_assert_ptr_nonnull(near_to("WORKERS", "workers"));
+    ck_assert_ptr_nonnull(near_to("WROKERS", "workers"));
     ck_assert_ptr_null(near_to("x", "to"));
     ck_assert_ptr_null(near_to("abcers", "workers"));
     ck_assert_ptr_null(near_to("", "to"));
@@ -709,6 +817,11 @@ int main(void)
     tcase_add_test(complaints, conf_checks_names_and_accounts);
     tcase_add_test(complaints, conf_asks_whether_a_model_can_be_used);
     tcase_add_test(complaints, conf_checks_the_default_model_too);
+    tcase_add_test(complaints, conf_asks_for_accounts_and_targets_with_everything_else);
+    tcase_add_test(complaints, conf_asks_for_the_default_account);
+    tcase_add_test(complaints, conf_says_which_word_is_near_wherever_there_is_a_choice);
+    tcase_add_test(complaints, conf_blames_the_line_of_the_setting_not_of_its_group);
+    tcase_add_test(complaints, conf_keeps_where_the_root_of_a_route_stands);
     tcase_add_test(complaints, conf_complaints_never_carry_control_bytes);
     tcase_add_test(complaints, conf_complain_writes_one_line_about_a_place);
     tcase_add_test(complaints, near_takes_one_slip_in_three_letters);

@@ -18,20 +18,28 @@ struct reading {
 
 enum { OVERRIDES_MAX = 8 };
 
-/* Overrides are a list that ends with NULL, or NULL. */
-static inline struct reading reading_with(const char *text, size_t size, const char *const *overrides,
-                                          conf_model_check *check)
+/* The file is called t.conf. */
+static inline struct reading reading_by(struct conf_options options, const char *text, size_t size)
 {
-    struct conf_options options = { .file = "t.conf", .overrides = overrides, .model_check = check };
     struct reading r = { .conf = NULL };
     FILE *to = open_memstream(&r.said, &r.said_size);
 
     ck_assert_ptr_nonnull(to);
-    while (overrides != NULL && overrides[options.override_count] != NULL)
-        options.override_count++;
+    options.file = "t.conf";
     r.conf = conf_read_text(&options, text, size, to);
     fclose(to);
     return r;
+}
+
+/* Overrides are a list that ends with NULL, or NULL. */
+static inline struct reading reading_with(const char *text, size_t size, const char *const *overrides,
+                                          conf_word_check *check)
+{
+    struct conf_options options = { .overrides = overrides, .model_check = check };
+
+    while (overrides != NULL && overrides[options.override_count] != NULL)
+        options.override_count++;
+    return reading_by(options, text, size);
 }
 
 static inline void reading_end(struct reading *r)

@@ -147,8 +147,9 @@ START_TEST(listen_takes_datagrams_wherever_a_port_is)
     refuses("udp:::1:80", "an IPv6 address needs brackets: \"udp:[ADDRESS]:PORT\", such as \"udp:[::1]:8080\"");
     refuses("udp:udp:7", "'udp' is not an IPv4 address; names are not looked up, so write an address such as"
             " 127.0.0.1");
-    refuses("UDP:7", "'UDP' is not an IPv4 address; names are not looked up, so write an address such as"
-            " 127.0.0.1");
+    refuses("UDP:7", "'UDP:' means nothing; did you mean 'udp:'?");
+    refuses("upd:127.0.0.1:7", "'upd:' means nothing; did you mean 'udp:'?");
+    refuses("unx:/run/x", "'unx:' means nothing; did you mean 'unix:'?");
 }
 END_TEST
 

@@ -134,6 +134,41 @@ START_TEST(override_complaints_name_the_option)
 }
 END_TEST
 
+START_TEST(override_values_have_each_setting_once)
+{
+    refused_with(TWO "timeouts : { idle = 1; };\n",
+                 OVERRIDES("timeouts={idle=2; idle=3; darin=1}",
+                           "services.g={name=\"g\"; protocol=\"echo\"; listen=[\"0\", 5]; listen=\"1\"}",
+                           "log={level=\"info\"; level=", "user=a=1; user=2"),
+                 "-o timeouts={idle=2; idle=3; darin=1}: timeouts.idle: is set twice in the same group\n"
+                 "-o timeouts={idle=2; idle=3; darin=1}: timeouts.darin: is no known setting; did you mean"
+                 " 'drain'?\n"
+                 "-o services.g={name=\"g\"; protocol=\"echo\"; listen=[\"0\", 5]; listen=\"1\"}:"
+                 " services.[1].listen: is set twice in the same group\n"
+                 "-o services.g={name=\"g\"; protocol=\"echo\"; listen=[\"0\", 5]; listen=\"1\"}:"
+                 " services.[1].listen.[1]: must be a string, not 5\n"
+                 "-o log={level=\"info\"; level=: log: must be a group { ... }, not \"{level=\"info\"; level=\"\n"
+                 "-o user=a=1; user=2: user: \"a=1; user=2\" cannot be the name of an account\n");
+    refused_with(TWO, OVERRIDES("services.g.greeting=1; v=2", "user=1; v=2"),
+                 "-o user=1; v=2: user: \"1; v=2\" cannot be the name of an account\n");
+}
+END_TEST
+
+START_TEST(override_complaints_name_the_other_route)
+{
+    refused_with("services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; routes = (\n"
+                 "{ path = \"/a\"; status = 404; }, { path = \"/b\"; status = 404; } ); } );\n",
+                 OVERRIDES("services.w.routes.[1].path=/a"),
+                 "-o services.w.routes.[1].path=/a: services.[0].routes.[1].path: \"/a\" is taken: the route in"
+                 " line 2 has the same path and host\n");
+    refused_with("services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; routes = (\n"
+                 "{ path = \"/a\"; status = 404; }, { path = \"/b\"; status = 404; } ); } );\n",
+                 OVERRIDES("services.w.routes.[0]={path=\"/b\"; status=410}"),
+                 "t.conf:2: services.[0].routes.[1].path: \"/b\" is taken: the route in -o"
+                 " services.w.routes.[0]={path=\"/b\"; status=410} has the same path and host\n");
+}
+END_TEST
+
 START_TEST(override_paths_must_lead_somewhere)
 {
     refused_with("workers = 1;\n" TWO,
@@ -185,6 +220,8 @@ int main(void)
     tcase_add_test(all, override_makes_all_services);
     tcase_add_test(all, override_never_includes);
     tcase_add_test(all, override_complaints_name_the_option);
+    tcase_add_test(all, override_values_have_each_setting_once);
+    tcase_add_test(all, override_complaints_name_the_other_route);
     tcase_add_test(all, override_paths_must_lead_somewhere);
     tcase_add_test(all, override_survives_odd_paths);
     suite_add_tcase(suite, all);

@@ -141,18 +141,133 @@ START_TEST(syntax_takes_all_that_libconfig_takes)
 }
 END_TEST
 
-START_TEST(settings_that_stand_twice_are_named)
+START_TEST(settings_that_stand_twice_are_named_with_their_path)
 {
     refused("workers = 1;\nlog : { level = \"info\";\n level = \"warn\"; };\n" ECHO,
-            "t.conf:3: level: is set twice in the same group\n");
-    refused("workers = 1;\n\nworkers = 2;\n" ECHO, "t.conf:3: workers: is set twice in the same group\n");
+            "t.conf:3: log.level: is set twice, first at line 2\n");
+    refused("workers = 1;\n\nworkers = 2;\n" ECHO, "t.conf:3: workers: is set twice, first at line 1\n");
+    refused("services = ( { name = \"e\"; protocol = \"echo\"; listen = \"0\"; },\n"
+            "{ name = \"f\"; protocol = \"http\"; listen = \"0\"; routes = (\n"
+            "  { path = \"/\"; status = 404; },\n"
+            "  { path = \"/x\"; respond : {\n"
+            "      body = \"a\";\n"
+            "      body = \"b\"; }; path = \"/y\"; } ); } );\n",
+            "t.conf:6: services.[1].routes.[1].respond.body: is set twice, first at line 5\n"
+            "t.conf:6: services.[1].routes.[1].path: is set twice, first at line 4\n");
 }
 END_TEST
 
-START_TEST(arrays_of_several_types_are_refused_with_their_line)
+START_TEST(settings_that_stand_twice_hide_nothing_else)
 {
-    refused("a = [ 1,\n\"x\" ];\n",
-            "t.conf:2: the elements of an array [ ] must be of one type; a list ( ) takes any\n");
+    refused("wokers = 1;\n"
+            "log : { level = \"dbug\"; };\n"
+            "log : { level = \"info\"; level = 5; target = [ 1, true ]; };\n"
+            "timeouts : { idle = \"x\"; idle = 5, idle = 6 drain = 0 };\n"
+            "services = ( { name = \"e\"; protocol = \"echo\"; listen = \"x\"; name = \"f\" } );\n"
+            "services = ( ( { a = 1; a = 2; } ) )\n"
+            "services = 5 user = \"\";\n",
+            "t.conf:1: wokers: is no known setting; did you mean 'workers'?\n"
+            "t.conf:2: log.level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\", not"
+            " \"dbug\"; did you mean 'debug'?\n"
+            "t.conf:3: log: is set twice, first at line 2\n"
+            "t.conf:3: log.level: is set twice, first at line 3\n"
+            "t.conf:3: log.target.[1]: the elements of an array [ ] must be of one type; a list ( ) takes"
+            " any\n"
+            "t.conf:4: timeouts.idle: must be a number of seconds from 0.001 to 86400, not \"x\"\n"
+            "t.conf:4: timeouts.idle: is set twice, first at line 4\n"
+            "t.conf:4: timeouts.idle: is set twice, first at line 4\n"
+            "t.conf:4: timeouts.drain: must be a number of seconds from 0.001 to 86400, not 0\n"
+            "t.conf:5: services.[0].listen: \"x\": is neither a port from 0 to 65535 nor ADDRESS:PORT nor"
+            " unix:/PATH\n"
+            "t.conf:5: services.[0].name: is set twice, first at line 5\n"
+            "t.conf:6: services: is set twice, first at line 5\n"
+            "t.conf:6: services.[0].[0].a: is set twice, first at line 6\n"
+            "t.conf:7: services: is set twice, first at line 5\n"
+            "t.conf:7: user: must not be empty\n");
+}
+END_TEST
+
+/* Every form of what may stand around the one that is left out: nothing else may be said. */
+START_TEST(settings_that_stand_twice_may_end_in_any_way)
+{
+    static const char *const all[] = {
+        "workers = 1 workers = 2 poll_interval = 0", "workers = 1, workers = 2, poll_interval = 0;",
+        "workers = 1; workers = 2; poll_interval = 0;", "workers=1 workers=\"a\"poll_interval=0",
+        "workers=1/**/workers=\"a\" /**/ \"b\"/**/poll_interval=0", "workers=1 workers=[]poll_interval=0",
+        "workers = 1 workers = { a = 1; } ; poll_interval = 0", "workers:1 workers:({a=(1)},[2])poll_interval=0",
+        "workers = 1 workers = 2 # x\n", "workers = 1; workers = 2 //", "workers = 1; workers = \"a\" \"b\"",
+        "log : { } workers = 1; workers = 5000000000 log = 1;",
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        char text[300], last[sizeof(text)];
+        struct reading r;
+
+        snprintf(text, sizeof(text), ECHO "%s", all[i]);
+        r = reading_with(text, strlen(text), NULL, NULL);
+        snprintf(last, sizeof(last), "t.conf:2: workers: is set twice, first at line 2\n%s",
+                 strstr(text, "log") == NULL ? "" : "t.conf:2: log: is set twice, first at line 2\n");
+        ck_assert_str_eq(r.said, last);
+        reading_end(&r);
+    }
+}
+END_TEST
+
+START_TEST(settings_that_stand_twice_are_told_before_a_syntax_error)
+{
+    refused("workers = 1;\nworkers = 2;\nworkers = x;\n",
+            "t.conf:2: workers: is set twice, first at line 1\n"
+            "t.conf:3: workers: is set twice, first at line 1\n"
+            "t.conf:3: syntax error at x: expected a value; text needs quotes\n");
+    refused("workers = 1;\nworkers = {\n",
+            "t.conf:2: workers: is set twice, first at line 1\n"
+            "t.conf:3: syntax error: expected a setting or '}' before the end of the file\n");
+}
+END_TEST
+
+START_TEST(names_in_other_groups_or_with_other_capitals_stand_once)
+{
+    struct reading r = accepted("log : { target = \"stderr\"; }; access_log : { target = \"off\"; };\n"
+                                "services = ( { name = \"e\"; protocol = \"echo\"; listen = \"0\"; },\n"
+                                "  { name = \"f\"; protocol = \"echo\"; listen = \"0\"; } );\n", NULL);
+
+    reading_end(&r);
+    refused(ECHO "workers = 2; Workers = 3; worker = 4; workersx = 5;\n",
+            "t.conf:2: Workers: is no known setting; did you mean 'workers'?\n"
+            "t.conf:2: worker: is no known setting; did you mean 'workers'?\n"
+            "t.conf:2: workersx: is no known setting; did you mean 'workers'?\n");
+}
+END_TEST
+
+START_TEST(arrays_of_several_types_are_refused_with_their_path)
+{
+    refused("wokers = 1; services = ( { name = \"e\"; protocol = \"echo\"; listen = [ \"0\",\n"
+            "8080,\n\"x\", true ]; } );\nuser = [ 1, 5000000000 ];\ngroup = [ 1, 2 ];\n",
+            "t.conf:1: wokers: is no known setting; did you mean 'workers'?\n"
+            "t.conf:2: services.[0].listen.[1]: the elements of an array [ ] must be of one type; a list ( )"
+            " takes any\n"
+            "t.conf:3: services.[0].listen.[2]: \"x\": is neither a port from 0 to 65535 nor ADDRESS:PORT nor"
+            " unix:/PATH\n"
+            "t.conf:3: services.[0].listen.[3]: the elements of an array [ ] must be of one type; a list ( )"
+            " takes any\n"
+            "t.conf:4: user: must be a string, not a list ( )\n"
+            "t.conf:5: group: must be a string, not an array [ ]\n");
+    refused(ECHO "a = [ 1, 2.5 ]; b = [ 1, 0x2L, 3LL, -4 ]; c = [ true, FALSE, \"x\" \"y\" ];\n"
+            "d = ( 1, \"x\", [ 1, 2 ], ( true, [ \"x\",\n1 ] ) );\n",
+            "t.conf:2: a: is no known setting\n"
+            "t.conf:2: a.[1]: the elements of an array [ ] must be of one type; a list ( ) takes any\n"
+            "t.conf:2: b: is no known setting\n"
+            "t.conf:2: c: is no known setting\n"
+            "t.conf:2: c.[2]: the elements of an array [ ] must be of one type; a list ( ) takes any\n"
+            "t.conf:3: d: is no known setting\n"
+            "t.conf:4: d.[3].[1].[1]: the elements of an array [ ] must be of one type; a list ( ) takes"
+            " any\n");
+}
+END_TEST
+
+START_TEST(bad_escapes_are_on_their_own_line)
+{
+    refused("user = \"a\nb\n\\x00\";", "t.conf:3: syntax error: \\x00 cannot stand in a string\n");
 }
 END_TEST
 
@@ -289,7 +404,79 @@ START_TEST(complaints_name_the_included_file)
     file_write("two", "\nx y\n");
     file_refused("main", "two:2: syntax error at y: expected '=' behind the name of a setting\n");
     file_write("two", "\nc = 1;\n");
-    file_refused("main", "two:2: c: is set twice in the same group\n");
+    file_refused("main", "main:1: a: is no known setting\n"
+                         "one:2: c: is no known setting\n"
+                         "two:2: c: is set twice, first at one:2\n"
+                         "one:4: d: is no known setting\n"
+                         "main:3: b: is no known setting\n");
+}
+END_TEST
+
+START_TEST(settings_that_stand_twice_are_found_across_includes)
+{
+    file_write("main", "timeouts : { idle = 5;\n@include \"part\"\nidle = 0;\n};\n" ECHO
+                       "log = {\n@include \"part\"\n} usr = 1;\n");
+    file_write("part", "idle = 7; # x");
+    file_refused("main", "part:1: timeouts.idle: is set twice, first at main:1\n"
+                         "main:3: timeouts.idle: is set twice, first at line 1\n"
+                         "part:1: log.idle: is no known setting\n"
+                         "main:8: usr: is no known setting; did you mean 'user'?\n");
+    /* The second one begins in one file and ends in another; what it includes is left out too. */
+    file_write("main", "log : { };\n@include \"open\"\n@include \"close\"\n" ECHO "a = 1;\n");
+    file_write("open", "log : {\n@include \"level\"\n");
+    file_write("level", "level = 5 level = 6");
+    file_write("close", "}\n;b = 1");
+    file_refused("main", "open:1: log: is set twice, first at main:1\n"
+                         "level:1: log.level: is set twice, first at line 1\n"
+                         "close:2: b: is no known setting\n"
+                         "main:5: a: is no known setting\n");
+}
+END_TEST
+
+START_TEST(includes_of_what_is_left_out_count_towards_the_length)
+{
+    char name[8], text[2000] = "a = 1; a = {\n", comment[8192] = "#";
+    struct reading r;
+
+    memset(comment + 1, 'x', sizeof(comment) - 2);
+    file_write("f0", comment);
+    for (int i = 1; i <= 9; i++) {
+        for (int k = 0; k < 50; k++)
+            snprintf(text + 13 + 16 * k, 20, "@include \"f%d\"  \n", i - 1);
+        snprintf(name, sizeof(name), "f%d", i);
+        file_write(name, text + 13);
+    }
+    file_write("main", text);
+    r = reading_of("main");
+    ck_assert_ptr_nonnull(strstr(r.said, ": is too long: more than 1 MiB with what it includes\n"));
+    ck_assert_ptr_nonnull(strstr(r.said, "main:1: a: is set twice, first at line 1\n"));
+    reading_end(&r);
+}
+END_TEST
+
+/* 1 MiB of names: none may be compared with all. */
+START_TEST(files_full_of_names_are_read)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    struct reading r;
+
+    ck_assert_ptr_nonnull(to);
+    for (int group = 0; group < 860; group++) {
+        fprintf(to, "g%d={", group);
+        for (int i = 0; i < 100; i++)
+            fprintf(to, "setting%d=1 ", i);
+        fputs("}\n", to);
+    }
+    fputs("g0 = 1; " ECHO, to);
+    fclose(to);
+    r = reading_with(text, size, NULL, NULL);
+    ck_assert_uint_gt(size, 1000000);
+    ck_assert_ptr_nonnull(strstr(r.said, ": g0: is set twice, first at line 1\n"));
+    ck_assert_ptr_null(strstr(r.said, "too long"));
+    reading_end(&r);
+    free(text);
 }
 END_TEST
 
@@ -337,8 +524,13 @@ int main(void)
 
     tcase_add_test(syntax, syntax_complaints_say_what_is_wanted);
     tcase_add_test(syntax, syntax_takes_all_that_libconfig_takes);
-    tcase_add_test(syntax, settings_that_stand_twice_are_named);
-    tcase_add_test(syntax, arrays_of_several_types_are_refused_with_their_line);
+    tcase_add_test(syntax, settings_that_stand_twice_are_named_with_their_path);
+    tcase_add_test(syntax, settings_that_stand_twice_hide_nothing_else);
+    tcase_add_test(syntax, settings_that_stand_twice_may_end_in_any_way);
+    tcase_add_test(syntax, settings_that_stand_twice_are_told_before_a_syntax_error);
+    tcase_add_test(syntax, names_in_other_groups_or_with_other_capitals_stand_once);
+    tcase_add_test(syntax, arrays_of_several_types_are_refused_with_their_path);
+    tcase_add_test(syntax, bad_escapes_are_on_their_own_line);
     tcase_add_test(syntax, elements_are_on_the_line_where_they_stand);
     tcase_add_test(syntax, nesting_is_bounded);
     tcase_add_test(syntax, settings_of_a_group_are_bounded);
@@ -353,6 +545,9 @@ int main(void)
     tcase_add_test(files, complaints_name_the_included_file);
     tcase_add_test(files, includes_that_cannot_be_read_are_refused);
     tcase_add_test(files, includes_count_towards_the_length);
+    tcase_add_test(files, settings_that_stand_twice_are_found_across_includes);
+    tcase_add_test(files, includes_of_what_is_left_out_count_towards_the_length);
+    tcase_add_test(files, files_full_of_names_are_read);
     suite_add_tcase(suite, files);
     return suite_run(suite);
 }
