@@ -4,10 +4,15 @@
 The binary: environment IOMUXD, else build/iomuxd beneath the repository.  The models: what
 `iomuxd --list-models` says; one that cannot run here is skipped with its reason.  IOMUXD_MODELS="epoll poll"
 narrows them.  On Debian 12 with Linux 6.1 or newer every model must be there; IOMUXD_WITHOUT="io_uring" says which
-this build or this container does without.
+this build or this container does without ("make check-matrix" names those that an option of configure left out).
+Where the default model is missing, tests that do not care which one it is run on another.
 
 Fixtures
   iomuxd_bin      path of the binary
+  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd
+  needs           needs("systemd") skips the test where the binary is built without it
+  plain_model     name of a model for tests that are about something else: the default where it can run
+  plain           'io_model = "...";' if a configuration has to name that model, '' where it is the default
   sanitizer       "address", "thread", "undefined" or None: how the binary was built (for bounds on memory)
   model           name of an I/O model; a test that uses it runs once for each (a whole module:
                   pytestmark = pytest.mark.usefixtures("model"))
@@ -25,7 +30,7 @@ Fixtures
 
       services     text between "services = (" and ");": groups separated by commas; listen on "127.0.0.1:0"
       config_text  instead: the whole file; then model, workers, timeouts, limits and settings are not used
-      model        the test's own model if it uses that fixture, else the binary's default
+      model        the test's own model if it uses that fixture, else plain_model
       timeouts, limits: dicts that become the groups of the same name (drain is 5 unless said)
       nofile       RLIMIT_NOFILE of the daemon, soft and hard
       ready=False  do not wait for the ready line (a start that is to fail); then d.wait() gives the status
@@ -53,6 +58,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -60,8 +66,10 @@ import pytest
 import harness
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEFAULT_MODEL = "epoll"
 SETTLED = 20            # seconds since the files of `www` seem to have changed: their validators are strong
 TEST_TIMEOUT = 180      # seconds: pytest-timeout ends what hangs
+LONG_BEFORE = 0.7       # long tests begin in this part of a run
 
 
 def binary_path():
@@ -88,6 +96,15 @@ def listed_models(binary):
     return models
 
 
+@functools.cache
+def stand_in(binary):
+    """The default model, or the first that can run where that one cannot."""
+    available = [name for name, _, yes, _ in listed_models(binary) if yes]
+    if not available:
+        raise pytest.UsageError("iomuxd --list-models: no model can run here")
+    return DEFAULT_MODEL if DEFAULT_MODEL in available else available[0]
+
+
 def model_params(binary):
     wanted = os.environ.get("IOMUXD_MODELS", "").replace(",", " ").split()
     models = [m for m in listed_models(binary) if m[0] != "auto"]
@@ -111,15 +128,51 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("model", model_params(binary_path()))
 
 
-def pytest_collection_modifyitems(items):
+def place(item, is_long):
+    """Where a test comes in a run of several processes, from 0 to 1: anywhere, but always there."""
+    where = zlib.crc32(item.nodeid.encode()) / (1 << 32)
+    return where * LONG_BEFORE if is_long else where
+
+
+def pytest_collection_modifyitems(config, items):
+    """pytest-xdist gives each process runs of neighbours, and neighbours take equally long.  So they are mixed; tests
+    with a time limit of their own are long, and none of them is left for the end, when the other processes are idle."""
+    long = {item.nodeid for item in items if item.get_closest_marker("timeout") is not None}
     for item in items:
-        if item.get_closest_marker("timeout") is None:
+        if item.nodeid not in long:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item, item.nodeid in long))
 
 
 @pytest.fixture(scope="session")
 def iomuxd_bin():
     return binary_path()
+
+
+@pytest.fixture(scope="session")
+def features(iomuxd_bin):
+    out = subprocess.run([str(iomuxd_bin), "-V"], capture_output=True, text=True, timeout=60, check=True).stdout
+    return set(out.splitlines()[1].removeprefix("features:").split())
+
+
+@pytest.fixture
+def needs(features):
+    def need(part):
+        if part not in features:
+            pytest.skip(f"built without {part}")
+
+    return need
+
+
+@pytest.fixture(scope="session")
+def plain_model(iomuxd_bin):
+    return stand_in(iomuxd_bin)
+
+
+@pytest.fixture(scope="session")
+def plain(plain_model):
+    return "" if plain_model == DEFAULT_MODEL else f'io_model = "{plain_model}";'
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +212,10 @@ def configuration(services, model, workers, timeouts, limits, settings):
 @pytest.fixture
 def daemon(request, iomuxd_bin, tmp_path):
     started = []
-    own_model = request.getfixturevalue("model") if "model" in request.fixturenames else None
+    if "model" in request.fixturenames:
+        own_model = request.getfixturevalue("model")
+    else:
+        own_model = None if stand_in(iomuxd_bin) == DEFAULT_MODEL else stand_in(iomuxd_bin)
 
     def start(services=None, *, config_text=None, model=own_model, workers=1, timeouts=None, limits=None,
               settings="", options=(), env=None, nofile=None, ready=True, arguments=None, cwd=None):

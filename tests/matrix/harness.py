@@ -89,18 +89,33 @@ def sanitized(binary):
     return None
 
 
+def parent_and_state(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None, "X"
+    fields = stat[stat.rindex(")") + 2:].split()
+    return int(fields[1]), fields[0]
+
+
+def possible_children(pid):
+    """The kernel's list where it keeps one, else every process.  The list may leave out a child when another one ends
+    while it is read, so it must be the same twice."""
+    path, before = Path(f"/proc/{pid}/task/{pid}/children"), None
+    try:
+        while (now := path.read_text().split()) != before:
+            before = now
+    except (FileNotFoundError, ProcessLookupError):
+        now = [p for p in os.listdir("/proc") if p.isdigit()]
+    return [int(p) for p in now]
+
+
 def children(pid):
     found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            stat = Path(f"/proc/{entry}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        fields = stat[stat.rindex(")") + 2:].split()
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(entry))
+    for child in possible_children(pid):
+        parent, state = parent_and_state(child)
+        if parent == pid and state not in "ZX":
+            found.append(child)
     return sorted(found)
 
 

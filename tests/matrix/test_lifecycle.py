@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from client import Http, read_exactly, request
-from harness import DROPPED_ENV, children, title, wait_until
+from harness import DROPPED_ENV, children, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
@@ -40,8 +40,9 @@ def gone(pid):
 
 
 def other_worker(d, old):
-    """The pid of the only worker if it is none of the old ones."""
-    pids = [p for p in d.worker_pids() if p not in old and title(p).startswith("iomuxd: worker")]
+    """The pid of the only worker if it is none of the old ones and has said that it is ready."""
+    ready = {int(pid) for pid in re.findall(r"info worker \S+ \(pid (\d+)\): ready", d.log())}
+    pids = [p for p in d.worker_pids() if p not in old and p in ready]
     return pids[0] if len(pids) == 1 else None
 
 
@@ -73,10 +74,9 @@ def test_start_says_where_it_listens_and_then_that_it_is_ready(daemon, model):
     assert words[2:] == [f"ready: pool main, model {model}, 2 workers"]
 
 
-def test_titles_show_the_roles(daemon, iomuxd_bin, model):
+def test_titles_show_the_roles(daemon, needs, model):
+    needs("libbsd")
     d = daemon(SITE, workers=2)
-    if b"setproctitle" not in Path(iomuxd_bin).read_bytes():
-        pytest.skip("built without libbsd")
     assert shown(d.pid) == "iomuxd: master"
     assert sorted(shown(p) for p in d.worker_pids()) == [f"iomuxd: worker main.{i} ({model})" for i in range(2)]
 
@@ -94,8 +94,8 @@ def test_every_worker_gets_connections(daemon):
     assert len(peers) == 3 and min(peers.values()) > 20, peers
 
 
-def test_workers_auto_is_one_for_each_processor(daemon):
-    d = daemon(config_text=f"services = ( {SITE} );")
+def test_workers_auto_is_one_for_each_processor(daemon, plain):
+    d = daemon(config_text=f"{plain} services = ( {SITE} );")
     assert len(d.worker_pids()) == len(os.sched_getaffinity(0))
 
 
@@ -431,9 +431,9 @@ def test_a_service_manager_that_signals_all_processes_ends_it_well(daemon):
     assert d.wait() == 0
 
 
-def test_signals_that_were_blocked_by_the_parent_are_heard(iomuxd_bin, tmp_path):
+def test_signals_that_were_blocked_by_the_parent_are_heard(iomuxd_bin, plain, tmp_path):
     config, log = tmp_path / "c", tmp_path / "log"
-    config.write_text(f"workers = 1; services = ( {SITE} );")
+    config.write_text(f"{plain} workers = 1; services = ( {SITE} );")
 
     def block():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
@@ -519,9 +519,9 @@ def clean_environment(**more):
     return {**{k: v for k, v in os.environ.items() if k not in DROPPED_ENV}, **more}
 
 
-def test_under_systemd_lines_have_priorities_instead_of_times(iomuxd_bin, tmp_path):
+def test_under_systemd_lines_have_priorities_instead_of_times(iomuxd_bin, plain, tmp_path):
     config = tmp_path / "c"
-    config.write_text(f"workers = 1; services = ( {SITE} );")
+    config.write_text(f"{plain} workers = 1; services = ( {SITE} );")
     with open(tmp_path / "log", "w+b") as log:
         st = os.fstat(log.fileno())
         p = subprocess.Popen([iomuxd_bin, "-c", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -544,9 +544,8 @@ def test_the_journal_is_refused_where_none_listens(daemon):
     assert re.search(rf"^{d.config}:\d+: log\.target: .*journal", d.log(), re.M), d.log()
 
 
-def test_systemd_is_told_of_start_and_stop(daemon, iomuxd_bin, tmp_path):
-    if b"libsystemd" not in Path(iomuxd_bin).read_bytes():
-        pytest.skip("built without libsystemd")
+def test_systemd_is_told_of_start_and_stop(daemon, needs, tmp_path):
+    needs("systemd")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(tmp_path / "notify"))
         s.settimeout(30)
@@ -558,10 +557,10 @@ def test_systemd_is_told_of_start_and_stop(daemon, iomuxd_bin, tmp_path):
         assert said.startswith("STOPPING=1\nSTATUS=Stopping"), said
 
 
-def test_closed_standard_descriptors_do_no_harm(iomuxd_bin, tmp_path):
+def test_closed_standard_descriptors_do_no_harm(iomuxd_bin, plain, tmp_path):
     log = tmp_path / "log"
     config = tmp_path / "c"
-    config.write_text(f'workers = 1; log : {{ target = "file:{log}"; }}; services = ( {SITE} );')
+    config.write_text(f'{plain} workers = 1; log : {{ target = "file:{log}"; }}; services = ( {SITE} );')
     p = subprocess.Popen(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', iomuxd_bin, config], env=clean_environment())
     try:
         wait_until(lambda: log.exists() and "ready: pool" in log.read_text(), what="the start")
@@ -594,16 +593,17 @@ def run(binary, *arguments, **more):
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, plain):
     path = tmp_path / "c.conf"
-    path.write_text(f"services = ( {SITE} );")
+    path.write_text(f"{plain} services = ( {SITE} );")
     return path
 
 
 def test_version_and_help_go_to_stdout(iomuxd_bin):
     for option in ("-V", "--version"):
         done = run(iomuxd_bin, option)
-        assert done.returncode == 0 and re.fullmatch(r"iomuxd \d+\.\d+\S*\n", done.stdout) and not done.stderr
+        assert done.returncode == 0 and not done.stderr
+        assert re.fullmatch(r"iomuxd \d+\.\d+\S*\nfeatures:( none|( epoll| liburing| systemd| libbsd)+)\n", done.stdout)
     for option in ("-h", "--help"):
         done = run(iomuxd_bin, option)
         assert done.returncode == 0 and done.stdout.startswith("usage: iomuxd ") and not done.stderr
@@ -653,6 +653,16 @@ def test_output_that_cannot_be_written_is_an_error(iomuxd_bin, config, option):
 def test_o_overrides_the_file(daemon):
     d = daemon(SITE, workers=1, options=["-o", "workers=3", "--set", "log.level=debug"])
     assert len(d.worker_pids()) == 3
+
+
+def test_a_build_without_the_default_model_says_so(iomuxd_bin, features, config):
+    if "epoll" in features:
+        pytest.skip("built with epoll")
+    config.write_text(f"services = ( {SITE} );")
+    for option in ("-t", "-T"):
+        done = run(iomuxd_bin, option, "-c", config)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f'{config}:1: io_model: is not set, and the default "epoll" cannot be used: not built in\n'
 
 
 def test_a_model_that_does_not_exist_is_refused_with_the_names_of_those_that_do(iomuxd_bin, config):

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "core/access.h"
-#include "core/env.h"
-#include "core/file.h"
-#include "core/outq.h"
+#include "unit/outq_rig.h"
 
 /* More than any address space: a pool with blocks of this size fails. */
 static const size_t IMPOSSIBLE = (size_t)1 << 48;
@@ -17,45 +15,6 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
-}
-
-struct rig {
-    struct env  env;
-    struct outq q;
-};
-
-static void rig_open(struct rig *g)
-{
-    env_init(&g->env, NULL);
-    g->q = (struct outq){ .env = &g->env };
-}
-
-static void rig_close(struct rig *g)
-{
-    outq_clear(&g->q);
-    ck_assert_uint_eq(g->q.bytes, 0);
-    ck_assert_uint_eq(g->q.items, 0);
-    ck_assert_ptr_null(g->q.head);
-    ck_assert_ptr_null(g->q.tail);
-    env_free(&g->env);
-}
-
-/* A file without a descriptor, with `refs` references. */
-static struct file *file_new(unsigned refs)
-{
-    struct file *f = calloc(1, sizeof *f);
-    f->fd = -1;
-    f->refs = refs;
-    return f;
-}
-
-static char *text_new(size_t n, unsigned seed)
-{
-    char *text = malloc(n + 1);
-    for (size_t i = 0; i < n; i++)
-        text[i] = (char)('!' + (i * 7 + i / 90 + seed) % 90);
-    text[n] = '\0';
-    return text;
 }
 
 /* Takes the first n bytes that are in memory, as a socket would that takes no more. */
