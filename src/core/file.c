@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files beneath roots and the cache of those that were looked up lately.
  * An entry is believed without asking within the turn in which it was checked, and checked by one fstatat(2) in
- * later turns, and by who asks again in the same one (core/conn sees to that).  A file whose time of change is so young that another change could hide behind the same time stamp
- * is read anew each turn. */
+ * later turns, and by who asks again in the same one (core/conn sees to that).  A file whose time of change is so
+ * young that another change could hide behind the same time stamp is read anew each turn. */
 #include "core/file.h"
 
 #include <errno.h>

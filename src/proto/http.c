@@ -10,8 +10,7 @@
  *                |                          | body not all here
  *                `--------------------------+---> BODY or CHUNKS --- end of body: reply ---> IDLE
  *
- *   From everywhere: a refusal,
- or a reply with Connection: close ---> LAST: no byte is read as a request again.
+ *   From everywhere: a refusal, or a reply with Connection: close ---> LAST: no byte is read as a request again.
  */
 #include "proto/http.h"
 

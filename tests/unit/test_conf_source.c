@@ -435,14 +435,15 @@ END_TEST
 
 START_TEST(includes_of_what_is_left_out_count_towards_the_length)
 {
-    char name[8], text[2000] = "a = 1; a = {\n", comment[8192] = "#";
+    char name[16], line[32], text[2000] = "a = 1; a = {\n", comment[8192] = "#";
     struct reading r;
 
     memset(comment + 1, 'x', sizeof(comment) - 2);
     file_write("f0", comment);
     for (int i = 1; i <= 9; i++) {
-        for (int k = 0; k < 50; k++)
-            snprintf(text + 13 + 16 * k, 20, "@include \"f%d\"  \n", i - 1);
+        snprintf(line, sizeof(line), "@include \"f%d\"  \n", i - 1);
+        for (size_t k = 0; k < 50; k++)
+            strcpy(text + 13 + strlen(line) * k, line);
         snprintf(name, sizeof(name), "f%d", i);
         file_write(name, text + 13);
     }
