@@ -33,6 +33,8 @@ static void push_back(struct conn *c)
 static const struct proto quiet = { .name = "quiet", .input = take_all, .expired = push_back };
 static const struct service service = { .name = "test", .proto = &quiet, .message_max = 10 };
 
+static const struct listener nowhere = { .fd = -1, .service = &service, .text = "127.0.0.1:80" };
+
 struct journal {
     unsigned errors, notices;
     char     last[LOG_LINE_MAX];
@@ -119,12 +121,12 @@ START_TEST(roster_has_place_up_to_its_limit)
     struct conn *c = NULL;
     house_open(&h);
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
-        ck_assert(roster_has_place(&h.roster));
+        ck_assert(roster_has_place(&h.roster, &nowhere));
         c = house_conn(&h);
     }
-    ck_assert(!roster_has_place(&h.roster));
+    ck_assert(!roster_has_place(&h.roster, &nowhere));
     leave(&h, c);
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
     house_close(&h);
 }
 END_TEST
@@ -298,8 +300,6 @@ END_TEST
 
 /* --- shortages --- */
 
-static const struct listener nowhere = { .fd = -1, .service = &service, .text = "127.0.0.1:80" };
-
 START_TEST(roster_goes_on_after_what_is_the_peers_affair)
 {
     static const int passing[] = { EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH, ETIMEDOUT };
@@ -308,7 +308,7 @@ START_TEST(roster_goes_on_after_what_is_the_peers_affair)
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         ck_assert(!roster_accept_failed(&h.roster, &nowhere, passing[i]));
     ck_assert(roster_accept_failed(&h.roster, &nowhere, EAGAIN));
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
     ck_assert_uint_eq(h.journal.errors, 0);
     house_close(&h);
 }
@@ -321,12 +321,12 @@ START_TEST(roster_pauses_and_logs_a_shortage_once)
     house_open(&h);
     for (int i = 0; i < 9; i++) {
         ck_assert(roster_accept_failed(&h.roster, &nowhere, shortages[i % 4]));
-        ck_assert(!roster_has_place(&h.roster));
+        ck_assert(!roster_has_place(&h.roster, &nowhere));
         ck_assert_int_eq(roster_wait_ms(&h.roster), 100);
         h.env.now_ms += 99;
-        ck_assert(!roster_has_place(&h.roster));
+        ck_assert(!roster_has_place(&h.roster, &nowhere));
         h.env.now_ms += 1;
-        ck_assert(roster_has_place(&h.roster));
+        ck_assert(roster_has_place(&h.roster, &nowhere));
     }
     ck_assert_uint_eq(h.journal.errors, 1);
     ck_assert_ptr_nonnull(strstr(h.journal.last, "worker main.0: accept on 127.0.0.1:80"));
@@ -457,7 +457,7 @@ START_TEST(roster_serves_who_waited_when_the_shortage_ends_soon)
     }
     setrlimit(RLIMIT_NOFILE, &limit);
     h.env.now_ms += 100;
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
     for (int i = 0; i < 8; i++) {
         int fd = sock_accept(g.listener.fd, SOCK_CLOEXEC, &peer);
         ck_assert_int_ne(fd, -1);
