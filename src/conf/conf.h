@@ -12,11 +12,24 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/net.h"
 
 /* Where a setting stands, for complaints that come after reading (an address that cannot be bound). */
 struct conf_place {
     const char *file;           /* NULL: a default; an override is "-o PATH=VALUE" in line 0 */
     unsigned    line;           /* 0: the file as a whole */
+};
+
+struct conf_nets {
+    const struct net *v;
+    unsigned          count;
+};
+
+/* Who says what of the PROXY protocol; places without a file: it was not said here. */
+struct conf_proxy {
+    bool              on;
+    struct conf_nets  trusted;          /* proxies */
+    struct conf_place on_place, trusted_place;
 };
 
 struct conf_listen {
@@ -26,6 +39,7 @@ struct conf_listen {
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
     struct conf_place       place;
+    struct conf_proxy       proxy;      /* what was not said here is the service's */
 };
 
 enum conf_protocol {
@@ -58,6 +72,7 @@ struct conf_service {
     enum conf_protocol   protocol;
     struct conf_listen  *listens;
     unsigned             listen_count;
+    struct conf_proxy    proxy;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
     const char          *greeting;      /* GREET */
@@ -84,6 +99,9 @@ struct conf_limits {
     unsigned header_bytes;
     unsigned header_count;
     uint64_t body_bytes;
+    unsigned body_rate;                 /* bytes in a second; 0: none, timeouts.body is for the whole body */
+    unsigned connections_per_address;   /* for each worker; 0: no limit */
+    unsigned requests_per_second;       /* of each address, by each worker; 0: no limit */
     unsigned requests;                  /* for each connection; 0: no limit */
     unsigned datagrams_per_address;     /* answers for each second, by each worker; 0: no limit */
 };

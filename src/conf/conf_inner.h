@@ -120,15 +120,15 @@ extern const struct conf_kind
     conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
     conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
-    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_nets, conf_kind_status,
     conf_kind_redirect, conf_kind_redirect_status,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
-/* Every setting outside of lists; those of a service; of a route; of a pool. */
-extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[],
-    conf_pool_settings[];
+/* Every setting outside of lists; those of a service; of a listener that is a group; of a route; of a pool. */
+extern const struct conf_setting conf_settings[], conf_service_settings[], conf_listen_settings[],
+    conf_route_settings[], conf_pool_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
 void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
@@ -185,6 +185,12 @@ const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i
 
 /* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
+/* The setting of the i-th listener of a service, for a complaint about its address. */
+const config_setting_t *conf_listen_at(const config_setting_t *listen, unsigned i);
+
+/* Gives listeners what their service says of the PROXY protocol, and complains about what does not fit together. */
+void conf_proxy_check(struct conf_reader *r, struct conf_service *service, const config_setting_t *node);
+
 /* Would the two fight for the same address? */
 bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 

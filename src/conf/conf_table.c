@@ -12,6 +12,8 @@ enum {
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
     REQUESTS_MAX = 1000000000,
+    BODY_RATE_MAX = 1 << 30,                /* bytes in a second: 8 Gbit/s */
+    REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
     DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
 };
 
@@ -80,6 +82,8 @@ static const struct conf_setting timeout_settings[] = {
 static const struct conf_setting limit_settings[] = {
     { .key = "connections", .kind = &conf_kind_count, AT(struct conf_limits, connections),
       RANGE(1, CONNECTIONS_MAX, 10000) },
+    { .key = "connections_per_address", .kind = &conf_kind_count,
+      AT(struct conf_limits, connections_per_address), RANGE(0, CONNECTIONS_MAX, 0) },
     { .key = "request_line", .kind = &conf_kind_size, AT(struct conf_limits, request_line),
       RANGE(REQUEST_LINE_MIN, REQUEST_LINE_MAX, 8192) },
     { .key = "header_bytes", .kind = &conf_kind_size, AT(struct conf_limits, header_bytes),
@@ -88,8 +92,12 @@ static const struct conf_setting limit_settings[] = {
       RANGE(1, HEADER_COUNT_MAX, 100) },
     { .key = "body_bytes", .kind = &conf_kind_size64, AT(struct conf_limits, body_bytes),
       RANGE(0, BODY_MAX, 1 << 20) },
+    { .key = "body_rate", .kind = &conf_kind_size, AT(struct conf_limits, body_rate),
+      RANGE(0, BODY_RATE_MAX, 1024) },
     { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests),
       RANGE(0, REQUESTS_MAX, 0) },
+    { .key = "requests_per_second", .kind = &conf_kind_count, AT(struct conf_limits, requests_per_second),
+      RANGE(0, REQUEST_RATE_MAX, 0) },
     { .key = "datagrams_per_address", .kind = &conf_kind_count, AT(struct conf_limits, datagrams_per_address),
       RANGE(0, DATAGRAMS_MAX, 100) },
     { .key = NULL }
@@ -140,6 +148,20 @@ static bool service_is_greet(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
 }
 
+#define PROXY_SETTINGS(type)                                                                        \
+    { .key = "proxy_protocol", .kind = &conf_kind_flag, AT(type, proxy.on),                         \
+      .place_offset = offsetof(type, proxy.on_place) },                                             \
+    { .key = "trusted", .kind = &conf_kind_nets, AT(type, proxy.trusted),                           \
+      .place_offset = offsetof(type, proxy.trusted_place) }
+
+/* A listener that says more than its address, which is read and printed by its own kind. */
+const struct conf_setting conf_listen_settings[] = {
+    { .key = "address", .kind = &conf_kind_word, AT(struct conf_listen, text),
+      .required = "such as address = \"8080\"" },
+    PROXY_SETTINGS(struct conf_listen),
+    { .key = NULL }
+};
+
 const struct conf_setting conf_service_settings[] = {
     { .key = "name", .kind = &conf_kind_word, AT(struct conf_service, name), .check = conf_check_service_name,
       .required = "each service has a name of its own, for the log" },
@@ -147,6 +169,7 @@ const struct conf_setting conf_service_settings[] = {
       .words = protocol_words,
       .fallback = CONF_PROTOCOL_UNKNOWN, .required = "such as protocol = \"http\"" },
     { .key = "listen", .kind = &conf_kind_listen, .required = "such as listen = \"8080\"" },
+    PROXY_SETTINGS(struct conf_service),
     { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },

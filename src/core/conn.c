@@ -52,7 +52,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
     e->count.accepted++;
-    conn_enter(c);
+    conn_entry_begin(c);
     settle(c, 0);
     return c;
 }
@@ -177,7 +177,7 @@ static size_t feed(struct conn *c, struct span in)
     while (total < in.n && c->phase == CONN_OPEN && !c->paused && c->errand == NULL) {
         size_t before = c->out.bytes;
         struct span rest = span_skip(in, total);
-        size_t used = c->header_due ? conn_take_header(c, rest) : proto->input(c, rest);
+        size_t used = c->header_due ? conn_entry_header(c, rest) : proto->input(c, rest);
         settle(c, before);
         total += used;
         if (used == 0 && c->phase == CONN_OPEN) {
@@ -432,7 +432,7 @@ void conn_free(struct conn *c)
         return;
     if (c->opened && c->service->proto->close != NULL)
         c->service->proto->close(c);
-    conn_depart(c);
+    conn_entry_end(c);
     c->out.env->count.closed++;
     if (c->errand != NULL)
         c->errand->free(c->errand);

@@ -64,7 +64,7 @@ static void entry_distrust(struct conn *c, const char *what)
     conn_abort(c);
 }
 
-void conn_enter(struct conn *c)
+void conn_entry_begin(struct conn *c)
 {
     const struct proxy_rules *proxy = c->service->proxy;
     if (proxy == NULL) {
@@ -77,7 +77,7 @@ void conn_enter(struct conn *c)
     }
 }
 
-size_t conn_take_header(struct conn *c, struct span in)
+size_t conn_entry_header(struct conn *c, struct span in)
 {
     struct proxy_header header;
     long n = proxy_parse(in, &header);
@@ -95,7 +95,7 @@ size_t conn_take_header(struct conn *c, struct span in)
     return (size_t)n;
 }
 
-void conn_depart(struct conn *c)
+void conn_entry_end(struct conn *c)
 {
     if (c->counted)
         tally_leave(c->out.env->tally, &c->peer);

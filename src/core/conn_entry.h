@@ -11,12 +11,12 @@
 struct conn;
 
 /* A new connection: opened by its protocol, or waiting for a header, or refused. */
-void conn_enter(struct conn *c);
+void conn_entry_begin(struct conn *c);
 
 /* While header_due: the same contract as proto.input. */
-size_t conn_take_header(struct conn *c, struct span in);
+size_t conn_entry_header(struct conn *c, struct span in);
 
 /* It goes: its address has one less. */
-void conn_depart(struct conn *c);
+void conn_entry_end(struct conn *c);
 
 #endif

@@ -53,11 +53,6 @@ void tally_free(struct tally *t)
     free(t);
 }
 
-unsigned tally_limit(const struct tally *t)
-{
-    return t->limit;
-}
-
 static void tally_lock(struct tally *t)
 {
     while (__atomic_test_and_set(&t->taken, __ATOMIC_ACQUIRE))

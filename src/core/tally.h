@@ -18,8 +18,6 @@ struct tally;
 struct tally *tally_new(unsigned per_address, unsigned connections, uint64_t seed);
 void tally_free(struct tally *t);
 
-unsigned tally_limit(const struct tally *t);
-
 /* May the address have another connection?  If so, it is counted, and *counted says that tally_leave is owed; peers
  * without an address are not.  Threads may call these at the same time. */
 bool tally_enter(struct tally *t, const struct peer *p, bool *counted);
