@@ -19,6 +19,12 @@ struct conf_place {
     unsigned    line;           /* 0: the file as a whole */
 };
 
+/* Several strings in the order in which they were written. */
+struct conf_strings {
+    const char *const *v;
+    unsigned           count;
+};
+
 struct conf_listen {
     const char             *text;       /* as written */
     bool                    wildcard;   /* only a port was given: all addresses of both kinds, as [::]:PORT */
@@ -37,7 +43,7 @@ enum conf_route_kind { CONF_ROUTE_ROOT, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT,
 struct conf_route {
     struct conf_place    place;
     const char          *path;          /* begins with '/' */
-    const char          *host;          /* lower case, without port; NULL: any */
+    struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
     struct conf_place    root_place;

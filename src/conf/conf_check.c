@@ -127,20 +127,6 @@ bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, 
     return false;
 }
 
-/* A name (RFC 1123), an IPv4 address or an IPv6 address in brackets (RFC 9110 section 7.2), no port. */
-bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value)
-{
-    const char *end = value[0] == '[' ? strchr(value, ']') : strchr(value, ':');
-
-    if (value[0] == '[' && end != NULL && end[1] == '\0' && only_bytes(value, "[]:."))
-        return true;
-    if (value[0] != '[' && end == NULL && only_bytes(value, "-._"))
-        return true;
-    conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port,"
-                              " such as \"www.example.org\"", value);
-    return false;
-}
-
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
     if (strpbrk(value, " \"<>\\^`{|}") == NULL)

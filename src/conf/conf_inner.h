@@ -120,7 +120,7 @@ extern const struct conf_kind
     conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
     conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
-    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
     conf_kind_redirect, conf_kind_redirect_status,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
@@ -183,6 +183,13 @@ bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, 
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
 
+enum { CONF_STRINGS_MAX = 1000 };       /* a complaint about one of them counts its neighbours */
+
+/* Reads words, one or many, that s->check finds fit.  Those that are not have been complained about and are
+ * left out. */
+void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       const char *want, struct conf_strings *to);
+
 /* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
 /* Would the two fight for the same address? */
@@ -192,6 +199,7 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 void conf_print_key(struct conf_printer *p, const char *key);
 void conf_print_indent(struct conf_printer *p);
 void conf_print_string(struct conf_printer *p, const char *text);
+void conf_print_strings(struct conf_printer *p, const char *key, const struct conf_strings *strings);
 
 static inline void *conf_field(void *base, size_t offset)
 {

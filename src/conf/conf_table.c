@@ -200,7 +200,7 @@ static const struct conf_setting redirect_settings[] = {
 const struct conf_setting conf_route_settings[] = {
     { .key = "path", .kind = &conf_kind_word, AT(struct conf_route, path), .check = conf_check_route_path,
       .required = "such as path = \"/\"" },
-    { .key = "host", .kind = &conf_kind_host, AT(struct conf_route, host), .check = conf_check_host },
+    { .key = "host", .kind = &conf_kind_hosts, AT(struct conf_route, hosts), .check = conf_check_host },
     { .key = "root", .kind = &conf_kind_word, AT(struct conf_route, root), .check = conf_check_folder,
       .place_offset = offsetof(struct conf_route, root_place), .applies = route_is_root },
     { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, .applies = route_is_root,

@@ -128,7 +128,7 @@ static enum http_route_kind compose_kind(enum conf_route_kind kind)
 static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
 {
     return (struct http_route_spec){
-        .path = r->path, .host = r->host, .kind = compose_kind(r->kind),
+        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
         .root = root, .index = r->index, .index_count = r->index_count, .dotfiles = r->dotfiles,
         .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
     };

@@ -35,7 +35,8 @@ enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT,
 struct http_route_spec {
     const char          *path;          /* a prefix of the decoded request path; unless it ends in '/', on
                                          * segment borders */
-    const char          *host;          /* lower case, NULL: any */
+    const char *const   *hosts;         /* names in lower case, "*.NAME" for all that end in .NAME; */
+    unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
     const char *const   *index;

@@ -142,7 +142,7 @@ struct http_ready {
 };
 
 struct http_route {
-    struct span          path, host;
+    struct span          path;
     enum http_route_kind kind;
     struct root         *root;
     struct span         *index;
@@ -154,16 +154,43 @@ struct http_route {
     char                *memory;        /* of ready.line and ready.rest */
 };
 
+/* A route for one of its hosts. */
+struct http_way {
+    struct span              path;
+    const struct http_route *route;
+};
+
+/* The ways of one host, longest path first. */
+struct http_host {
+    struct span      name;              /* of a wildcard: ".NAME"; of those for any host: length 0 */
+    struct http_way *ways;
+    unsigned         count;
+};
+
+/* What http_find.c looks a route up in. */
+struct http_table {
+    struct http_way  *ways;             /* of all hosts */
+    struct http_host *exact;            /* by name */
+    struct http_host *wild;             /* longest name first */
+    struct http_host  any;
+    unsigned          exact_count, wild_count;
+};
+
 struct http_site {
     const char         *name;
     struct http_limits  limits;
     const struct mime  *mime;
-    bool                by_host;        /* some route has a host */
+    struct http_table   table;
     unsigned            count;
-    struct http_route   routes[];       /* those with a host first, then by length of path, longest first */
+    struct http_route   routes[];       /* as they were given */
 };
 
-/* http_site.c: the route for a decoded path, or NULL. */
+/* http_find.c: fills the table from the specifications of all routes. -1: memory is out. */
+int  http_table_make(struct http_table *t, const struct http_route_spec *specs, const struct http_route *routes,
+                     unsigned count);
+void http_table_free(struct http_table *t);
+
+/* The route for a decoded path, or NULL. */
 const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r,
                                          struct span path);
 

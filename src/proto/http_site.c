@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A site: routes in the order in which they are tried, and replies made before the first request.
+/* A site: its routes and the replies that are made before the first request.
  * Owns the memory of both; constant once made. */
 #include "proto/http_internal.h"
 
@@ -151,28 +151,9 @@ static int route_root(struct http_route *r, const struct http_route_spec *spec)
 
 static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
-    *r = (struct http_route){ .path = span_of(spec->path), .host = span_of(spec->host), .kind = spec->kind };
+    *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind };
     route_methods(r);
     return spec->kind == HTTP_ROUTE_ROOT ? route_root(r, spec) : route_ready(r, spec);
-}
-
-/* Is `a` tried before `b`?  Of equals, the one that was written first. */
-static bool route_before(const struct http_route *a, const struct http_route *b)
-{
-    if ((a->host.n > 0) != (b->host.n > 0))
-        return a->host.n > 0;
-    return a->path.n > b->path.n;
-}
-
-static void routes_sort(struct http_site *s)
-{
-    for (unsigned i = 1; i < s->count; i++) {
-        struct http_route moving = s->routes[i];
-        unsigned at = i;
-        for (; at > 0 && route_before(&moving, &s->routes[at - 1]); at--)
-            s->routes[at] = s->routes[at - 1];
-        s->routes[at] = moving;
-    }
 }
 
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
@@ -184,18 +165,17 @@ struct http_site *http_site_new(const char *service_name, const struct http_rout
     s->name = service_name;
     s->limits = *limits;
     s->mime = mime;
-    for (unsigned i = 0; i < count; i++) {
+    int rc = 0;
+    for (unsigned i = 0; i < count && rc == 0; i++) {
         s->count++;
-        if (route_make(&s->routes[i], &routes[i]) == -1) {
-            int error = errno;
-            http_site_free(s);
-            errno = error;
-            return NULL;
-        }
-        s->by_host |= s->routes[i].host.n > 0;
+        rc = route_make(&s->routes[i], &routes[i]);
     }
-    routes_sort(s);
-    return s;
+    if (rc == 0 && http_table_make(&s->table, routes, s->routes, count) == 0)
+        return s;
+    int error = errno;
+    http_site_free(s);
+    errno = error;
+    return NULL;
 }
 
 void http_site_free(struct http_site *s)
@@ -206,33 +186,8 @@ void http_site_free(struct http_site *s)
         free(s->routes[i].memory);
         free(s->routes[i].index);
     }
+    http_table_free(&s->table);
     free(s);
-}
-
-/* hot */
-static inline bool route_covers(const struct http_route *r, struct span path)
-{
-    size_t n = r->path.n;
-    if (!span_starts_with(path, r->path))
-        return false;
-    return n == 0 || n == path.n || r->path.p[n - 1] == '/' || path.p[n] == '/';
-}
-
-/* hot */
-const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r,
-                                         struct span path)
-{
-    struct span host = { NULL, 0 };
-    if (s->by_host)
-        host = http_host(r);
-    for (unsigned i = 0; i < s->count; i++) {
-        const struct http_route *route = &s->routes[i];
-        if (route->host.n > 0 && !span_equal_nocase(route->host, host))
-            continue;
-        if (route_covers(route, path))
-            return route;
-    }
-    return NULL;
 }
 
 size_t http_message_max(const struct http_limits *l)

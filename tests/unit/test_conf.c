@@ -118,7 +118,8 @@ START_TEST(conf_reads_services_and_routes)
     ck_assert_uint_eq(routes[0].index_count, 2);
     ck_assert_str_eq(routes[0].index[1], "b");
     ck_assert(routes[0].dotfiles);
-    ck_assert_str_eq(routes[1].host, "www.example.org");
+    ck_assert_uint_eq(routes[1].hosts.count, 1);
+    ck_assert_str_eq(routes[1].hosts.v[0], "www.example.org");
     ck_assert_uint_eq(routes[1].index_count, 1);
     ck_assert_str_eq(routes[1].index[0], "index.html");
     ck_assert(!routes[1].dotfiles);
