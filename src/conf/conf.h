@@ -97,7 +97,6 @@ struct conf_limits {
 enum conf_target {
     CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE
 };
-enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
 struct conf {
     const char            *file;        /* that it was read from */
@@ -114,7 +113,7 @@ struct conf {
     enum conf_target       access_target;   /* OFF or FILE */
     const char            *access_file;
     struct conf_place      access_place;
-    enum conf_access_format access_format;
+    const char            *access_format;   /* "combined", "json" or a text with fields */
     const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
     struct conf_place      mime_types_place;
     struct conf_timeouts   timeouts;
@@ -138,6 +137,7 @@ struct conf_options {
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
     conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *format_check;    /* of the access log */
 };
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */

@@ -32,10 +32,6 @@ static const struct conf_word log_target_words[] = {
 
 static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
 
-static const struct conf_word access_format_words[] = {
-    { "combined", CONF_ACCESS_COMBINED }, { "json", CONF_ACCESS_JSON }, { NULL, 0 }
-};
-
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
     { "chargen", CONF_CHARGEN }, { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }, { NULL, 0 }
@@ -62,9 +58,7 @@ static const struct conf_setting access_settings[] = {
       .words = access_target_words,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
-    { .key = "format", .kind = &conf_kind_choice, AT(struct conf, access_format),
-      .words = access_format_words,
-      .fallback = CONF_ACCESS_COMBINED },
+    { .key = "format", .kind = &conf_kind_format, AT(struct conf, access_format), .fallback_text = "combined" },
     { .key = NULL }
 };
 

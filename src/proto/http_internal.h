@@ -216,10 +216,12 @@ struct http_exchange {
     char                      *start;           /* of the head that is being written */
     struct span                allow;           /* what goes with 405 */
     struct span                content_range;   /* what goes with 416 */
+    struct span                user;            /* who has proved to be it; length 0: nobody */
     uint64_t                   body_bytes;      /* to be sent */
     uint64_t                   started_us;      /* only when there is an access log */
     struct http_errand        *deferred;        /* no reply is written yet: this has to be done first */
     unsigned                   status;
+    unsigned                   nth;             /* request on its connection, from 1 */
     uint8_t                    connection;      /* enum http_connection: the field of the reply */
     bool                       head_only;
     bool                       last;            /* the connection ends behind this reply */
