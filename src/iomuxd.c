@@ -143,6 +143,7 @@ static int with_configuration(const struct command *c)
                                     .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model, .target_check = logger_check,
                                     .format_check = words_check_format,
+                                    .location_check = words_check_location,
                                     .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;

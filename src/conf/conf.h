@@ -55,7 +55,7 @@ struct conf_route {
     const char          *type;          /* RESPOND: Content-Type */
     const char          *body;          /* RESPOND */
     size_t               body_size;
-    const char          *to;            /* REDIRECT: Location */
+    const char          *to;            /* REDIRECT: Location, may have variables */
 };
 
 struct conf_service {
@@ -138,6 +138,7 @@ struct conf_options {
     conf_word_check   *group_check;
     conf_word_check   *target_check;    /* of the log: as it is written */
     conf_word_check   *format_check;    /* of the access log */
+    conf_word_check   *location_check;  /* where a redirect leads */
 };
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */

@@ -9,6 +9,7 @@
 #include "base/template.h"
 #include "conf/conf.h"
 #include "core/access_line.h"
+#include "proto/http.h"
 
 enum { NAME_SHOWN = 60 };       /* bytes of a wrong name in a complaint */
 
@@ -65,4 +66,16 @@ bool words_check_format(const char *text, char *why, size_t why_size)
         snprintf(why, why_size, "%s", strerror(errno));
     access_form_free(form);
     return form != NULL;
+}
+
+bool words_check_location(const char *text, char *why, size_t why_size)
+{
+    const char *fault;
+
+    if (!check_names(text, http_location_names, why, why_size))
+        return false;
+    fault = http_location_fault(span_of(text));
+    if (fault != NULL)
+        snprintf(why, why_size, "\"%.*s\" %s", NAME_SHOWN, text, fault);
+    return fault == NULL;
 }

@@ -10,4 +10,7 @@
 /* A form of access lines. */
 bool words_check_format(const char *text, char *why, size_t why_size);
 
+/* Where a redirect leads. */
+bool words_check_location(const char *text, char *why, size_t why_size);
+
 #endif

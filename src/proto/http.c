@@ -135,6 +135,8 @@ static void answer_path(struct http_exchange *x, struct span path)
         http_reply_status(x, 405);
     else if (r->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->location != NULL)
+        http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
     else if (x->hidden && !route->dotfiles)

@@ -45,8 +45,15 @@ struct http_route_spec {
     unsigned             status;
     const char          *type;
     struct span          body;
-    const char          *to;
+    const char          *to;            /* REDIRECT: with variables: */
 };
+
+/* What may stand in `to` behind a dollar: the host that was asked, without its port; the path, encoded; the query with
+ * its '?', or nothing.  NULL ends them. */
+extern const char *const http_location_names[];
+
+/* A text with these variables: NULL, or why it is no safe place for a redirect. */
+const char *http_location_fault(struct span text);
 
 struct http_limits {
     unsigned request_line, header_bytes, header_count, requests;

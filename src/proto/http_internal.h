@@ -132,6 +132,15 @@ bool http_path_hidden(struct span path);
 /* Encodes for a Location; `to` has room for three times the length.  Returns the number of bytes. */
 size_t http_path_encode(char *to, struct span path);
 
+/* The same for a query as it came, in which '%' begins what is encoded already. */
+size_t http_query_encode(char *to, struct span query);
+
+/* http_location.c: where a redirect with variables leads.  The text must live as long.  NULL with ENOMEM, or
+ * EINVAL. */
+struct http_location;
+struct http_location *http_location_new(struct span text);
+void http_location_free(struct http_location *l);
+
 /* A reply that is ready but for its Date and Connection fields. */
 struct http_ready {
     unsigned    status;
@@ -152,6 +161,7 @@ struct http_route {
     unsigned             methods;       /* bits: 1 << enum http_method */
     struct span          allow;         /* the same as a field value */
     struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
+    struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
     char                *memory;        /* of ready.line and ready.rest */
 };
 
@@ -260,6 +270,9 @@ void http_reply_ready(struct http_exchange *x, const struct http_ready *ready);
 void http_reply_options(struct http_exchange *x, struct span allow);
 void http_reply_moved(struct http_exchange *x, struct span path);
 void http_reply_continue(struct outq *q);
+
+/* http_location.c: the redirect.  `path` is decoded and clean. */
+void http_location_reply(struct http_exchange *x, const struct http_location *l, unsigned status, struct span path);
 
 /* Writes the access record of a finished exchange, when there is an access log. */
 void http_reply_logged(struct http_exchange *x);

@@ -41,6 +41,7 @@ static void route_methods(struct http_route *r)
 struct ready_parts {
     struct span line, type, location, allow, body;
     unsigned    status;
+    bool        linked;         /* the location stands behind the body as a line of its own */
 };
 
 static char *field_put(char *p, struct span name, struct span value)
@@ -71,9 +72,10 @@ static char *line_put(char *p, const struct ready_parts *parts)
 static int ready_make(struct http_route *r, const struct ready_parts *parts)
 {
     bool bare = status_is_bare(parts->status);
-    bool copied = parts->body.n <= HTTP_COPY_MAX;
+    bool copied = parts->linked || parts->body.n <= HTTP_COPY_MAX;
+    size_t link = parts->linked ? parts->location.n + 1 : 0, body = parts->body.n + link;
     size_t room = parts->line.n + STATUS_LINE_SIZE + parts->type.n + parts->location.n + parts->allow.n +
-                  HTTP_HEAD_MAX + (copied ? parts->body.n : 0);
+                  HTTP_HEAD_MAX + (copied ? body : 0);
     char *p = malloc(room);
     r->memory = p;
     if (p == NULL)
@@ -84,13 +86,18 @@ static int ready_make(struct http_route *r, const struct ready_parts *parts)
     r->ready.rest.p = p;
     if (!bare) {
         p = field_put(p, SPAN("Content-Type: "), parts->type);
-        p = http_head_number(p, SPAN("Content-Length: "), parts->body.n);
+        p = http_head_number(p, SPAN("Content-Length: "), body);
     }
     p = field_put(p, SPAN("Location: "), parts->location);
     p = field_put(p, SPAN("Allow: "), parts->allow);
     p = http_head_put(p, SPAN("\r\n"));
     r->ready.head_n = (size_t)(p - r->ready.rest.p);
     p = copied ? http_head_put(p, parts->body) : p;
+    if (parts->linked) {
+        p = http_head_put(p, parts->location);
+        p = http_head_put(p, SPAN("\n"));
+    }
+    r->ready.body.n = body;
     r->ready.rest.n = (size_t)(p - r->ready.rest.p);
     return 0;
 }
@@ -122,8 +129,10 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
         parts.type = SPAN("text/plain; charset=utf-8");
         parts.body = status_text(parts.line, text);
     }
-    if (r->kind == HTTP_ROUTE_REDIRECT)
+    if (r->kind == HTTP_ROUTE_REDIRECT) {
         parts.location = span_of(spec->to);
+        parts.linked = true;
+    }
     if (spec->status == 405)
         parts.allow = r->allow;
     if (status_is_bare(spec->status) || spec->status == 205)
@@ -149,11 +158,34 @@ static int route_root(struct http_route *r, const struct http_route_spec *spec)
     return 0;
 }
 
+/* One with variables is made for each request. */
+static int route_redirect(struct http_route *r, const struct http_route_spec *spec)
+{
+    if (strchr(spec->to, '$') == NULL)
+        return route_ready(r, spec);
+    if (!field_clean(span_of(spec->to)) || http_status_line(spec->status).n == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    r->ready.status = spec->status;
+    r->location = http_location_new(span_of(spec->to));
+    return r->location == NULL ? -1 : 0;
+}
+
 static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
     *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind };
     route_methods(r);
-    return spec->kind == HTTP_ROUTE_ROOT ? route_root(r, spec) : route_ready(r, spec);
+    switch (spec->kind) {
+    case HTTP_ROUTE_ROOT:
+        return route_root(r, spec);
+    case HTTP_ROUTE_REDIRECT:
+        return route_redirect(r, spec);
+    case HTTP_ROUTE_RESPOND:
+    case HTTP_ROUTE_STATUS:
+        break;
+    }
+    return route_ready(r, spec);
 }
 
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
@@ -185,6 +217,7 @@ void http_site_free(struct http_site *s)
     for (unsigned i = 0; i < s->count; i++) {
         free(s->routes[i].memory);
         free(s->routes[i].index);
+        http_location_free(s->routes[i].location);
     }
     http_table_free(&s->table);
     free(s);

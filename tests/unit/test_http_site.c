@@ -181,7 +181,9 @@ START_TEST(site_takes_locations_of_any_length)
     fixture_site(&f, &route, 1);
     struct reply r = ask("GET", "/", "x");
     ck_assert_uint_eq(reply_field(&r, "Location").n, 4999);
-    ck_assert_span_eq(r.body, "302 Found\n");
+    ck_assert_uint_eq(r.body.n, sizeof "302 Found\n" - 1 + 5000);
+    ck_assert(span_starts_with(r.body, SPAN("302 Found\nlll")));
+    ck_assert(span_equal(span_skip(r.body, r.body.n - 3), SPAN("ll\n")));
     r = ask("HEAD", "/", "x");
     ck_assert_uint_eq(reply_field(&r, "Location").n, 4999);
 }
