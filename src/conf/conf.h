@@ -38,12 +38,28 @@ enum conf_protocol {
     CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME
 };
 
+struct conf_header { const char *name, *value; };
+
+/* Fields of the server's own that replies can do without: bits. */
+enum { CONF_REMOVE_ETAG = 1, CONF_REMOVE_LAST_MODIFIED = 2, CONF_REMOVE_ACCEPT_RANGES = 4 };
+
+struct conf_headers {
+    struct conf_header *add;
+    unsigned            add_count;
+    struct conf_strings remove;
+};
+
+#define CONF_EXPIRES_UNSET UINT32_MAX
+
 enum conf_route_kind { CONF_ROUTE_ROOT, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS };
 
 struct conf_route {
     struct conf_place    place;
     const char          *path;          /* begins with '/' */
     struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
+    struct conf_headers  headers;
+    const char          *cache_control; /* NULL: not set */
+    unsigned             expires_s;     /* CONF_EXPIRES_UNSET */
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
     struct conf_place    root_place;
@@ -66,6 +82,7 @@ struct conf_service {
     unsigned             listen_count;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
+    struct conf_headers  headers;       /* of routes that do not say it otherwise */
     const char          *greeting;      /* GREET */
 };
 
@@ -140,6 +157,13 @@ struct conf_options {
     conf_word_check   *format_check;    /* of the access log */
     conf_word_check   *location_check;  /* where a redirect leads */
 };
+
+/* Names of header fields are compared without case. */
+bool conf_header_adds(const struct conf_headers *h, const char *name);
+bool conf_header_removes(const struct conf_headers *h, const char *name);
+
+/* Those of the server's own that are removed: bits. */
+unsigned conf_header_removed(const struct conf_headers *h);
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */
 struct conf_near {

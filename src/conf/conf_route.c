@@ -187,6 +187,8 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
     }
     service->route_count++;
     route_read(r, route, node);
+    conf_headers_check(r, &route->headers, &service->headers, node);
+    conf_cache_check(r, route, &service->headers, node);
     before = route_taken_by(service, route);
     if (before != NULL)
         conf_gripe(r, config_setting_get_member(node, "path"), NULL,

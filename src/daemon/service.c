@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "core/file.h"
+#include "daemon/rules.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
 #include "proto/tiny.h"
@@ -153,6 +154,8 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
                 root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+        if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
+            rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
     }
     return rc;
 }
@@ -253,8 +256,10 @@ const struct service *service_at(const struct service_set *s, unsigned index)
 static void service_parts_free(struct service_parts *p)
 {
     http_site_free(p->site);
-    for (unsigned i = 0; i < p->route_count; i++)
+    for (unsigned i = 0; i < p->route_count; i++) {
         root_close(p->roots[i]);
+        rules_release(&p->routes[i]);
+    }
     free(p->roots);
     free(p->routes);
 }

@@ -93,6 +93,7 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->connection = CONNECTION_PLAIN;
     x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->fields = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
@@ -131,6 +132,7 @@ static void answer_path(struct http_exchange *x, struct span path)
         return;
     }
     x->allow = route->allow;
+    x->fields = route->fields;
     if ((route->methods & 1u << r->method) == 0)
         http_reply_status(x, 405);
     else if (r->method == METHOD_OPTIONS)

@@ -4,6 +4,7 @@
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,14 @@ extern const char mime_builtin[];
 
 enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
 
+/* A header field of every final reply of a route. */
+struct http_header {
+    const char *name, *value;
+};
+
+/* Fields that the server would send itself, and that a route leaves out: bits. */
+enum { HTTP_REMOVE_ETAG = 1, HTTP_REMOVE_LAST_MODIFIED = 2, HTTP_REMOVE_ACCEPT_RANGES = 4 };
+
 /* A route as the daemon describes it.  Strings must outlive the site.
  *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root (the prefix is not cut off)
  *   RESPOND   a fixed reply to GET, HEAD and POST
@@ -45,6 +54,12 @@ struct http_route_spec {
     unsigned             status;
     const char          *type;
     struct span          body;
+    const struct http_header *add;
+    unsigned             add_count;
+    unsigned             removed;       /* HTTP_REMOVE bits */
+    const char          *cache_control; /* with 200, 206 and 304; NULL: max-age if there is: */
+    bool                 expires;
+    unsigned             expires_s;     /* from Date on; 0: at once */
     const char          *to;            /* REDIRECT: with variables: */
 };
 

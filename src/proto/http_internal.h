@@ -151,6 +151,16 @@ struct http_ready {
     bool        copied;
 };
 
+/* What a route adds to its replies, ready made. */
+struct http_fields {
+    struct span always;         /* field lines of every final reply; */
+    struct span fresh;          /* of 200, 206 and 304; up to the date of Expires, if there is one */
+    bool        expires;
+    unsigned    expires_s;
+    unsigned    removed;        /* HTTP_REMOVE bits */
+    char       *memory;
+};
+
 struct http_route {
     struct span          path;
     enum http_route_kind kind;
@@ -162,6 +172,7 @@ struct http_route {
     struct span          allow;         /* the same as a field value */
     struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
     struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
+    struct http_fields  *fields;        /* NULL: nothing is added or left out */
     char                *memory;        /* of ready.line and ready.rest */
 };
 
@@ -223,6 +234,7 @@ struct http_exchange {
     struct outq               *out;
     const struct http_site    *site;
     const struct http_request *request;
+    const struct http_fields  *fields;          /* of the route, NULL: none, or the route is not known yet */
     char                      *start;           /* of the head that is being written */
     struct span                allow;           /* what goes with 405 */
     struct span                content_range;   /* what goes with 416 */
@@ -251,6 +263,19 @@ enum {
     HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than a piece */
     HTTP_HEAD_MAX = 640         /* bytes of fields that the server writes itself, with room to spare */
 };
+
+/* http_fields.c: leaves r->fields NULL if the specification has none.  -1 with ENOMEM, or EINVAL. */
+int  http_fields_make(struct http_route *r, const struct http_route_spec *spec);
+void http_fields_free(struct http_fields *f);
+
+/* Queues the head up to p, then the fields of the route.  Room for n bytes more, NULL: memory is out. */
+char *http_fields_put(struct http_exchange *x, char *p, size_t n);
+
+/* HTTP_REMOVE bits of what this reply leaves out. */
+static inline unsigned http_fields_removed(const struct http_exchange *x)
+{
+    return x->fields != NULL ? x->fields->removed : 0;
+}
 
 /* http_reply.c: "HTTP/1.1 404 Not Found\r\n". */
 struct span http_status_line(unsigned status);
@@ -297,6 +322,7 @@ struct http_validator {
     struct span etag;           /* with W/ and quotes; length 0: none */
     time_t      modified_s;     /* as shown in Last-Modified; -1: none */
     bool        strong;         /* neither can hide a change */
+    unsigned    removed;        /* HTTP_REMOVE bits: not to be shown */
 };
 
 /* RFC 9110 section 13.2.2, steps 1 to 4: 0: go on, 304 or 412. */

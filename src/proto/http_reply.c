@@ -94,7 +94,7 @@ static inline char *head_begin(struct http_exchange *x, struct span line, size_t
         p = http_head_put(p, SPAN(CLOSE_FIELD));
     else if (x->connection == CONNECTION_KEEP_ALIVE)
         p = http_head_put(p, SPAN(KEEP_ALIVE_FIELD));
-    return p;
+    return x->fields == NULL ? p : http_fields_put(x, p, n);
 }
 
 char *http_head_begin(struct http_exchange *x, unsigned status, size_t n)

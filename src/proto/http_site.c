@@ -176,6 +176,8 @@ static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
     *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind };
     route_methods(r);
+    if (http_fields_make(r, spec) == -1)
+        return -1;
     switch (spec->kind) {
     case HTTP_ROUTE_ROOT:
         return route_root(r, spec);
@@ -218,6 +220,7 @@ void http_site_free(struct http_site *s)
         free(s->routes[i].memory);
         free(s->routes[i].index);
         http_location_free(s->routes[i].location);
+        http_fields_free(s->routes[i].fields);
     }
     http_table_free(&s->table);
     free(s);
