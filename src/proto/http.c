@@ -37,10 +37,10 @@ struct http_state {
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
-        uint64_t          started_us;   /* AWAY */
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
+    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
@@ -71,27 +71,37 @@ static void http_close(struct conn *c)
 }
 
 /* hot */
-static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_request *r)
+static inline uint64_t started_now(const struct env *e)
+{
+    return e->access != NULL ? clock_monotonic_us() : 0;
+}
+
+/* hot */
+static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_state *s,
+                                  const struct http_request *r)
 {
     x->conn = c;
     x->env = conn_env(c);
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = 0;
+    x->allow.n = x->content_range.n = x->user.n = 0;
     x->body_bytes = 0;
+    x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
     x->last = x->hidden = false;
     x->connection = CONNECTION_PLAIN;
-    x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+    x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->fields = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
 static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
+    s->answered++;
+    exchange_begin(&x, c, s, r);
     http_reply_refuse(&x, status);
     http_reply_logged(&x);
     s->phase = PHASE_LAST;
@@ -122,10 +132,13 @@ static void answer_path(struct http_exchange *x, struct span path)
         return;
     }
     x->allow = route->allow;
+    x->fields = route->fields;
     if ((route->methods & 1u << r->method) == 0)
         http_reply_status(x, 405);
     else if (r->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->location != NULL)
+        http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
     else if (x->hidden && !route->dotfiles)
@@ -172,13 +185,14 @@ void http_answer(struct http_exchange *x)
     answer_request(x);
 }
 
-static bool head_keep(struct http_state *s, struct span head)
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
 {
     s->head = malloc(head.n);
     if (s->head == NULL)
         return false;
     memcpy(s->head, head.p, head.n);
     s->head_n = head.n;
+    s->started_us = started_us;
     return true;
 }
 
@@ -194,14 +208,13 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
     const struct http_request *r = x->request;
     struct http_errand *e = x->deferred;
     size_t n = (size_t)(r->fields.p + r->fields.n + 2 - r->method_text.p);
-    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n })) {
+    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n }, x->started_us)) {
         e->errand.free(&e->errand);
         x->deferred = NULL;
         http_reply_status(x, 503);
         return;
     }
     s->phase = PHASE_AWAY;
-    s->started_us = x->started_us;
     conn_errand(x->conn, &e->errand);
 }
 
@@ -209,7 +222,7 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
 static inline void exchange_open(struct http_exchange *x, struct conn *c, const struct http_state *s,
                                  const struct http_request *r)
 {
-    exchange_begin(x, c, r);
+    exchange_begin(x, c, s, r);
     const struct http_limits *limits = &x->site->limits;
     x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
     if (x->last)
@@ -291,7 +304,7 @@ static size_t take_head_with_body(struct conn *c, const struct http_request *r, 
         refuse(c, s, r, (unsigned)-done);
     else if (done > 0)
         answer(c, s, r);
-    else if (!head_keep(s, (struct span){ in.p, head_n }))
+    else if (!head_keep(s, (struct span){ in.p, head_n }, started_now(conn_env(c))))
         refuse(c, s, r, 503);
     else
         timer_set(c, s, TIMER_BODY, site->limits.body_ms);
@@ -367,7 +380,6 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
-    x.started_us = s->started_us;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)
