@@ -153,7 +153,7 @@ static size_t feed(struct conn *c, struct span in)
 {
     const struct proto *proto = c->service->proto;
     size_t total = 0;
-    while (total < in.n && c->phase == CONN_OPEN && !c->paused) {
+    while (total < in.n && c->phase == CONN_OPEN && !c->paused && c->errand == NULL) {
         size_t before = c->out.bytes;
         size_t used = proto->input(c, span_skip(in, total));
         settle(c, before);
@@ -225,7 +225,7 @@ void conn_input(struct conn *c, struct span in)
 /* The protocol hears of the end once it has seen all that came before. */
 static void tell_eof(struct conn *c)
 {
-    if (!c->eof || c->eof_told || c->paused || c->phase != CONN_OPEN)
+    if (!c->eof || c->eof_told || c->paused || c->errand != NULL || c->phase != CONN_OPEN)
         return;
     size_t before = c->out.bytes;
     c->eof_told = true;
@@ -269,17 +269,45 @@ static bool make_room(struct conn *c)
     return c->out.bytes != before || c->phase != CONN_OPEN;
 }
 
+/* Input and EOF that came while nobody wanted them. */
+static void catch_up(struct conn *c)
+{
+    if (c->kept != NULL && !c->paused)
+        feed_kept(c);
+    tell_eof(c);
+}
+
+static void errand_end(struct conn *c)
+{
+    struct errand *e = c->errand;
+    size_t before = c->out.bytes;
+    if (e->work != NULL)
+        e->work(e);             /* no helper has done it */
+    c->errand = NULL;
+    if (c->phase == CONN_OPEN) {
+        conn_timeout(c, c->timeout_ms);
+        c->service->proto->back(c, e);
+        settle(c, before);
+    }
+    e->free(e);
+    catch_up(c);
+}
+
 /* hot */
 bool conn_resume(struct conn *c)
 {
+    if (c->errand != NULL) {
+        if (c->errand->away)
+            return false;
+        errand_end(c);
+        return true;
+    }
     if (c->out.bytes > CONN_OUT_LOW || c->out.items > CONN_ITEMS_LOW || c->phase != CONN_OPEN)
         return false;
     if (!c->paused)
         return make_room(c);
     c->paused = false;
-    if (c->kept != NULL)
-        feed_kept(c);
-    tell_eof(c);
+    catch_up(c);
     return true;
 }
 
@@ -299,7 +327,7 @@ uint64_t conn_due(const struct conn *c)
         unsigned ms = c->service->send_timeout_ms;
         return ms > 0 ? c->progress_ms + ms : UINT64_MAX;
     }
-    return c->deadline_ms > 0 ? c->deadline_ms : UINT64_MAX;
+    return c->deadline_ms > 0 && c->errand == NULL ? c->deadline_ms : UINT64_MAX;
 }
 
 void conn_expired(struct conn *c)
@@ -337,7 +365,7 @@ bool conn_wants_input(const struct conn *c)
 {
     if (c->eof)
         return false;
-    return (c->phase == CONN_OPEN && !c->paused) || c->phase == CONN_LINGERING;
+    return (c->phase == CONN_OPEN && !c->paused && c->errand == NULL) || c->phase == CONN_LINGERING;
 }
 
 /* hot */
@@ -371,6 +399,8 @@ void conn_free(struct conn *c)
     if (c->service->proto->close != NULL)
         c->service->proto->close(c);
     c->out.env->count.closed++;
+    if (c->errand != NULL)
+        c->errand->free(c->errand);
     outq_clear(&c->out);
     forget_kept(c);
     free(c);

@@ -18,6 +18,7 @@
 
 struct conn;
 struct datagram_proto;
+struct errand;
 
 /* A protocol: what to do with bytes.  None of its functions waits, none of them frees the connection. */
 struct proto {
@@ -37,6 +38,7 @@ struct proto {
     void   (*expired)(struct conn *c);  /* optional: conn_timeout ran out; else conn_abort */
     void   (*drain)(struct conn *c);    /* optional: the worker is going, end when it does no harm; else conn_finish */
     void   (*room)(struct conn *c);     /* optional: little output is left; for protocols that speak unasked */
+    void   (*back)(struct conn *c, struct errand *e);   /* for who has conn_errand: it is done; it goes behind this */
     void   (*close)(struct conn *c);    /* optional: the connection is over, its state is about to go */
 };
 
@@ -61,6 +63,10 @@ const struct peer    *conn_peer(const struct conn *c);
  * begins, not for each byte.  While output is pending the service's send timeout rules instead, and this time
  * begins anew when all is sent. */
 void conn_timeout(struct conn *c, unsigned ms);
+
+/* Has something done that may take its time (core/errand.h).  Until the protocol hears of it (back) it gets no input,
+ * no end of it, and no time runs but the one for sending.  One errand at a time; it is taken over. */
+void conn_errand(struct conn *c, struct errand *taken);
 
 /* No more input is wanted.  Once all output is sent the connection lingers (RFC 9112 section 9.6): the sending
  * half is shut down and what the peer still sends is read and dropped, so that no reset destroys the last bytes. */

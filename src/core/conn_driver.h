@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "core/conn.h"
+#include "core/errand.h"
 
 enum {
     CONN_OUT_LOW = 64 * 1024,       /* bytes queued: below, input goes on again */
@@ -30,6 +31,7 @@ struct conn {
     const struct service *service;
     struct outq       out;
     struct conn_kept *kept;         /* NULL most of the time */
+    struct errand    *errand;       /* the same */
     uint64_t          deadline_ms;  /* of what the protocol waits for; 0: none */
     uint64_t          progress_ms;  /* when output last moved or began to wait */
     unsigned          timeout_ms;   /* the span that deadline_ms came from */
@@ -66,8 +68,8 @@ void conn_sent(struct conn *c, size_t n);
 /* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
 void conn_moving(struct conn *c);
 
-/* Gives kept input (and a pending EOF) to the protocol if output has drained enough; true when that changed
- * anything, so that there may be more to send. */
+/* Goes on with what was held back: an errand that is done, kept input (and a pending EOF) if output has drained enough;
+ * true when that changed anything, so that there may be more to send. */
 bool conn_resume(struct conn *c);
 
 /* The connection broke (reset, unreachable ...). */

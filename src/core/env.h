@@ -13,6 +13,7 @@
 #include "base/metric.h"
 
 struct access_log;
+struct errands;
 struct file_cache;
 struct rate;
 
@@ -36,6 +37,7 @@ struct env {
     struct block_pool  items;   /* of ENV_ITEM_SIZE */
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
+    struct errands    *errands; /* NULL: who has an errand does it himself */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */

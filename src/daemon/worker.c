@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "core/access.h"
 #include "core/env.h"
+#include "core/errand.h"
 #include "core/file.h"
 #include "core/rate.h"
 #include "daemon/channel.h"
@@ -22,7 +23,7 @@
 #include "daemon/title.h"
 #include "driver/driver.h"
 
-enum { WATCHES = 2 };           /* the channel, the signal pipe */
+enum { WATCHES = 3 };           /* the channel, the signal pipe, the bell of the errands */
 
 struct worker {
     const struct worker_start *start;
@@ -101,6 +102,12 @@ static void worker_hear_signal(void *arg)
         worker_drain(w, "SIGTERM");     /* no other is heard */
 }
 
+/* The drivers look for errands that are back whenever they have been woken. */
+static void worker_hear_bell(void *arg)
+{
+    (void)arg;
+}
+
 static void worker_say_ready(void *arg)
 {
     struct worker *w = arg;
@@ -161,7 +168,8 @@ static int worker_env(struct worker *w)
     env_init(&w->env, s->slot);
     w->env.about = (struct log_about){ .worker = s->name, .model = s->pool->model->name };
     w->env.files = file_cache_new();
-    if (w->env.files == NULL)
+    w->env.errands = errands_open();
+    if (w->env.files == NULL || w->env.errands == NULL)
         return -1;
     w->access_fd = s->access_fd;
     if (w->access_fd == -1)
@@ -191,6 +199,7 @@ static void worker_loop(struct worker *w)
 {
     w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
     w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
+    w->watches[2] = (struct watch){ .fd = errands_fd(w->env.errands), .readable = worker_hear_bell };
     w->loop = (struct loop){ .env = &w->env,
                              .listeners = w->listeners, .listener_count = w->listener_count,
                              .watches = w->watches, .watch_count = WATCHES,
@@ -234,6 +243,7 @@ static void worker_end(struct worker *w)
         w->env.count.access_dropped += access_log_flush(w->env.access);
     access_log_free(w->env.access);
     file_cache_free(w->env.files);
+    errands_close(w->env.errands);
     rate_free(w->env.rate);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);

@@ -466,6 +466,8 @@ static void completion_turn(struct completion *k)
     struct loop *l = k->loop;
     struct conn *c;
     wait_and_serve(k, roster_wait_ms(&k->roster));
+    while ((c = errand_back(k->env)) != NULL)
+        conn_advance(k, c);
     while ((c = roster_expire(&k->roster)) != NULL)
         conn_advance(k, c);
     doors_follow(k);
@@ -491,6 +493,7 @@ static void completion_halt(struct completion *k)
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         door_shut(k, &k->doors[i]);
     windows_shut(&k->windows);
+    errands_end(k->env);
     list_init(&all);
     list_splice(&all, &k->roster.conns);
     while (!list_empty(&all)) {

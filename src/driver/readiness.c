@@ -438,6 +438,7 @@ static void readiness_halt(struct readiness *r)
     struct list *conns = &r->roster.conns;
     warm_close(r->warm);
     r->warm = NULL;
+    errands_end(r->env);
     while (!list_empty(conns)) {
         struct conn *c = LIST_ENTRY(conns->next, struct conn, siblings);
         conn_abort(c);
@@ -500,6 +501,8 @@ static void readiness_turn(struct readiness *r)
     r->env->count.events += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++)
         dispatch(r, &r->hints[i]);
+    while ((c = errand_back(r->env)) != NULL)
+        conn_pump(r, c);
     run_again(r);
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);

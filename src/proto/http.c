@@ -10,6 +10,7 @@
  *                |                          | body not all here
  *                `--------------------------+---> BODY or CHUNKS --- end of body: reply ---> IDLE
  *
+ *   Instead of a reply: something has to be done first ---> AWAY --- it is done: reply ---> IDLE
  *   From everywhere: a refusal, or a reply with Connection: close ---> LAST: no byte is read as a request again.
  */
 #include "proto/http.h"
@@ -24,6 +25,7 @@ enum http_phase {
     PHASE_HEAD,                 /* part of a head has come; it is kept by the connection */
     PHASE_BODY,                 /* dropping a body of known length; the head is in `head` */
     PHASE_CHUNKS,               /* dropping a chunked body; the same */
+    PHASE_AWAY,                 /* the reply waits for an errand; the same */
     PHASE_LAST                  /* the last reply is queued */
 };
 
@@ -35,8 +37,9 @@ struct http_state {
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
+        uint64_t          started_us;   /* AWAY */
     };
-    char    *head;              /* BODY, CHUNKS: a copy of the head */
+    char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
@@ -81,6 +84,7 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->last = x->hidden = false;
     x->connection = CONNECTION_PLAIN;
     x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+    x->deferred = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
@@ -163,31 +167,88 @@ static inline void answer_request(struct http_exchange *x)
     }
 }
 
+void http_answer(struct http_exchange *x)
+{
+    answer_request(x);
+}
+
+static bool head_keep(struct http_state *s, struct span head)
+{
+    s->head = malloc(head.n);
+    if (s->head == NULL)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    s->head_n = head.n;
+    return true;
+}
+
+static void head_drop(struct http_state *s)
+{
+    free(s->head);
+    s->head = NULL;
+}
+
+/* Sends the errand of this exchange away; without memory for the head that must be kept, the reply is 503. */
+static void exchange_leave(struct http_exchange *x, struct http_state *s)
+{
+    const struct http_request *r = x->request;
+    struct http_errand *e = x->deferred;
+    size_t n = (size_t)(r->fields.p + r->fields.n + 2 - r->method_text.p);
+    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n })) {
+        e->errand.free(&e->errand);
+        x->deferred = NULL;
+        http_reply_status(x, 503);
+        return;
+    }
+    s->phase = PHASE_AWAY;
+    s->started_us = x->started_us;
+    conn_errand(x->conn, &e->errand);
+}
+
+/* hot */
+static inline void exchange_open(struct http_exchange *x, struct conn *c, const struct http_state *s,
+                                 const struct http_request *r)
+{
+    exchange_begin(x, c, r);
+    const struct http_limits *limits = &x->site->limits;
+    x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
+    if (x->last)
+        x->connection = CONNECTION_CLOSE;
+    else if (r->minor == 0)
+        x->connection = CONNECTION_KEEP_ALIVE;
+}
+
+/* The reply is written, or waits for an errand. */
+/* hot */
+static void exchange_close(struct http_exchange *x, struct http_state *s)
+{
+    struct conn *c = x->conn;
+    if (x->deferred != NULL)
+        exchange_leave(x, s);
+    if (x->deferred != NULL)
+        return;
+    http_reply_logged(x);
+    s->skipped = false;
+    if (!x->last) {
+        s->phase = PHASE_IDLE;
+        timer_set(c, s, TIMER_IDLE, x->site->limits.idle_ms);
+        return;
+    }
+    s->phase = PHASE_LAST;
+    if (x->request->keep_alive)
+        conn_finish(c);
+    else
+        conn_finish_now(c);
+}
+
 /* hot */
 static void answer(struct conn *c, struct http_state *s, const struct http_request *r)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
-    const struct http_limits *limits = &x.site->limits;
     s->answered++;
-    x.last = !r->keep_alive || x.env->draining || (limits->requests > 0 && s->answered >= limits->requests);
-    if (x.last)
-        x.connection = CONNECTION_CLOSE;
-    else if (r->minor == 0)
-        x.connection = CONNECTION_KEEP_ALIVE;
+    exchange_open(&x, c, s, r);
     answer_request(&x);
-    http_reply_logged(&x);
-    s->skipped = false;
-    if (!x.last) {
-        s->phase = PHASE_IDLE;
-        timer_set(c, s, TIMER_IDLE, limits->idle_ms);
-        return;
-    }
-    s->phase = PHASE_LAST;
-    if (r->keep_alive)
-        conn_finish(c);
-    else
-        conn_finish_now(c);
+    exchange_close(&x, s);
 }
 
 /* Drops what belongs to the body: 1 complete, 0 more to come, -STATUS refused. *taken: bytes of the input. */
@@ -209,16 +270,6 @@ static void body_begin(struct http_state *s, const struct http_request *r)
         s->phase = PHASE_BODY;
         s->body_left = r->length;
     }
-}
-
-static bool head_keep(struct http_state *s, struct span head)
-{
-    s->head = malloc(head.n);
-    if (s->head == NULL)
-        return false;
-    memcpy(s->head, head.p, head.n);
-    s->head_n = head.n;
-    return true;
 }
 
 /* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
@@ -302,9 +353,25 @@ static size_t take_body(struct conn *c, struct http_state *s, struct span in)
         answer(c, s, &r);
     else
         refuse(c, s, &r, (unsigned)-done);
-    free(s->head);
-    s->head = NULL;
+    if (s->phase != PHASE_AWAY)
+        head_drop(s);
     return taken;
+}
+
+/* The errand of the request in s->head is done. */
+static void http_back(struct conn *c, struct errand *back)
+{
+    struct http_state *s = conn_state(c);
+    struct http_errand *e = (struct http_errand *)(void *)back;
+    struct http_request r;
+    struct http_exchange x;
+    request_recall(s, conn_settings(c), &r);
+    exchange_open(&x, c, s, &r);
+    x.started_us = s->started_us;
+    e->answer(&x, e);
+    exchange_close(&x, s);
+    if (s->phase != PHASE_AWAY)
+        head_drop(s);
 }
 
 /* hot */
@@ -318,6 +385,7 @@ static size_t http_input(struct conn *c, struct span in)
     case PHASE_BODY:
     case PHASE_CHUNKS:
         return take_body(c, s, in);
+    case PHASE_AWAY:            /* no input comes */
     case PHASE_LAST:
         break;
     }
@@ -360,5 +428,5 @@ static void http_drain(struct conn *c)
 const struct proto proto_http = {
     .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
     .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
-    .close = http_close
+    .back = http_back, .close = http_close
 };

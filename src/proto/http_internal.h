@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/span.h"
+#include "core/errand.h"
 #include "proto/http.h"
 
 /* Classes of bytes: bits of http_class[]. */
@@ -169,6 +170,15 @@ const struct http_route *http_route_find(const struct http_site *s, const struct
 
 enum http_connection { CONNECTION_PLAIN, CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE };
 
+struct http_exchange;
+
+/* What a reply has to wait for (core/errand.h).  The exchange that waited is gone by then: another one goes on, with
+ * the same request. */
+struct http_errand {
+    struct errand errand;
+    void (*answer)(struct http_exchange *x, struct http_errand *e);     /* the work is done; may defer again */
+};
+
 /* One request and its reply. */
 struct http_exchange {
     struct conn               *conn;
@@ -181,12 +191,22 @@ struct http_exchange {
     struct span                content_range;   /* what goes with 416 */
     uint64_t                   body_bytes;      /* to be sent */
     uint64_t                   started_us;      /* only when there is an access log */
+    struct http_errand        *deferred;        /* no reply is written yet: this has to be done first */
     unsigned                   status;
     uint8_t                    connection;      /* enum http_connection: the field of the reply */
     bool                       head_only;
     bool                       last;            /* the connection ends behind this reply */
     bool                       hidden;          /* a segment of the path begins with '.' */
 };
+
+/* http.c: answers, from the request on. */
+void http_answer(struct http_exchange *x);
+
+/* Leaves the exchange without a reply until the errand is done, which is taken over. */
+static inline void http_defer(struct http_exchange *x, struct http_errand *taken)
+{
+    x->deferred = taken;
+}
 
 enum {
     HTTP_COPY_MAX = 2048,       /* bytes of a body that are copied behind the head: cheaper than a piece */
