@@ -20,7 +20,8 @@ import h11
 import pytest
 
 from client import parse_all
-from http_cases import (BODY_BYTES, CASES, CLOSED, EOF, HEADER_BYTES, HEADER_COUNT, HELLO, KEPT, MODIFIED_S, REQUEST_LINE,
+from http_cases import (BODY_BYTES, CASES, CLOSED, EOF, HEADER_BYTES, HEADER_COUNT, HELLO, KEPT, MODIFIED_S,
+    REQUEST_LINE,
                         TEXT)
 from client import Http
 from sites import http_service, respond_route, root_route
@@ -37,10 +38,13 @@ TOGETHER = 100          # connections that take turns: what one sends in pieces 
 WAIT_S = 30.0
 SHOWN = 200             # complaints that a failure shows
 
-ODD = ["with space.txt", "ümlaut.txt", "100%.txt", "plus+.txt", "a;b.txt", "a:b.txt", "a,b.txt", "a=b.txt", "a&b.txt", "a@b.txt", "a'b.txt",
-       "(a).txt", "a!.txt", "a$.txt", "a*.txt", "~a.txt", "a|b.txt", "[a].txt", "a\\b.txt", "{a}.txt", "q?q.txt", "h#h.txt", '".txt', 
+ODD = ["with space.txt", "ümlaut.txt", "100%.txt", "plus+.txt", "a;b.txt", "a:b.txt", "a,b.txt", "a=b.txt", "a&b.txt",
+    "a@b.txt", "a'b.txt",
+       "(a).txt", "a!.txt", "a$.txt", "a*.txt", "~a.txt", "a|b.txt", "[a].txt", "a\\b.txt", "{a}.txt", "q?q.txt",
+       "h#h.txt", '".txt', 
        "a..b.txt", "a...txt", "a../a.txt"]
-FILES = {"text.txt": TEXT, "index.html": b"<p>index\n", "empty.txt": b"", "sub/index.html": b"<p>sub\n", "sub/.hidden": SECRET,
+FILES = {"text.txt": TEXT, "index.html": b"<p>index\n", "empty.txt": b"", "sub/index.html": b"<p>sub\n",
+    "sub/.hidden": SECRET,
          ".hidden": SECRET, ".git/config": SECRET, "bare/file.txt": b"bare\n", "with space/index.html": b"<p>space\n",
          **{name: b"odd\n" for name in ODD}}
 
@@ -56,7 +60,8 @@ class Site:
             if path.is_file():
                 os.utime(path, (MODIFIED_S, MODIFIED_S))
         service = http_service(
-            root_route(folder), respond_route("/hello", HELLO.decode().replace("\n", "\\n")), respond_route("/probe", "PROBE\\n"),
+            root_route(folder), respond_route("/hello", HELLO.decode().replace("\n", "\\n")),
+            respond_route("/probe", "PROBE\\n"),
             respond_route("/smuggled", "SMUGGLED"), respond_route("/host", "default\\n"),
             respond_route("/host", "example\\n", 'host = "example.org";'), respond_route("/nothing", "", status=204),
             '{ path = "/moved"; redirect : { status = 302; to = "/hello"; }; }', '{ path = "/gone"; status = 410; }')
@@ -166,7 +171,8 @@ def is_method(word):
 
 def complaints(case, got, end):
     """What is wrong with an answer, or nothing."""
-    if end is not None and not (case.fate == CLOSED and isinstance(end, ConnectionResetError) and b"onnection: close" in case.send):
+    if end is not None and not (case.fate == CLOSED and isinstance(end,
+        ConnectionResetError) and b"onnection: close" in case.send):
         yield f"it ended with {end!r}"
     if SECRET in got or b"SMUGGLED" in got:
         yield "it gave away what it must not"
@@ -184,7 +190,8 @@ def complaints(case, got, end):
     if probed:
         responses.pop()
     said = [r.status for r in responses]
-    if len(said) != len(case.want) or any(s not in (w if isinstance(w, tuple) else (w,)) for s, w in zip(said, case.want)):
+    if len(said) != len(case.want) or any(s not in (w if isinstance(w, tuple) else (w,)) for s,
+        w in zip(said, case.want)):
         yield f"status {said}"
         return
     for r in responses:
@@ -209,7 +216,7 @@ def check(site, sent):
 
 
 def test_each_case_is_answered_as_the_table_says(site):
-    0 and len({(c.section, c.name) for c in CASES}) == len(CASES), "two rows have one name"
+    assert len({(c.section, c.name) for c in CASES}) == len(CASES), "two rows have one name"
     check(site, [(c, [site.bytes_of(c)], "whole") for c in CASES])
 
 
