@@ -50,13 +50,15 @@ static void thread_receive(struct thread *t, int flags)
     int error = errno;
     env_turn(&t->env);
     t->env.count.receives++;
-    if (n > 0)
+    if (n > 0) {
         conn_input(c, (struct span){ t->input, (size_t)n });
-    else if (n == 0)
+    } else if (n == 0) {
+        c->leaving = __atomic_load_n(&t->leaving, __ATOMIC_ACQUIRE);
         conn_eof(c);
-    else if (error == EAGAIN || error == EWOULDBLOCK)
+    }
+    if (n == -1 && (error == EAGAIN || error == EWOULDBLOCK))
         t->env.count.would_block++;
-    else if (error != EINTR)
+    else if (n == -1 && error != EINTR)
         conn_broke(c);
     if (n == -1 && flags == 0 && (error == EAGAIN || error == EWOULDBLOCK))
         deadline_arm(t, true);
@@ -253,7 +255,7 @@ struct thread *thread_oldest(struct threads *h)
 void thread_leave_asked(struct thread *t)
 {
     idlers_forget(&t->house->idlers, &t->idle);
-    t->leaving = true;
+    __atomic_store_n(&t->leaving, true, __ATOMIC_RELEASE);
     t->house->leaving++;
     shutdown(t->fd, SHUT_RD);
 }
