@@ -281,9 +281,16 @@ void conn_sent(struct conn *c, size_t n)
     outq_advance(&c->out, n);
     e->count.bytes_sent += n;
     c->sent_turn = (uint32_t)e->turn;
-    c->progress_ms = e->now_ms;
+    conn_sent_now(c);
+}
+
+/* hot */
+void conn_sent_now(struct conn *c)
+{
+    uint64_t now = c->out.env->now_ms;
+    c->progress_ms = now;
     if (c->out.bytes == 0 && c->timeout_ms > 0)
-        c->deadline_ms = e->now_ms + c->timeout_ms;
+        c->deadline_ms = now + c->timeout_ms;
 }
 
 void conn_moving(struct conn *c)

@@ -81,6 +81,9 @@ void conn_eof(struct conn *c);
 /* n bytes of the queue's front went out.  May make room for kept input: ask conn_resume. */
 void conn_sent(struct conn *c, size_t n);
 
+/* The call that moved output took its time, and the clock was read behind it: what conn_sent noted happened now. */
+void conn_sent_now(struct conn *c);
+
 /* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
 void conn_moving(struct conn *c);
 

@@ -76,12 +76,16 @@ static enum sock_flushed thread_load(struct thread *t)
     return sock_end_load(t->conn, &t->load, n) ? SOCK_AGAIN : SOCK_BROKEN;
 }
 
+/* A call may go on for long while the peer reads slowly: its bytes are news when it returns, not when it began. */
 static void thread_send(struct thread *t)
 {
+    size_t before = t->conn->out.bytes;
     enum sock_flushed f = t->load.ready > 0 ? sock_flush_load(t->conn, &t->load) : sock_flush(t->conn, true);
     if (f == SOCK_DIRECT)
         f = thread_load(t);
     env_turn(&t->env);
+    if (t->conn->out.bytes < before)
+        conn_sent_now(t->conn);
     if (f == SOCK_BROKEN)
         conn_broke(t->conn);
     if (t->load.stage != NULL && t->conn->out.bytes == 0) {

@@ -101,8 +101,12 @@ def test_running_out_of_descriptors_neither_spins_nor_deafens(daemon, www, calm)
         assert d.cpu() - busy < 0.3, "the worker spins without descriptors"
         for web in clients:
             web.close()
-        web = Http(d.connect())
-        assert web.get("/hello").body == HELLO, "it is deaf after all have left"
+
+        def served():
+            web = Http(d.connect())
+            web.send(request("/hello"))
+            return web if web.read().status == 200 else web.close()
+        web = wait_until(served, what="a client being served after all have left")
         assert web.get("/a.html").status == 200
         web.close()
     said = re.findall(r"^.*(?:[Tt]oo many open files|descriptors).*$", d.log(), re.M)

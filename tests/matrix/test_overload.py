@@ -370,6 +370,19 @@ def test_readers_that_stand_still_end_beside_ordinary_clients(daemon, www):
     wait_until(gone, what="all who do not read being ended")
 
 
+def test_a_reader_that_is_slow_but_steady_is_not_cut(daemon, www):
+    folder = www({"big.bin": 4_000_000})
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"send": 1, "idle": 1, "header": 1})
+    web = Http(d.connect(rcvbuf=8192))
+    web.send(request("/big.bin"))
+    got = bytearray()
+    while len(got) < 1_500_000:                         # slower than a piece of a file in a send timeout
+        got += web.sock.recv(16_000)
+        time.sleep(0.04)                                # a slow reader's nature
+    web.rest = bytes(got)
+    assert web.read().body == (folder / "big.bin").read_bytes()
+
+
 def test_silent_clients_end_and_leave_nothing(daemon, calm):
     d = daemon(http_service(RESPOND_HELLO), timeouts={"header": SHORT, "idle": SHORT}, settings=calm)
     answered(d).close()
