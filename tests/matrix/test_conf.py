@@ -23,9 +23,11 @@ log : { target = "file:%(folder)s/a \"log\""; level = "debug"; };
 access_log : { target = "file:%(folder)s/access"; format = "json"; };
 timeouts : { header = 0.001; body = 1.5; idle = 86400; send = 59.999; drain = 7; };
 limits : { connections = 5; request_line = "1k"; header_bytes = "16m"; header_count = 3; body_bytes = "1024g";
-           requests = 1000000000; };
+           requests = 1000000000; connections_per_address = 7; requests_per_second = 1000000; body_rate = "64k"; };
 services = (
-  { name = "web"; protocol = "http"; listen = ( "0", "[::1]:0", "unix:%(folder)s/sock" );
+  { name = "web"; protocol = "http"; proxy_protocol = true; trusted = [ "10.0.0.0/8", "::1" ];
+    listen = ( "0", { address = "[::1]:0"; trusted = "2001:db8::/32"; }, "unix:%(folder)s/sock",
+               { address = "127.0.0.1:0"; proxy_protocol = false; } );
     routes = (
       { path = "/"; root = "%(folder)s"; index = [ "a", "b" ]; dotfiles = true; },
       { path = "/"; host = "EXAMPLE.org"; root = "/"; index = []; },
