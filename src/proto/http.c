@@ -78,7 +78,8 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = 0;
+    x->allow.n = x->content_range.n = x->vary.n = 0;
+    x->pages = &x->site->pages;
     x->body_bytes = 0;
     x->head_only = r->method == METHOD_HEAD;
     x->last = x->hidden = false;
@@ -122,14 +123,13 @@ static void answer_path(struct http_exchange *x, struct span path)
         return;
     }
     x->allow = route->allow;
+    x->pages = &route->pages;
     if ((route->methods & 1u << r->method) == 0)
         http_reply_status(x, 405);
     else if (r->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
-    else if (x->hidden && !route->dotfiles)
-        http_reply_status(x, 404);
     else
         http_file_answer(x, route, path);
 }
