@@ -53,6 +53,17 @@ void conf_print_string(struct conf_printer *p, const char *text)
     putc('"', p->to);
 }
 
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count)
+{
+    conf_print_key(p, key);
+    fputs("[ ", p->to);
+    for (unsigned i = 0; i < count; i++) {
+        fputs(i == 0 ? "" : ", ", p->to);
+        conf_print_string(p, texts[i]);
+    }
+    fputs(count == 0 ? "];\n" : " ];\n", p->to);
+}
+
 /* ---- texts (anything) and words (not empty, no control bytes) ---- */
 
 static const char **text_field(const struct conf_setting *s, void *base)
@@ -170,17 +181,6 @@ void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, conf
         if (word != NULL)
             words[to->count++] = conf_memory_keep(r->memory, word, strlen(word));
     }
-}
-
-void conf_print_strings(struct conf_printer *p, const char *key, const struct conf_strings *strings)
-{
-    conf_print_key(p, key);
-    fputs("[ ", p->to);
-    for (unsigned i = 0; i < strings->count; i++) {
-        fputs(i == 0 ? "" : ", ", p->to);
-        conf_print_string(p, strings->v[i]);
-    }
-    fputs(strings->count == 0 ? "];\n" : " ];\n", p->to);
 }
 
 /* ---- choices ---- */

@@ -133,7 +133,9 @@ static void answer_path(struct http_exchange *x, struct span path)
     }
     x->allow = route->allow;
     x->fields = route->fields;
-    if ((route->methods & 1u << r->method) == 0)
+    if (route->guard != NULL && !http_guard_admits(route->guard, conn_peer(x->conn)))
+        http_reply_status(x, 403);
+    else if ((route->methods & 1u << r->method) == 0)
         http_reply_status(x, 405);
     else if (r->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
@@ -169,10 +171,10 @@ static inline void answer_request(struct http_exchange *x)
     } else if (r->method == METHOD_UNKNOWN) {
         http_reply_status(x, 501);
     } else if (r->method == METHOD_CONNECT) {
-        x->allow = SPAN("GET, HEAD, OPTIONS");
+        x->allow = x->site->allow;
         http_reply_refuse(x, 405);      /* what follows could be anything */
     } else if (r->asterisk) {
-        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
+        http_reply_options(x, x->site->allow);
     } else if (r->plain) {
         answer_path(x, r->path);
     } else {
