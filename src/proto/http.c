@@ -97,15 +97,20 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
+static void exchange_refuse(struct http_exchange *x, struct http_state *s, unsigned status)
+{
+    http_reply_refuse(x, status);
+    http_reply_logged(x);
+    s->phase = PHASE_LAST;
+    conn_finish(x->conn);
+}
+
 static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
 {
     struct http_exchange x;
     s->answered++;
     exchange_begin(&x, c, s, r);
-    http_reply_refuse(&x, status);
-    http_reply_logged(&x);
-    s->phase = PHASE_LAST;
-    conn_finish(c);
+    exchange_refuse(&x, s, status);
 }
 
 /* A fixed reply has no validators: only "*" can match (RFC 9110 section 13.1). */
@@ -122,29 +127,50 @@ static void respond(struct http_exchange *x, const struct http_ready *ready)
         http_reply_ready(x, ready);
 }
 
+/* hot.  What the head alone says against a request, wherever it goes: a status, 0: nothing. */
+static inline unsigned method_refusal(struct http_exchange *x)
+{
+    const struct http_request *r = x->request;
+    if (r->expect == EXPECT_UNKNOWN)
+        return 417;
+    if (r->method == METHOD_UNKNOWN)
+        return 501;
+    if (r->method != METHOD_CONNECT)
+        return 0;
+    x->allow = x->site->allow;
+    return 405;
+}
+
+/* hot.  The same for a path that is decoded and clean; 0: the route answers. */
+static inline unsigned path_refusal(struct http_exchange *x, struct span path, const struct http_route **route)
+{
+    unsigned method = x->request->method;
+    *route = http_route_find(x->site, x->request, path);
+    if (*route == NULL)
+        return 404;
+    x->allow = (*route)->allow;
+    x->fields = (*route)->fields;
+    if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
+        return 403;
+    if (((*route)->methods & 1u << method) == 0)
+        return 405;
+    bool hidden = x->hidden && (*route)->kind == HTTP_ROUTE_ROOT && !(*route)->dotfiles;
+    return hidden && method != METHOD_OPTIONS ? 404 : 0;
+}
+
 /* hot.  `path` is decoded and clean. */
 static void answer_path(struct http_exchange *x, struct span path)
 {
-    const struct http_request *r = x->request;
-    const struct http_route *route = http_route_find(x->site, r, path);
-    if (route == NULL) {
-        http_reply_status(x, 404);
-        return;
-    }
-    x->allow = route->allow;
-    x->fields = route->fields;
-    if (route->guard != NULL && !http_guard_admits(route->guard, conn_peer(x->conn)))
-        http_reply_status(x, 403);
-    else if ((route->methods & 1u << r->method) == 0)
-        http_reply_status(x, 405);
-    else if (r->method == METHOD_OPTIONS)
+    const struct http_route *route;
+    unsigned status = path_refusal(x, path, &route);
+    if (status != 0)
+        http_reply_status(x, status);
+    else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
     else if (route->location != NULL)
         http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
-    else if (x->hidden && !route->dotfiles)
-        http_reply_status(x, 404);
     else
         http_file_answer(x, route, path);
 }
@@ -166,20 +192,35 @@ static void answer_encoded(struct http_exchange *x)
 static inline void answer_request(struct http_exchange *x)
 {
     const struct http_request *r = x->request;
-    if (r->expect == EXPECT_UNKNOWN) {
-        http_reply_status(x, 417);
-    } else if (r->method == METHOD_UNKNOWN) {
-        http_reply_status(x, 501);
-    } else if (r->method == METHOD_CONNECT) {
-        x->allow = x->site->allow;
-        http_reply_refuse(x, 405);      /* what follows could be anything */
-    } else if (r->asterisk) {
+    unsigned status = method_refusal(x);
+    if (status != 0 && r->method == METHOD_CONNECT)
+        http_reply_refuse(x, status);   /* what follows could be anything */
+    else if (status != 0)
+        http_reply_status(x, status);
+    else if (r->asterisk)
         http_reply_options(x, x->site->allow);
-    } else if (r->plain) {
+    else if (r->plain)
         answer_path(x, r->path);
-    } else {
+    else
         answer_encoded(x);
-    }
+}
+
+/* What the head of a request that expects 100 (Continue) says against it.  Such a request must hear that at once (RFC
+ * 9110 section 10.1.1). */
+static unsigned early_refusal(struct http_exchange *x)
+{
+    char decoded[HTTP_PATH_MAX];
+    const struct http_route *route;
+    struct span path = x->request->path;
+    unsigned status = method_refusal(x);
+    if (status != 0 || x->request->asterisk)
+        return status;
+    if (!x->request->plain)
+        status = http_path_decode(x->request->path, decoded, &path);
+    if (status != 0)
+        return status;
+    x->hidden = !x->request->plain && http_path_hidden(path);
+    return path_refusal(x, path, &route);
 }
 
 void http_answer(struct http_exchange *x)
@@ -287,6 +328,22 @@ static void body_begin(struct http_state *s, const struct http_request *r)
     }
 }
 
+/* The client may wait for word before it sends the body.  False: the word is a refusal; whether a body follows all the
+ * same cannot be known, so nothing that follows is read. */
+static bool expectation_met(struct conn *c, struct http_state *s, const struct http_request *r)
+{
+    struct http_exchange x;
+    exchange_begin(&x, c, s, r);
+    unsigned status = early_refusal(&x);
+    if (status == 0) {
+        http_reply_continue(x.out);
+        return true;
+    }
+    x.nth = ++s->answered;
+    exchange_refuse(&x, s, status);
+    return false;
+}
+
 /* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
  * taken. */
 static size_t take_head_with_body(struct conn *c, const struct http_request *r, struct span in, size_t head_n)
@@ -294,12 +351,12 @@ static size_t take_head_with_body(struct conn *c, const struct http_request *r, 
     struct http_state *s = conn_state(c);
     const struct http_site *site = conn_settings(c);
     size_t taken = 0;
-    if (r->expect == EXPECT_UNKNOWN || r->length > site->limits.body_bytes) {
-        refuse(c, s, r, r->expect == EXPECT_UNKNOWN ? 417 : 413);
+    if (r->length > site->limits.body_bytes) {
+        refuse(c, s, r, 413);
         return in.n;
     }
-    if (r->expect == EXPECT_CONTINUE)
-        http_reply_continue(conn_out(c));
+    if (r->expect != EXPECT_NOTHING && !expectation_met(c, s, r))
+        return in.n;
     body_begin(s, r);
     int done = body_feed(s, span_skip(in, head_n), &site->limits, &taken);
     if (done < 0)

@@ -20,7 +20,7 @@ enum {
                                  * 3986 allows (\ ^ ` { | }): browsers send those unencoded (WHATWG URL) */
     CLASS_HOST = 4,             /* reg-name, RFC 3986 section 3.2.2 */
     CLASS_PATH = 8,             /* pchar and '/', unencoded: safe in a Location */
-    CLASS_QUESTION = 16,
+    CLASS_PATH_TOO = 16,        /* browsers send these unencoded in a path, against RFC 3986 */
     CLASS_DOT_SLASH = 32,       /* '.' and '/': makes a path unusual when it comes behind a '/' */
     CLASS_SLASH = 64,
     CLASS_PERCENT = 128

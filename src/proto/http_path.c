@@ -77,14 +77,14 @@ bool http_path_hidden(struct span path)
     return false;
 }
 
-/* What has one of the classes stays as it is. */
-static size_t encode(char *to, struct span s, unsigned classes)
+/* What has one of the classes, or is the byte `also`, stays as it is. */
+static size_t encode(char *to, struct span s, unsigned classes, char also)
 {
     static const char digit[] = "0123456789ABCDEF";
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char byte = (unsigned char)s.p[i];
-        if (http_is(s.p[i], classes)) {
+        if (http_is(s.p[i], classes) || s.p[i] == also) {
             to[n++] = s.p[i];
             continue;
         }
@@ -97,10 +97,10 @@ static size_t encode(char *to, struct span s, unsigned classes)
 
 size_t http_path_encode(char *to, struct span path)
 {
-    return encode(to, path, CLASS_PATH);
+    return encode(to, path, CLASS_PATH, '/');
 }
 
 size_t http_query_encode(char *to, struct span query)
 {
-    return encode(to, query, CLASS_PATH | CLASS_QUESTION | CLASS_PERCENT);
+    return encode(to, query, CLASS_PATH | CLASS_PERCENT, '?');
 }
