@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/net.h"
 
 /* Where a setting stands, for complaints that come after reading (an address that cannot be bound). */
 struct conf_place {
@@ -49,6 +50,18 @@ struct conf_headers {
     struct conf_strings remove;
 };
 
+/* One of an access list: a network, or all that come by Unix sockets. */
+struct conf_net {
+    bool       local;           /* "unix" */
+    struct net net;
+};
+
+struct conf_nets {
+    struct conf_net *v;
+    unsigned         count;
+    bool             set;       /* else the service's, or none */
+};
+
 #define CONF_EXPIRES_UNSET UINT32_MAX
 
 enum conf_route_kind {
@@ -79,6 +92,8 @@ struct conf_route {
     struct conf_place    place;
     const char          *path;          /* begins with '/' */
     struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
+    struct conf_strings  methods;       /* that it answers, of those that it could; none: all */
+    struct conf_nets     allow, deny;
     struct conf_headers  headers;
     const char          *cache_control; /* NULL: not set */
     unsigned             expires_s;     /* CONF_EXPIRES_UNSET */
@@ -112,6 +127,7 @@ struct conf_service {
     unsigned             listen_count;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
+    struct conf_nets     allow, deny;   /* of routes that have neither */
     struct conf_headers  headers;       /* of routes that do not say it otherwise */
     struct conf_error_pages error_pages;    /* HTTP */
     const char          *greeting;      /* GREET */

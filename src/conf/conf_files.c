@@ -82,7 +82,7 @@ static void try_print(struct conf_printer *p, const struct conf_setting *s, cons
 {
     const struct conf_route *route = base;
 
-    conf_print_strings(p, s->key, &(struct conf_strings){ route->try, route->try_count });
+    conf_print_strings(p, s->key, route->try, route->try_count);
 }
 
 /* ---- autoindex: true, false, or one form of the two ---- */
@@ -165,7 +165,7 @@ static void precompressed_print(struct conf_printer *p, const struct conf_settin
         for (const struct conf_word *w = s->words; w->name != NULL; w++)
             if (w->value == route->precompressed[i])
                 names[i] = w->name;
-    conf_print_strings(p, s->key, &(struct conf_strings){ names, route->precompressed_count });
+    conf_print_strings(p, s->key, names, route->precompressed_count);
 }
 
 const struct conf_kind conf_kind_try = { try_read, NULL, try_print };

@@ -123,6 +123,7 @@ extern const struct conf_kind
     conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
     conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
+    conf_kind_methods, conf_kind_nets,
     conf_kind_headers, conf_kind_header_add, conf_kind_header_remove, conf_kind_cache_control, conf_kind_expires,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
@@ -149,6 +150,9 @@ struct conf_list {
 
 void conf_list_print(struct conf_printer *p, const char *key, const struct conf_setting *members,
                      const struct conf_list *list);
+
+/* Is every method one that a route of this kind answers? */
+void conf_methods_check(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node);
 
 /* What can only be seen with all of a route, or a service, in view; `outer` is the service's, NULL: h is. */
 void conf_headers_check(struct conf_reader *r, const struct conf_headers *h, const struct conf_headers *outer,
@@ -184,6 +188,8 @@ bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, c
 bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_method(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_net(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_cache_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
 
@@ -213,7 +219,7 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 void conf_print_key(struct conf_printer *p, const char *key);
 void conf_print_indent(struct conf_printer *p);
 void conf_print_string(struct conf_printer *p, const char *text);
-void conf_print_strings(struct conf_printer *p, const char *key, const struct conf_strings *strings);
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count);
 
 static inline void *conf_field(void *base, size_t offset)
 {

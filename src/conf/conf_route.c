@@ -46,7 +46,7 @@ static void index_print(struct conf_printer *p, const struct conf_setting *s, co
 {
     const struct conf_route *route = base;
 
-    conf_print_strings(p, s->key, &(struct conf_strings){ route->index, route->index_count });
+    conf_print_strings(p, s->key, route->index, route->index_count);
 }
 
 /* ---- redirect: "/to" or { status, to } ---- */
@@ -142,6 +142,7 @@ static void route_read(struct conf_reader *r, struct conf_route *route, config_s
     if (!answer_find(r, route, node))
         return;
     conf_group_check(r, conf_route_settings, node, route);
+    conf_methods_check(r, route, node);
     if (route->kind == CONF_ROUTE_RESPOND)
         body_check(r, route, node);
 }

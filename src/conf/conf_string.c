@@ -53,15 +53,15 @@ void conf_print_string(struct conf_printer *p, const char *text)
     putc('"', p->to);
 }
 
-void conf_print_strings(struct conf_printer *p, const char *key, const struct conf_strings *strings)
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count)
 {
     conf_print_key(p, key);
     fputs("[ ", p->to);
-    for (unsigned i = 0; i < strings->count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         fputs(i == 0 ? "" : ", ", p->to);
-        conf_print_string(p, strings->v[i]);
+        conf_print_string(p, texts[i]);
     }
-    fputs(strings->count == 0 ? "];\n" : " ];\n", p->to);
+    fputs(count == 0 ? "];\n" : " ];\n", p->to);
 }
 
 /* ---- texts (anything) and words (not empty, no control bytes) ---- */

@@ -138,7 +138,7 @@ static inline unsigned method_refusal(struct http_exchange *x)
         return 501;
     if (r->method != METHOD_CONNECT)
         return 0;
-    x->allow = SPAN("GET, HEAD, OPTIONS");
+    x->allow = x->site->allow;
     return 405;
 }
 
@@ -152,6 +152,8 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     x->allow = (*route)->allow;
     x->fields = (*route)->fields;
     x->pages = &(*route)->pages;
+    if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
+        return 403;
     return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
 }
 
@@ -195,7 +197,7 @@ static inline void answer_request(struct http_exchange *x)
     else if (status != 0)
         http_reply_status(x, status);
     else if (r->asterisk)
-        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
+        http_reply_options(x, x->site->allow);
     else if (r->plain)
         answer_path(x, r->path);
     else

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/net.h"
 #include "core/conn.h"
 #include "core/file.h"
 
@@ -27,6 +28,13 @@ struct span mime_type(const struct mime *m, struct span file_name);
 extern const char mime_builtin[];
 
 enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
+
+/* Whom a route answers: a network or all that come by Unix sockets. */
+struct http_net {
+    struct net net;
+    bool       local;           /* Unix sockets: `net` is not looked at */
+    bool       deny;
+};
 
 /* A header field of every final reply of a route. */
 struct http_header {
@@ -79,6 +87,11 @@ struct http_route_spec {
     unsigned             status;
     const char          *type;
     struct span          body;
+    const char *const   *methods;       /* names of those it answers, of those that it could; GET brings HEAD, and */
+    unsigned             method_count;  /* OPTIONS is always answered; 0: all */
+    const struct http_net *nets;        /* the longest prefix that holds a peer decides, `deny` of two; if there is */
+    unsigned             net_count;     /* none: in, unless some net is no `deny` or `closed` is set */
+    bool                 closed;
     const struct http_header *add;
     unsigned             add_count;
     unsigned             removed;       /* HTTP_REMOVE bits */

@@ -170,7 +170,7 @@ static void candidates_answer(struct http_exchange *x, const struct http_route *
 
 /* The name beneath the root. */
 /* hot */
-static inline struct span name_of(const struct http_route *route, struct span path)
+static inline struct span name_beneath(const struct http_route *route, struct span path)
 {
     struct span name = span_skip(path, route->cut);
     return name.n > 0 && name.p[0] == '/' ? span_skip(name, 1) : name;
@@ -178,13 +178,13 @@ static inline struct span name_of(const struct http_route *route, struct span pa
 
 bool http_file_hides(const struct http_route *route, struct span path)
 {
-    return !route->dotfiles && name_hidden(route, name_of(route, path));
+    return !route->dotfiles && name_hidden(route, name_beneath(route, path));
 }
 
 /* hot */
 void http_file_answer(struct http_exchange *x, const struct http_route *route, struct span path)
 {
-    struct span name = name_of(route, path);
+    struct span name = name_beneath(route, path);
     if (x->hidden && http_file_hides(route, path)) {
         http_reply_status(x, 404);
         return;

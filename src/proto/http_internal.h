@@ -151,6 +151,21 @@ struct http_ready {
     bool        copied;
 };
 
+/* http_method.c */
+enum { HTTP_ALLOW_MAX = 48 };   /* bytes: "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" */
+
+/* The bits of the methods that the route answers; 0: it does not know one that is named. */
+unsigned http_methods_of(const struct http_route_spec *spec);
+
+/* These bits as the value of an Allow field, in the order in which people read them. */
+struct span http_allow_write(char to[HTTP_ALLOW_MAX], unsigned methods);
+
+/* http_guard.c: who is let in.  NULL with ENOMEM. */
+struct http_guard;
+struct http_guard *http_guard_new(const struct http_net *nets, unsigned count, bool closed);
+void http_guard_free(struct http_guard *g);
+bool http_guard_admits(const struct http_guard *g, const struct peer *peer);
+
 /* What a route adds to its replies, ready made. */
 struct http_fields {
     struct span always;         /* field lines of every final reply; */
@@ -183,7 +198,9 @@ struct http_route {
     uint8_t              coding_count;
     struct http_pages    pages;
     unsigned             methods;       /* bits: 1 << enum http_method */
-    struct span          allow;         /* the same as a field value */
+    struct span          allow;         /* the same as a field value, in */
+    char                 allow_text[HTTP_ALLOW_MAX];
+    struct http_guard   *guard;         /* NULL: everybody is let in */
     struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
     struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
     struct http_fields  *fields;        /* NULL: nothing is added or left out */
@@ -218,6 +235,8 @@ struct http_site {
     struct http_limits  limits;
     const struct mime  *mime;
     struct http_table   table;
+    struct span         allow;          /* what any of its routes allows, in */
+    char                allow_text[HTTP_ALLOW_MAX];
     unsigned            count;
     struct http_route   routes[];       /* as they were given */
 };

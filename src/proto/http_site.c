@@ -11,32 +11,6 @@
 
 enum { STATUS_LINE_SIZE = sizeof "HTTP/1.1 299 \r\n" - 1 };
 
-#define METHOD_BIT(method) (1u << (method))
-enum {
-    READING = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_HEAD) | METHOD_BIT(METHOD_OPTIONS),
-    ANY = READING | METHOD_BIT(METHOD_POST) | METHOD_BIT(METHOD_PUT) | METHOD_BIT(METHOD_DELETE) |
-          METHOD_BIT(METHOD_PATCH)
-};
-
-static void route_methods(struct http_route *r)
-{
-    switch (r->kind) {
-    case HTTP_ROUTE_ROOT:
-        r->methods = READING;
-        r->allow = SPAN("GET, HEAD, OPTIONS");
-        break;
-    case HTTP_ROUTE_RESPOND:
-        r->methods = READING | METHOD_BIT(METHOD_POST);
-        r->allow = SPAN("GET, HEAD, POST, OPTIONS");
-        break;
-    case HTTP_ROUTE_REDIRECT:
-    case HTTP_ROUTE_STATUS:
-        r->methods = ANY;
-        r->allow = SPAN("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
-        break;
-    }
-}
-
 /* What a ready reply is made of. */
 struct ready_parts {
     struct span line, type, location, allow, body;
@@ -208,7 +182,17 @@ static int route_redirect(struct http_route *r, const struct http_route_spec *sp
 static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
     *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind, .pages = spec->pages };
-    route_methods(r);
+    r->methods = http_methods_of(spec);
+    r->allow = http_allow_write(r->allow_text, r->methods);
+    if (r->methods == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (spec->net_count > 0 || spec->closed) {
+        r->guard = http_guard_new(spec->nets, spec->net_count, spec->closed);
+        if (r->guard == NULL)
+            return -1;
+    }
     if (http_fields_make(r, spec) == -1)
         return -1;
     switch (spec->kind) {
@@ -233,10 +217,13 @@ struct http_site *http_site_new(const char *service_name, const struct http_rout
     s->limits = *limits;
     s->mime = mime;
     int rc = 0;
+    unsigned methods = 0;
     for (unsigned i = 0; i < count && rc == 0; i++) {
         s->count++;
         rc = route_make(&s->routes[i], &routes[i]);
+        methods |= s->routes[i].methods;
     }
+    s->allow = http_allow_write(s->allow_text, methods | 1u << METHOD_OPTIONS);
     if (rc == 0 && http_table_make(&s->table, routes, s->routes, count) == 0)
         return s;
     int error = errno;
@@ -255,6 +242,7 @@ void http_site_free(struct http_site *s)
         http_location_free(s->routes[i].location);
         http_fields_free(s->routes[i].fields);
         free(s->routes[i].try);
+        http_guard_free(s->routes[i].guard);
     }
     http_table_free(&s->table);
     free(s);
