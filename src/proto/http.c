@@ -149,9 +149,7 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     *route = http_route_find(x->site, x->request, path);
     if (*route == NULL)
         return 404;
-    x->allow = (*route)->allow;
-    x->fields = (*route)->fields;
-    x->pages = &(*route)->pages;
+    http_exchange_adopt(x, *route);
     if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
         return 403;
     return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
