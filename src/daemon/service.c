@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "core/file.h"
+#include "daemon/rules.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
 #include "proto/tiny.h"
@@ -128,7 +129,7 @@ static enum http_route_kind compose_kind(enum conf_route_kind kind)
 static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
 {
     return (struct http_route_spec){
-        .path = r->path, .host = r->host, .kind = compose_kind(r->kind),
+        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
         .root = root, .index = r->index, .index_count = r->index_count, .dotfiles = r->dotfiles,
         .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
     };
@@ -153,6 +154,8 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
                 root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+        if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
+            rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
     }
     return rc;
 }
@@ -253,8 +256,10 @@ const struct service *service_at(const struct service_set *s, unsigned index)
 static void service_parts_free(struct service_parts *p)
 {
     http_site_free(p->site);
-    for (unsigned i = 0; i < p->route_count; i++)
+    for (unsigned i = 0; i < p->route_count; i++) {
         root_close(p->roots[i]);
+        rules_release(&p->routes[i]);
+    }
     free(p->roots);
     free(p->routes);
 }

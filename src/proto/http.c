@@ -37,10 +37,10 @@ struct http_state {
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
-        uint64_t          started_us;   /* AWAY */
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
+    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
@@ -71,20 +71,29 @@ static void http_close(struct conn *c)
 }
 
 /* hot */
-static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_request *r)
+static inline uint64_t started_now(const struct env *e)
+{
+    return e->access != NULL ? clock_monotonic_us() : 0;
+}
+
+/* hot */
+static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_state *s,
+                                  const struct http_request *r)
 {
     x->conn = c;
     x->env = conn_env(c);
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = 0;
+    x->allow.n = x->content_range.n = x->user.n = 0;
     x->body_bytes = 0;
+    x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
     x->last = x->hidden = false;
     x->connection = CONNECTION_PLAIN;
-    x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+    x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->fields = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
@@ -99,7 +108,8 @@ static void exchange_refuse(struct http_exchange *x, struct http_state *s, unsig
 static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
+    s->answered++;
+    exchange_begin(&x, c, s, r);
     exchange_refuse(&x, s, status);
 }
 
@@ -139,6 +149,7 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     if (*route == NULL)
         return 404;
     x->allow = (*route)->allow;
+    x->fields = (*route)->fields;
     if (((*route)->methods & 1u << method) == 0)
         return 405;
     bool hidden = x->hidden && (*route)->kind == HTTP_ROUTE_ROOT && !(*route)->dotfiles;
@@ -154,6 +165,8 @@ static void answer_path(struct http_exchange *x, struct span path)
         http_reply_status(x, status);
     else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->location != NULL)
+        http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
     else
@@ -213,13 +226,14 @@ void http_answer(struct http_exchange *x)
     answer_request(x);
 }
 
-static bool head_keep(struct http_state *s, struct span head)
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
 {
     s->head = malloc(head.n);
     if (s->head == NULL)
         return false;
     memcpy(s->head, head.p, head.n);
     s->head_n = head.n;
+    s->started_us = started_us;
     return true;
 }
 
@@ -235,14 +249,13 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
     const struct http_request *r = x->request;
     struct http_errand *e = x->deferred;
     size_t n = (size_t)(r->fields.p + r->fields.n + 2 - r->method_text.p);
-    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n })) {
+    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n }, x->started_us)) {
         e->errand.free(&e->errand);
         x->deferred = NULL;
         http_reply_status(x, 503);
         return;
     }
     s->phase = PHASE_AWAY;
-    s->started_us = x->started_us;
     conn_errand(x->conn, &e->errand);
 }
 
@@ -250,7 +263,7 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
 static inline void exchange_open(struct http_exchange *x, struct conn *c, const struct http_state *s,
                                  const struct http_request *r)
 {
-    exchange_begin(x, c, r);
+    exchange_begin(x, c, s, r);
     const struct http_limits *limits = &x->site->limits;
     x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
     if (x->last)
@@ -318,13 +331,15 @@ static void body_begin(struct http_state *s, const struct http_request *r)
 static bool expectation_met(struct conn *c, struct http_state *s, const struct http_request *r)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
+    exchange_begin(&x, c, s, r);
     unsigned status = early_refusal(&x);
-    if (status != 0)
-        exchange_refuse(&x, s, status);
-    else
+    if (status == 0) {
         http_reply_continue(x.out);
-    return status == 0;
+        return true;
+    }
+    x.nth = ++s->answered;
+    exchange_refuse(&x, s, status);
+    return false;
 }
 
 /* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
@@ -346,7 +361,7 @@ static size_t take_head_with_body(struct conn *c, const struct http_request *r, 
         refuse(c, s, r, (unsigned)-done);
     else if (done > 0)
         answer(c, s, r);
-    else if (!head_keep(s, (struct span){ in.p, head_n }))
+    else if (!head_keep(s, (struct span){ in.p, head_n }, started_now(conn_env(c))))
         refuse(c, s, r, 503);
     else
         timer_set(c, s, TIMER_BODY, site->limits.body_ms);
@@ -422,7 +437,6 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
-    x.started_us = s->started_us;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)

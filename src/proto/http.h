@@ -4,6 +4,7 @@
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,14 @@ extern const char mime_builtin[];
 
 enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
 
+/* A header field of every final reply of a route. */
+struct http_header {
+    const char *name, *value;
+};
+
+/* Fields that the server would send itself, and that a route leaves out: bits. */
+enum { HTTP_REMOVE_ETAG = 1, HTTP_REMOVE_LAST_MODIFIED = 2, HTTP_REMOVE_ACCEPT_RANGES = 4 };
+
 /* A route as the daemon describes it.  Strings must outlive the site.
  *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root (the prefix is not cut off)
  *   RESPOND   a fixed reply to GET, HEAD and POST
@@ -35,7 +44,8 @@ enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT,
 struct http_route_spec {
     const char          *path;          /* a prefix of the decoded request path; unless it ends in '/', on
                                          * segment borders */
-    const char          *host;          /* lower case, NULL: any */
+    const char *const   *hosts;         /* names in lower case, "*.NAME" for all that end in .NAME; */
+    unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
     const char *const   *index;
@@ -44,8 +54,21 @@ struct http_route_spec {
     unsigned             status;
     const char          *type;
     struct span          body;
-    const char          *to;
+    const struct http_header *add;
+    unsigned             add_count;
+    unsigned             removed;       /* HTTP_REMOVE bits */
+    const char          *cache_control; /* with 200, 206 and 304; NULL: max-age if there is: */
+    bool                 expires;
+    unsigned             expires_s;     /* from Date on; 0: at once */
+    const char          *to;            /* REDIRECT: with variables: */
 };
+
+/* What may stand in `to` behind a dollar: the host that was asked, without its port; the path, encoded; the query with
+ * its '?', or nothing.  NULL ends them. */
+extern const char *const http_location_names[];
+
+/* A text with these variables: NULL, or why it is no safe place for a redirect. */
+const char *http_location_fault(struct span text);
 
 struct http_limits {
     unsigned request_line, header_bytes, header_count, requests;

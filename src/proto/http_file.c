@@ -60,10 +60,14 @@ static size_t etag_write(char *to, const struct file *f, bool strong)
 
 static char *validator_put(char *p, const struct http_validator *v)
 {
-    p = http_head_put(p, SPAN("Last-Modified: "));
-    fmt_http_date(p, v->modified_s);
-    p += FMT_HTTP_DATE_SIZE;
-    p = http_head_put(p, SPAN("\r\nETag: "));
+    if ((v->removed & HTTP_REMOVE_LAST_MODIFIED) == 0) {
+        p = http_head_put(p, SPAN("Last-Modified: "));
+        fmt_http_date(p, v->modified_s);
+        p = http_head_put(p + FMT_HTTP_DATE_SIZE, SPAN("\r\n"));
+    }
+    if ((v->removed & HTTP_REMOVE_ETAG) != 0)
+        return p;
+    p = http_head_put(p, SPAN("ETag: "));
     p = http_head_put(p, v->etag);
     return http_head_put(p, SPAN("\r\n"));
 }
@@ -77,7 +81,8 @@ static size_t fields_write(char *to, struct span type, uint64_t length, const st
     p = http_head_put(p, SPAN("\r\n"));
     p = http_head_number(p, SPAN("Content-Length: "), length);
     p = validator_put(p, v);
-    p = http_head_put(p, SPAN("Accept-Ranges: bytes\r\n"));
+    if ((v->removed & HTTP_REMOVE_ACCEPT_RANGES) == 0)
+        p = http_head_put(p, SPAN("Accept-Ranges: bytes\r\n"));
     if (content_range.n > 0) {
         p = http_head_put(p, SPAN("Content-Range: "));
         p = http_head_put(p, content_range);
@@ -154,7 +159,8 @@ static void file_reply_anew(struct http_exchange *x, struct file *taken, struct 
 {
     time_t now = x->env->now_s, modified = taken->mtime_s < now ? taken->mtime_s : now;
     char etag[ETAG_MAX];
-    struct http_validator v = { .modified_s = modified > 0 ? modified : 0, .strong = strong };
+    struct http_validator v = { .modified_s = modified > 0 ? modified : 0, .strong = strong,
+                                .removed = http_fields_removed(x) };
     struct span type = mime_type(x->site->mime, name);
     struct part part;
 
