@@ -32,7 +32,10 @@ struct file {
     unsigned    direct_align;   /* bytes: the open file is read past the page cache, and offset, length and memory of
                                  * each read are aligned so; 0: through it */
     uint64_t    warm_until_ms;  /* the driver's: until then the page cache is taken to hold all of it */
-    uint16_t    note_n;         /* the protocol's note about this file (a ready reply head), 0: none yet */
+    uint64_t    absent_turn;    /* the protocol's, as is all below: the turn that `absent` is about */
+    uint8_t     absent;         /* what was looked for beside this file in that turn and is not there */
+    uint8_t     note_kind;      /* which of several replies the note is for */
+    uint16_t    note_n;         /* a note about this file (a ready reply head), 0: none yet */
     char        note[FILE_NOTE_MAX];
 };
 
