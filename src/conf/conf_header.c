@@ -200,7 +200,7 @@ static void remove_print(struct conf_printer *p, const struct conf_setting *s, c
     const struct conf_headers *h = base;
 
     if (h->remove.count > 0)
-        conf_print_strings(p, s->key, &h->remove);
+        conf_print_strings(p, s->key, h->remove.v, h->remove.count);
 }
 
 /* ---- the group ---- */

@@ -110,7 +110,7 @@ static void hosts_print(struct conf_printer *p, const struct conf_setting *s, co
     const struct conf_strings *hosts = conf_field_const(base, s->offset);
 
     if (hosts->count > 1) {
-        conf_print_strings(p, s->key, hosts);
+        conf_print_strings(p, s->key, hosts->v, hosts->count);
     } else if (hosts->count == 1) {
         conf_print_key(p, s->key);
         conf_print_string(p, hosts->v[0]);

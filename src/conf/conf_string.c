@@ -53,6 +53,17 @@ void conf_print_string(struct conf_printer *p, const char *text)
     putc('"', p->to);
 }
 
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count)
+{
+    conf_print_key(p, key);
+    fputs("[ ", p->to);
+    for (unsigned i = 0; i < count; i++) {
+        fputs(i == 0 ? "" : ", ", p->to);
+        conf_print_string(p, texts[i]);
+    }
+    fputs(count == 0 ? "];\n" : " ];\n", p->to);
+}
+
 /* ---- texts (anything) and words (not empty, no control bytes) ---- */
 
 static const char **text_field(const struct conf_setting *s, void *base)
@@ -172,15 +183,16 @@ void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, conf
     }
 }
 
-void conf_print_strings(struct conf_printer *p, const char *key, const struct conf_strings *strings)
+/* The kind of a word reads one word to the start of what it is given. */
+void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node, unsigned i,
+                  const char **word)
 {
-    conf_print_key(p, key);
-    fputs("[ ", p->to);
-    for (unsigned i = 0; i < strings->count; i++) {
-        fputs(i == 0 ? "" : ", ", p->to);
-        conf_print_string(p, strings->v[i]);
-    }
-    fputs(strings->count == 0 ? "];\n" : " ];\n", p->to);
+    const struct conf_setting one = { .key = s->key, .check = s->check };
+    const config_setting_t *element = conf_strings_at(node, i);
+
+    *word = NULL;
+    if (conf_node_string(element) != NULL)
+        word_read(r, &one, (config_setting_t *)element, word);
 }
 
 /* ---- choices ---- */

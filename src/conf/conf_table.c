@@ -146,7 +146,7 @@ static bool service_is_greet(const void *service)
 #define PROXY_SETTINGS(type)                                                                        \
     { .key = "proxy_protocol", .kind = &conf_kind_flag, AT(type, proxy.on),                         \
       .place_offset = offsetof(type, proxy.on_place) },                                             \
-    { .key = "trusted", .kind = &conf_kind_nets, AT(type, proxy.trusted),                           \
+    { .key = "trusted", .kind = &conf_kind_nets, AT(type, proxy.trusted), .check = conf_check_net,   \
       .place_offset = offsetof(type, proxy.trusted_place) }
 
 /* A listener that says more than its address, which is read and printed by its own kind. */
@@ -174,7 +174,13 @@ const struct conf_setting conf_service_settings[] = {
     { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net_or_unix,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net_or_unix,
+      .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "routes", .kind = &conf_kind_routes, .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = NULL }
@@ -192,6 +198,16 @@ static bool route_is_root(const void *route)
     return route_kind(route) == CONF_ROUTE_ROOT;
 }
 
+static bool route_is_alias(const void *route)
+{
+    return route_kind(route) == CONF_ROUTE_ALIAS;
+}
+
+static bool route_has_files(const void *route)
+{
+    return route_is_root(route) || route_is_alias(route);
+}
+
 static bool route_is_respond(const void *route)
 {
     return route_kind(route) == CONF_ROUTE_RESPOND;
@@ -206,6 +222,20 @@ static bool route_is_status(const void *route)
 {
     return route_kind(route) == CONF_ROUTE_STATUS;
 }
+
+#define FOR_FILES .applies = route_has_files, .only = "a route with root or alias"
+
+static const struct conf_word coding_words[] = {
+    { "br", CONF_CODING_BR }, { "zstd", CONF_CODING_ZSTD }, { "gzip", CONF_CODING_GZIP }, { NULL, 0 }
+};
+
+const struct conf_setting conf_error_page_settings[] = {
+    { .key = "status", .kind = &conf_kind_statuses, RANGE(400, 599, 0), .required = "such as status = 404" },
+    { .key = "file", .kind = &conf_kind_word, AT(struct conf_error_page, file), .check = conf_check_error_page,
+      .place_offset = offsetof(struct conf_error_page, file_place),
+      .required = "such as file = \"/srv/errors/404.html\"" },
+    { .key = NULL }
+};
 
 static const struct conf_setting respond_settings[] = {
     { .key = "status", .kind = &conf_kind_count, AT(struct conf_route, status), RANGE(200, 599, 200) },
@@ -227,18 +257,25 @@ const struct conf_setting conf_route_settings[] = {
     { .key = "path", .kind = &conf_kind_word, AT(struct conf_route, path), .check = conf_check_route_path,
       .required = "such as path = \"/\"" },
     { .key = "host", .kind = &conf_kind_hosts, AT(struct conf_route, hosts), .check = conf_check_host },
+    { .key = "methods", .kind = &conf_kind_methods, AT(struct conf_route, methods), .check = conf_check_method },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net_or_unix },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net_or_unix },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_route, headers), .members = header_settings },
     { .key = "cache_control", .kind = &conf_kind_cache_control, AT(struct conf_route, cache_control),
       .check = conf_check_cache_control },
     { .key = "expires", .kind = &conf_kind_expires, AT(struct conf_route, expires_s), .max = EXPIRES_MAX_S },
     { .key = "root", .kind = &conf_kind_word, AT(struct conf_route, root), .check = conf_check_folder,
       .place_offset = offsetof(struct conf_route, root_place), .applies = route_is_root },
-    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, .applies = route_is_root,
-      .only = "a route with root" },
-    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), .applies = route_is_root,
-      .only = "a route with root" },
+    { .key = "alias", .kind = &conf_kind_word, AT(struct conf_route, alias), .check = conf_check_folder,
+      .place_offset = offsetof(struct conf_route, alias_place), .applies = route_is_alias },
+    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, FOR_FILES },
+    { .key = "try", .kind = &conf_kind_try, FOR_FILES },
+    { .key = "autoindex", .kind = &conf_kind_autoindex, AT(struct conf_route, autoindex), FOR_FILES },
+    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), FOR_FILES },
+    { .key = "precompressed", .kind = &conf_kind_precompressed, .words = coding_words, FOR_FILES },
     { .key = "direct_io", .kind = &conf_kind_direct_io, AT(struct conf_route, direct_io),
-      RANGE(1, DIRECT_MAX, 0), .applies = route_is_root, .only = "a route with root" },
+      RANGE(1, DIRECT_MAX, 0), FOR_FILES },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_route, error_pages) },
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },

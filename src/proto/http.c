@@ -87,7 +87,8 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = x->user.n = 0;
+    x->allow.n = x->content_range.n = x->vary.n = x->user.n = 0;
+    x->pages = &x->site->pages;
     x->body_bytes = 0;
     x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
@@ -139,7 +140,7 @@ static inline unsigned method_refusal(struct http_exchange *x)
         return 501;
     if (r->method != METHOD_CONNECT)
         return 0;
-    x->allow = SPAN("GET, HEAD, OPTIONS");
+    x->allow = x->site->allow;
     return 405;
 }
 
@@ -150,12 +151,10 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     *route = http_route_find(x->site, x->request, path);
     if (*route == NULL)
         return 404;
-    x->allow = (*route)->allow;
-    x->fields = (*route)->fields;
-    if (((*route)->methods & 1u << method) == 0)
-        return 405;
-    bool hidden = x->hidden && (*route)->kind == HTTP_ROUTE_ROOT && !(*route)->dotfiles;
-    return hidden && method != METHOD_OPTIONS ? 404 : 0;
+    http_exchange_adopt(x, *route);
+    if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
+        return 403;
+    return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
 }
 
 /* hot.  `path` is decoded and clean. */
@@ -198,7 +197,7 @@ static inline void answer_request(struct http_exchange *x)
     else if (status != 0)
         http_reply_status(x, status);
     else if (r->asterisk)
-        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
+        http_reply_options(x, x->site->allow);
     else if (r->plain)
         answer_path(x, r->path);
     else
@@ -219,8 +218,10 @@ static unsigned early_refusal(struct http_exchange *x)
         status = http_path_decode(x->request->path, decoded, &path);
     if (status != 0)
         return status;
-    x->hidden = !x->request->plain && http_path_hidden(path);
-    return path_refusal(x, path, &route);
+    status = path_refusal(x, path, &route);
+    bool hides = status == 0 && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
+                 http_file_hides(route, path);
+    return hides ? 404 : status;
 }
 
 /* What follows a CONNECT must never be read as a request: its refusal ends the connection. */

@@ -108,15 +108,15 @@ START_TEST(proxies_that_are_no_networks_are_refused)
                     "trusted = [ \"10.0.0.1/8\",\n \"10.0.0.0/33\",\n \"proxy\",\n \"::1/129\" ];"),
             "t.conf:1: services.[0].listen: \"80\": with proxy_protocol the addresses of the proxies must be there, such"
             " as trusted = [ \"127.0.0.1\" ]\n"
-            "t.conf:2: services.[0].trusted.[0]: \"10.0.0.1/8\" is an address within a network; the network is"
+            "t.conf:2: services.[0].trusted.[0]: \"10.0.0.1/8\" has bits set behind its length: the network is"
             " \"10.0.0.0/8\"\n"
-            "t.conf:3: services.[0].trusted.[1]: \"10.0.0.0/33\": behind the '/' must be a number of bits from 0 to 32\n"
-            "t.conf:4: services.[0].trusted.[2]: \"proxy\" must be an address or a network, such as \"192.0.2.1\" or"
-            " \"10.0.0.0/8\"\n"
-            "t.conf:5: services.[0].trusted.[3]: \"::1/129\": behind the '/' must be a number of bits from 0 to 128\n");
+            "t.conf:3: services.[0].trusted.[1]: \"10.0.0.0/33\" must have a length from 0 to 32 behind its '/'\n"
+            "t.conf:4: services.[0].trusted.[2]: \"proxy\" must be an address or a network, such as \"192.0.2.0/24\" or"
+            " \"2001:db8::1\"\n"
+            "t.conf:5: services.[0].trusted.[3]: \"::1/129\" must have a length from 0 to 128 behind its '/'\n");
     refused(SERVICE("listen = \"80\"; proxy_protocol = \"yes\"; trusted = 10;"),
             "t.conf:1: services.[0].proxy_protocol: must be true or false, not \"yes\"\n"
-            "t.conf:1: services.[0].trusted: must be an address, a network such as \"10.0.0.0/8\", or a list of them,"
+            "t.conf:1: services.[0].trusted: must be a network such as \"10.0.0.0/8\", or a list of networks,"
             " not 10\n");
 }
 END_TEST
@@ -165,8 +165,8 @@ static void prints_itself(const char *text, const char *part)
 
 START_TEST(proxies_are_printed_as_they_are_read)
 {
-    prints_itself(SERVICE("listen = [ \"80\", \"81\" ];"), "listen = [ \"80\", \"81\" ];\n        proxy_protocol = false;\n"
-                  "        # trusted is not set\n");
+    prints_itself(SERVICE("listen = [ \"80\", \"81\" ];"),
+                  "listen = [ \"80\", \"81\" ];\n        proxy_protocol = false;\n");
     prints_itself(SERVICE("proxy_protocol = true; trusted = [ \"10.0.0.0/8\", \"::1\" ]; listen = [ \"80\" ];"),
                   "proxy_protocol = true;\n        trusted = [ \"10.0.0.0/8\", \"::1/128\" ];\n");
     prints_itself(SERVICE("listen = ( \"80\", { address = \"81\"; proxy_protocol = true;"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands in a route beside its answer: hosts, header fields, how long replies may be kept. */
+/* What stands in a route beside its answer: hosts, methods, networks, header fields, how long replies may be kept. */
 #include "test_conf.h"
 
 #define HTTP(routes) \
     "services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; routes = (\n" routes "\n); } );\n"
 #define ROUTE(more) HTTP("{ path = \"/\"; status = 404; " more " }")
+#define SERVICE(service, routes) \
+    "services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; " service " routes = (\n" routes "\n); } );\n"
 #define AT_ROUTE "t.conf:2: services.[0].routes.[0]."
 
 static const struct conf_route *first_route(const struct reading *r)
@@ -91,6 +93,79 @@ START_TEST(host_is_printed_as_it_is_kept)
 }
 END_TEST
 
+/* ---- methods ---- */
+
+START_TEST(methods_are_names)
+{
+    struct reading r = accepted(ROUTE("methods = [ \"GET\", \"POST\" ];"), NULL);
+
+    ck_assert_uint_eq(first_route(&r)->methods.count, 2);
+    ck_assert_str_eq(first_route(&r)->methods.v[1], "POST");
+    reading_end(&r);
+    prints(ROUTE("methods = \"PUT\";"), "methods = [ \"PUT\" ];\n");
+    refused(ROUTE("methods = [];"), AT_ROUTE "methods: needs one method at least\n");
+    refused(ROUTE("methods = [ \"GET\", \"gte\", \"TRACE\" ];"),
+            AT_ROUTE "methods.[1]: must be \"GET\", \"HEAD\", \"POST\", \"PUT\", \"DELETE\", \"PATCH\" or"
+            " \"OPTIONS\", not \"gte\"; did you mean 'GET'?\n"
+            AT_ROUTE "methods.[2]: must be \"GET\", \"HEAD\", \"POST\", \"PUT\", \"DELETE\", \"PATCH\" or"
+            " \"OPTIONS\", not \"TRACE\"\n");
+}
+END_TEST
+
+START_TEST(methods_are_those_that_the_route_could_answer)
+{
+    refused(HTTP("{ path = \"/\"; root = \"/\"; methods = [ \"HEAD\", \"POST\" ]; },\n"
+                 "{ path = \"/r\"; respond : { }; methods = [ \"POST\", \"PUT\" ]; },\n"
+                 "{ path = \"/to\"; redirect = \"/\"; methods = [ \"POST\", \"PUT\", \"DELETE\", \"PATCH\" ]; }"),
+            AT_ROUTE "methods: has POST, which such a route does not answer: it knows GET, HEAD and OPTIONS\n"
+            "t.conf:3: services.[0].routes.[1].methods: has PUT, which such a route does not answer: it knows GET,"
+            " HEAD, POST and OPTIONS\n");
+}
+END_TEST
+
+/* ---- allow and deny ---- */
+
+START_TEST(nets_are_networks_addresses_and_unix)
+{
+    struct reading r = accepted(ROUTE("allow = [ \"10.0.0.0/8\", \"::1\", \"unix\" ]; deny = \"10.1.0.0/16\";"), NULL);
+    const struct conf_route *route = first_route(&r);
+
+    ck_assert(route->allow.set && route->deny.set);
+    ck_assert_uint_eq(route->allow.count, 3);
+    ck_assert_uint_eq(route->allow.v[0].bits, 8);
+    ck_assert_uint_eq(route->allow.v[1].bits, 128);
+    ck_assert(route->allow.v[1].family == AF_INET6 && route->allow.v[2].family == AF_UNIX);
+    ck_assert_uint_eq(route->deny.v[0].bits, 16);
+    reading_end(&r);
+    r = accepted(ROUTE("allow = [];"), NULL);
+    ck_assert(first_route(&r)->allow.set && !first_route(&r)->deny.set);
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(nets_refuse_what_is_none_and_say_the_right_one)
+{
+    refused(ROUTE("allow = [ \"10.1.2.3/8\", \"10.0.0.0/33\", \"::/129\", \"example.org\", \"2001:db8::1/32\", \"\" ];"),
+            AT_ROUTE "allow.[0]: \"10.1.2.3/8\" has bits set behind its length: the network is \"10.0.0.0/8\"\n"
+            AT_ROUTE "allow.[1]: \"10.0.0.0/33\" must have a length from 0 to 32 behind its '/'\n"
+            AT_ROUTE "allow.[2]: \"::/129\" must have a length from 0 to 128 behind its '/'\n"
+            AT_ROUTE "allow.[3]: \"example.org\" must be an address, a network or \"unix\", such as \"192.0.2.0/24\" or"
+            " \"2001:db8::1\"\n"
+            AT_ROUTE "allow.[4]: \"2001:db8::1/32\" has bits set behind its length: the network is"
+            " \"2001:db8::/32\"\n"
+            AT_ROUTE "allow.[5]: must not be empty\n");
+    refused(ROUTE("deny = 5;"), AT_ROUTE "deny: must be a network such as \"10.0.0.0/8\", or a list of networks, not 5\n");
+}
+END_TEST
+
+START_TEST(nets_are_printed_where_they_are_set)
+{
+    prints(ROUTE("allow = [ \"2001:DB8::/32\", \"unix\", \"192.0.2.1\" ];"),
+           "allow = [ \"2001:db8::/32\", \"unix\", \"192.0.2.1/32\" ];\n");
+    prints(SERVICE("deny = [];", "{ path = \"/\"; status = 404; }"), "deny = [ ];\n");
+}
+END_TEST
+
 /* ---- headers ---- */
 
 START_TEST(headers_are_read_from_groups_and_lists)
@@ -152,9 +227,6 @@ START_TEST(headers_refuse_what_the_server_must_say_itself_and_what_is_no_field)
     refused(text, lines);
 }
 END_TEST
-
-#define SERVICE(service, routes) \
-    "services = ( { name = \"w\"; protocol = \"http\"; listen = \"0\"; " service " routes = (\n" routes "\n); } );\n"
 
 START_TEST(headers_of_a_service_can_be_removed_on_its_routes)
 {
@@ -265,7 +337,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("conf_route");
-    TCase *host = tcase_create("host"), *headers = tcase_create("headers"), *cache = tcase_create("cache");
+    TCase *host = tcase_create("host"), *who = tcase_create("who"),
+    *headers = tcase_create("headers"), *cache = tcase_create("cache");
 
     tcase_add_test(host, host_takes_names_addresses_and_wildcards_in_one_form);
     tcase_add_loop_test(host, host_refuses_what_no_client_sends, 0, COUNT(bad_names));
@@ -273,6 +346,12 @@ int main(void)
     tcase_add_test(host, host_refuses_lists_that_say_nothing_or_something_twice);
     tcase_add_test(host, host_is_printed_as_it_is_kept);
     suite_add_tcase(suite, host);
+    tcase_add_test(who, methods_are_names);
+    tcase_add_test(who, methods_are_those_that_the_route_could_answer);
+    tcase_add_test(who, nets_are_networks_addresses_and_unix);
+    tcase_add_test(who, nets_refuse_what_is_none_and_say_the_right_one);
+    tcase_add_test(who, nets_are_printed_where_they_are_set);
+    suite_add_tcase(suite, who);
     tcase_add_test(headers, headers_are_read_from_groups_and_lists);
     tcase_add_loop_test(headers, headers_refuse_what_the_server_must_say_itself_and_what_is_no_field, 0,
                         COUNT(bad_headers));

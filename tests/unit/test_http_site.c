@@ -139,10 +139,10 @@ static const struct { const char *method, *target; unsigned status; const char *
     { "POST", "/files/a.txt", 405, "GET, HEAD, OPTIONS" }, { "PUT", "/a", 405, "GET, HEAD, POST, OPTIONS" },
     { "OPTIONS", "/files/a.txt", 204, "GET, HEAD, OPTIONS" },
     { "OPTIONS", "/a", 204, "GET, HEAD, POST, OPTIONS" },
-    { "OPTIONS", "*", 204, "GET, HEAD, POST, OPTIONS" },
+    { "OPTIONS", "*", 204, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" },
     { "OPTIONS", "/gone", 204, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" },
     { "TRACE", "/gone", 405, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" },
-    { "CONNECT", "x:80", 405, "GET, HEAD, OPTIONS" },
+    { "CONNECT", "x:80", 405, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" },
     { "GET", "/no", 405, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" },
 };
 
