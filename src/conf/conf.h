@@ -12,11 +12,18 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/net.h"
 
 /* Where a setting stands, for complaints that come after reading (an address that cannot be bound). */
 struct conf_place {
     const char *file;           /* NULL: a default; an override is "-o PATH=VALUE" in line 0 */
     unsigned    line;           /* 0: the file as a whole */
+};
+
+/* Several strings in the order in which they were written. */
+struct conf_strings {
+    const char *const *v;
+    unsigned           count;
 };
 
 struct conf_listen {
@@ -31,6 +38,31 @@ struct conf_listen {
 enum conf_protocol {
     CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME
 };
+
+struct conf_header { const char *name, *value; };
+
+/* Fields of the server's own that replies can do without: bits. */
+enum { CONF_REMOVE_ETAG = 1, CONF_REMOVE_LAST_MODIFIED = 2, CONF_REMOVE_ACCEPT_RANGES = 4 };
+
+struct conf_headers {
+    struct conf_header *add;
+    unsigned            add_count;
+    struct conf_strings remove;
+};
+
+/* One of an access list: a network, or all that come by Unix sockets. */
+struct conf_net {
+    bool       local;           /* "unix" */
+    struct net net;
+};
+
+struct conf_nets {
+    struct conf_net *v;
+    unsigned         count;
+    bool             set;       /* else the service's, or none */
+};
+
+#define CONF_EXPIRES_UNSET UINT32_MAX
 
 enum conf_route_kind {
     CONF_ROUTE_ROOT, CONF_ROUTE_ALIAS, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS
@@ -59,7 +91,12 @@ struct conf_error_pages {
 struct conf_route {
     struct conf_place    place;
     const char          *path;          /* begins with '/' */
-    const char          *host;          /* lower case, without port; NULL: any */
+    struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
+    struct conf_strings  methods;       /* that it answers, of those that it could; none: all */
+    struct conf_nets     allow, deny;
+    struct conf_headers  headers;
+    const char          *cache_control; /* NULL: not set */
+    unsigned             expires_s;     /* CONF_EXPIRES_UNSET */
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
     struct conf_place    root_place;
@@ -79,7 +116,7 @@ struct conf_route {
     const char          *type;          /* RESPOND: Content-Type */
     const char          *body;          /* RESPOND */
     size_t               body_size;
-    const char          *to;            /* REDIRECT: Location */
+    const char          *to;            /* REDIRECT: Location, may have variables */
 };
 
 struct conf_service {
@@ -90,6 +127,8 @@ struct conf_service {
     unsigned             listen_count;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
+    struct conf_nets     allow, deny;   /* of routes that have neither */
+    struct conf_headers  headers;       /* of routes that do not say it otherwise */
     struct conf_error_pages error_pages;    /* HTTP */
     const char          *greeting;      /* GREET */
 };
@@ -122,7 +161,6 @@ struct conf_limits {
 enum conf_target {
     CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE
 };
-enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
 struct conf {
     const char            *file;        /* that it was read from */
@@ -139,7 +177,7 @@ struct conf {
     enum conf_target       access_target;   /* OFF or FILE */
     const char            *access_file;
     struct conf_place      access_place;
-    enum conf_access_format access_format;
+    const char            *access_format;   /* "combined", "json" or a text with fields */
     const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
     struct conf_place      mime_types_place;
     struct conf_timeouts   timeouts;
@@ -163,7 +201,16 @@ struct conf_options {
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
     conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *format_check;    /* of the access log */
+    conf_word_check   *location_check;  /* where a redirect leads */
 };
+
+/* Names of header fields are compared without case. */
+bool conf_header_adds(const struct conf_headers *h, const char *name);
+bool conf_header_removes(const struct conf_headers *h, const char *name);
+
+/* Those of the server's own that are removed: bits. */
+unsigned conf_header_removed(const struct conf_headers *h);
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */
 struct conf_near {

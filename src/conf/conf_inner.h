@@ -119,10 +119,12 @@ struct conf_setting {
 extern const struct conf_kind
     conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
-    conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
-    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_format,
+    conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
     conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
+    conf_kind_methods, conf_kind_nets,
+    conf_kind_headers, conf_kind_header_add, conf_kind_header_remove, conf_kind_cache_control, conf_kind_expires,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
@@ -148,6 +150,15 @@ struct conf_list {
 
 void conf_list_print(struct conf_printer *p, const char *key, const struct conf_setting *members,
                      const struct conf_list *list);
+
+/* Is every method one that a route of this kind answers? */
+void conf_methods_check(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node);
+
+/* What can only be seen with all of a route, or a service, in view; `outer` is the service's, NULL: h is. */
+void conf_headers_check(struct conf_reader *r, const struct conf_headers *h, const struct conf_headers *outer,
+                        const config_setting_t *node);
+void conf_cache_check(struct conf_reader *r, const struct conf_route *route, const struct conf_headers *outer,
+                      const config_setting_t *node);
 
 /* Makes the pool of everything if there is none. */
 void conf_pools_complete(struct conf_reader *r, struct conf *c);
@@ -177,6 +188,9 @@ bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, c
 bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_method(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_net(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_cache_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
 
 /* Reads one word of a list of them to *word; NULL after a complaint. */
@@ -188,6 +202,13 @@ void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const con
  * about, and must be passed over. */
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
+
+enum { CONF_STRINGS_MAX = 1000 };       /* a complaint about one of them counts its neighbours */
+
+/* Reads words, one or many, that s->check finds fit.  Those that are not have been complained about and are
+ * left out. */
+void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       const char *want, struct conf_strings *to);
 
 /* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);

@@ -2,7 +2,6 @@
 /* The routes of an http service: what each answers with, and that no two are the same. */
 #include "conf/conf_inner.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
@@ -10,35 +9,6 @@ enum {
     ROUTES_MAX = 10000,         /* of a service: they are compared with each other */
     INDEX_MAX = 100
 };
-
-/* ---- host: kept in lower case ---- */
-
-static void host_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
-{
-    struct conf_route *route = base;
-    char *lower;
-
-    conf_kind_word.read(r, s, node, base);
-    if (route->host == NULL)
-        return;
-    lower = conf_memory_keep(r->memory, route->host, strlen(route->host));
-    if (lower == NULL)
-        return;
-    route->host = lower;
-    for (; *lower != '\0'; lower++)
-        *lower = (char)tolower((unsigned char)*lower);
-}
-
-static void host_fall_back(const struct conf_setting *s, void *base)
-{
-    conf_kind_word.fall_back(s, base);
-}
-
-static void host_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
-{
-    if (((const struct conf_route *)base)->host != NULL)
-        conf_kind_word.print(p, s, base);
-}
 
 /* ---- index: names of files, one or many ---- */
 
@@ -172,13 +142,21 @@ static void route_read(struct conf_reader *r, struct conf_route *route, config_s
     if (!answer_find(r, route, node))
         return;
     conf_group_check(r, conf_route_settings, node, route);
+    conf_methods_check(r, route, node);
     if (route->kind == CONF_ROUTE_RESPOND)
         body_check(r, route, node);
 }
 
-static bool same_text(const char *a, const char *b)
+/* Is there a host for which both answer, in the same order of preference? */
+static bool host_shared(const struct conf_strings *a, const struct conf_strings *b)
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+    if (a->count == 0 || b->count == 0)
+        return a->count == b->count;
+    for (unsigned i = 0; i < a->count; i++)
+        for (unsigned j = 0; j < b->count; j++)
+            if (strcmp(a->v[i], b->v[j]) == 0)
+                return true;
+    return false;
 }
 
 /* The first route that answers for the same path and host, or NULL. */
@@ -186,7 +164,8 @@ static const struct conf_route *route_taken_by(const struct conf_service *servic
                                                const struct conf_route *route)
 {
     for (const struct conf_route *other = service->routes; other < route; other++)
-        if (route->path != NULL && same_text(route->path, other->path) && same_text(route->host, other->host))
+        if (route->path != NULL && other->path != NULL && strcmp(route->path, other->path) == 0 &&
+            host_shared(&route->hosts, &other->hosts))
             return other;
     return NULL;
 }
@@ -203,6 +182,8 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
     }
     service->route_count++;
     route_read(r, route, node);
+    conf_headers_check(r, &route->headers, &service->headers, node);
+    conf_cache_check(r, route, &service->headers, node);
     before = route_taken_by(service, route);
     if (before != NULL)
         conf_gripe(r, config_setting_get_member(node, "path"), NULL,
@@ -240,7 +221,6 @@ static void routes_print(struct conf_printer *p, const struct conf_setting *s, c
                     &(struct conf_list){ service->routes, service->route_count, sizeof(*service->routes) });
 }
 
-const struct conf_kind conf_kind_host = { host_read, host_fall_back, host_print };
 const struct conf_kind conf_kind_index = { index_read, index_fall_back, index_print };
 const struct conf_kind conf_kind_redirect = { redirect_read, NULL, redirect_print };
 const struct conf_kind conf_kind_redirect_status = {

@@ -97,6 +97,7 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
         return;
     conf_group_check(r, conf_service_settings, node, service);
     datagrams_check(r, service, node);
+    conf_headers_check(r, &service->headers, NULL, node);
     if (service->protocol == CONF_HTTP)
         routes_check(r, service, node);
 }

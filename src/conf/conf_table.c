@@ -12,6 +12,7 @@ enum {
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
     REQUESTS_MAX = 1000000000,
+    EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
     DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
 };
 
@@ -31,10 +32,6 @@ static const struct conf_word log_target_words[] = {
 };
 
 static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
-
-static const struct conf_word access_format_words[] = {
-    { "combined", CONF_ACCESS_COMBINED }, { "json", CONF_ACCESS_JSON }, { NULL, 0 }
-};
 
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
@@ -62,9 +59,7 @@ static const struct conf_setting access_settings[] = {
       .words = access_target_words,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
-    { .key = "format", .kind = &conf_kind_choice, AT(struct conf, access_format),
-      .words = access_format_words,
-      .fallback = CONF_ACCESS_COMBINED },
+    { .key = "format", .kind = &conf_kind_format, AT(struct conf, access_format), .fallback_text = "combined" },
     { .key = NULL }
 };
 
@@ -140,6 +135,12 @@ static bool service_is_greet(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
 }
 
+static const struct conf_setting header_settings[] = {
+    { .key = "add", .kind = &conf_kind_header_add },
+    { .key = "remove", .kind = &conf_kind_header_remove },
+    { .key = NULL }
+};
+
 const struct conf_setting conf_service_settings[] = {
     { .key = "name", .kind = &conf_kind_word, AT(struct conf_service, name), .check = conf_check_service_name,
       .required = "each service has a name of its own, for the log" },
@@ -150,6 +151,12 @@ const struct conf_setting conf_service_settings[] = {
     { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
+      .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "routes", .kind = &conf_kind_routes, .applies = service_is_http, .only = "protocol \"http\"" },
@@ -226,7 +233,14 @@ static const struct conf_setting redirect_settings[] = {
 const struct conf_setting conf_route_settings[] = {
     { .key = "path", .kind = &conf_kind_word, AT(struct conf_route, path), .check = conf_check_route_path,
       .required = "such as path = \"/\"" },
-    { .key = "host", .kind = &conf_kind_host, AT(struct conf_route, host), .check = conf_check_host },
+    { .key = "host", .kind = &conf_kind_hosts, AT(struct conf_route, hosts), .check = conf_check_host },
+    { .key = "methods", .kind = &conf_kind_methods, AT(struct conf_route, methods), .check = conf_check_method },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net },
+    { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_route, headers), .members = header_settings },
+    { .key = "cache_control", .kind = &conf_kind_cache_control, AT(struct conf_route, cache_control),
+      .check = conf_check_cache_control },
+    { .key = "expires", .kind = &conf_kind_expires, AT(struct conf_route, expires_s), .max = EXPIRES_MAX_S },
     { .key = "root", .kind = &conf_kind_word, AT(struct conf_route, root), .check = conf_check_folder,
       .place_offset = offsetof(struct conf_route, root_place), .applies = route_is_root },
     { .key = "alias", .kind = &conf_kind_word, AT(struct conf_route, alias), .check = conf_check_folder,

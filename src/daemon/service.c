@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/file.h"
 #include "daemon/pages.h"
+#include "daemon/rules.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
 #include "proto/tiny.h"
@@ -158,7 +159,7 @@ static enum http_coding compose_coding(enum conf_coding coding)
 static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
 {
     struct http_route_spec spec = {
-        .path = r->path, .host = r->host, .kind = compose_kind(r->kind),
+        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
         .root = root, .alias = r->kind == CONF_ROUTE_ALIAS, .index = r->index, .index_count = r->index_count,
         .try = r->try, .try_count = r->try_count, .autoindex = compose_autoindex(r->autoindex),
         .dotfiles = r->dotfiles,
@@ -218,6 +219,8 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
         rc |= compose_pages(p, s, i, mime);
+        if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
+            rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
     }
     return rc;
 }
@@ -321,6 +324,7 @@ static void service_parts_free(struct service_parts *p)
     http_site_free(p->site);
     for (unsigned i = 0; i < p->route_count; i++) {
         root_close(p->roots[i]);
+        rules_release(&p->routes[i]);
         page_set_free(p->pages[i]);
     }
     page_set_free(p->all_pages);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/access.h"
+#include "core/access_line.h"
 #include "core/env.h"
 #include "core/errand.h"
 #include "core/file.h"
@@ -163,8 +164,6 @@ static int worker_listeners(struct worker *w)
 static int worker_env(struct worker *w)
 {
     const struct worker_start *s = w->start;
-    enum access_format format = s->conf->access_format == CONF_ACCESS_JSON ? ACCESS_JSON : ACCESS_COMBINED;
-
     env_init(&w->env, s->slot);
     w->env.about = (struct log_about){ .worker = s->name, .model = s->pool->model->name };
     w->env.files = file_cache_new();
@@ -174,7 +173,8 @@ static int worker_env(struct worker *w)
     w->access_fd = s->access_fd;
     if (w->access_fd == -1)
         return 0;
-    w->env.access = access_log_new(w->access_fd, format);
+    w->env.access = access_log_new(w->access_fd, access_form_new(s->conf->access_format),
+                                   &(struct access_source){ .model = w->env.about.model, .worker = s->name });
     return w->env.access == NULL ? -1 : 0;
 }
 

@@ -37,10 +37,10 @@ struct http_state {
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
-        uint64_t          started_us;   /* AWAY */
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
+    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
@@ -71,32 +71,47 @@ static void http_close(struct conn *c)
 }
 
 /* hot */
-static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_request *r)
+static inline uint64_t started_now(const struct env *e)
+{
+    return e->access != NULL ? clock_monotonic_us() : 0;
+}
+
+/* hot */
+static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_state *s,
+                                  const struct http_request *r)
 {
     x->conn = c;
     x->env = conn_env(c);
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = x->vary.n = 0;
+    x->allow.n = x->content_range.n = x->vary.n = x->user.n = 0;
     x->pages = &x->site->pages;
     x->body_bytes = 0;
+    x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
     x->last = x->hidden = false;
     x->connection = CONNECTION_PLAIN;
-    x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+    x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->fields = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
+static void exchange_refuse(struct http_exchange *x, struct http_state *s, unsigned status)
+{
+    http_reply_refuse(x, status);
+    http_reply_logged(x);
+    s->phase = PHASE_LAST;
+    conn_finish(x->conn);
+}
+
 static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
-    http_reply_refuse(&x, status);
-    http_reply_logged(&x);
-    s->phase = PHASE_LAST;
-    conn_finish(c);
+    s->answered++;
+    exchange_begin(&x, c, s, r);
+    exchange_refuse(&x, s, status);
 }
 
 /* A fixed reply has no validators: only "*" can match (RFC 9110 section 13.1). */
@@ -113,21 +128,44 @@ static void respond(struct http_exchange *x, const struct http_ready *ready)
         http_reply_ready(x, ready);
 }
 
+/* hot.  What the head alone says against a request, wherever it goes: a status, 0: nothing. */
+static inline unsigned method_refusal(struct http_exchange *x)
+{
+    const struct http_request *r = x->request;
+    if (r->expect == EXPECT_UNKNOWN)
+        return 417;
+    if (r->method == METHOD_UNKNOWN)
+        return 501;
+    if (r->method != METHOD_CONNECT)
+        return 0;
+    x->allow = x->site->allow;
+    return 405;
+}
+
+/* hot.  The same for a path that is decoded and clean; 0: the route answers. */
+static inline unsigned path_refusal(struct http_exchange *x, struct span path, const struct http_route **route)
+{
+    unsigned method = x->request->method;
+    *route = http_route_find(x->site, x->request, path);
+    if (*route == NULL)
+        return 404;
+    http_exchange_adopt(x, *route);
+    if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
+        return 403;
+    return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
+}
+
 /* hot.  `path` is decoded and clean. */
 static void answer_path(struct http_exchange *x, struct span path)
 {
-    const struct http_request *r = x->request;
-    const struct http_route *route = http_route_find(x->site, r, path);
-    if (route == NULL) {
-        http_reply_status(x, 404);
-        return;
-    }
-    x->allow = route->allow;
-    x->pages = &route->pages;
-    if ((route->methods & 1u << r->method) == 0)
-        http_reply_status(x, 405);
-    else if (r->method == METHOD_OPTIONS)
+    const struct http_route *route;
+    unsigned status = path_refusal(x, path, &route);
+    if (status != 0)
+        http_reply_status(x, status);
+    else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->location != NULL)
+        http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
     else
@@ -151,20 +189,37 @@ static void answer_encoded(struct http_exchange *x)
 static inline void answer_request(struct http_exchange *x)
 {
     const struct http_request *r = x->request;
-    if (r->expect == EXPECT_UNKNOWN) {
-        http_reply_status(x, 417);
-    } else if (r->method == METHOD_UNKNOWN) {
-        http_reply_status(x, 501);
-    } else if (r->method == METHOD_CONNECT) {
-        x->allow = SPAN("GET, HEAD, OPTIONS");
-        http_reply_refuse(x, 405);      /* what follows could be anything */
-    } else if (r->asterisk) {
-        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
-    } else if (r->plain) {
+    unsigned status = method_refusal(x);
+    if (status != 0 && r->method == METHOD_CONNECT)
+        http_reply_refuse(x, status);   /* what follows could be anything */
+    else if (status != 0)
+        http_reply_status(x, status);
+    else if (r->asterisk)
+        http_reply_options(x, x->site->allow);
+    else if (r->plain)
         answer_path(x, r->path);
-    } else {
+    else
         answer_encoded(x);
-    }
+}
+
+/* What the head of a request that expects 100 (Continue) says against it.  Such a request must hear that at once (RFC
+ * 9110 section 10.1.1). */
+static unsigned early_refusal(struct http_exchange *x)
+{
+    char decoded[HTTP_PATH_MAX];
+    const struct http_route *route;
+    struct span path = x->request->path;
+    unsigned status = method_refusal(x);
+    if (status != 0 || x->request->asterisk)
+        return status;
+    if (!x->request->plain)
+        status = http_path_decode(x->request->path, decoded, &path);
+    if (status != 0)
+        return status;
+    status = path_refusal(x, path, &route);
+    bool hides = status == 0 && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
+                 http_file_hides(route, path);
+    return hides ? 404 : status;
 }
 
 void http_answer(struct http_exchange *x)
@@ -172,13 +227,14 @@ void http_answer(struct http_exchange *x)
     answer_request(x);
 }
 
-static bool head_keep(struct http_state *s, struct span head)
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
 {
     s->head = malloc(head.n);
     if (s->head == NULL)
         return false;
     memcpy(s->head, head.p, head.n);
     s->head_n = head.n;
+    s->started_us = started_us;
     return true;
 }
 
@@ -194,14 +250,13 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
     const struct http_request *r = x->request;
     struct http_errand *e = x->deferred;
     size_t n = (size_t)(r->fields.p + r->fields.n + 2 - r->method_text.p);
-    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n })) {
+    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n }, x->started_us)) {
         e->errand.free(&e->errand);
         x->deferred = NULL;
         http_reply_status(x, 503);
         return;
     }
     s->phase = PHASE_AWAY;
-    s->started_us = x->started_us;
     conn_errand(x->conn, &e->errand);
 }
 
@@ -209,7 +264,7 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
 static inline void exchange_open(struct http_exchange *x, struct conn *c, const struct http_state *s,
                                  const struct http_request *r)
 {
-    exchange_begin(x, c, r);
+    exchange_begin(x, c, s, r);
     const struct http_limits *limits = &x->site->limits;
     x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
     if (x->last)
@@ -272,6 +327,22 @@ static void body_begin(struct http_state *s, const struct http_request *r)
     }
 }
 
+/* The client may wait for word before it sends the body.  False: the word is a refusal; whether a body follows all the
+ * same cannot be known, so nothing that follows is read. */
+static bool expectation_met(struct conn *c, struct http_state *s, const struct http_request *r)
+{
+    struct http_exchange x;
+    exchange_begin(&x, c, s, r);
+    unsigned status = early_refusal(&x);
+    if (status == 0) {
+        http_reply_continue(x.out);
+        return true;
+    }
+    x.nth = ++s->answered;
+    exchange_refuse(&x, s, status);
+    return false;
+}
+
 /* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
  * taken. */
 static size_t take_head_with_body(struct conn *c, const struct http_request *r, struct span in, size_t head_n)
@@ -279,19 +350,19 @@ static size_t take_head_with_body(struct conn *c, const struct http_request *r, 
     struct http_state *s = conn_state(c);
     const struct http_site *site = conn_settings(c);
     size_t taken = 0;
-    if (r->expect == EXPECT_UNKNOWN || r->length > site->limits.body_bytes) {
-        refuse(c, s, r, r->expect == EXPECT_UNKNOWN ? 417 : 413);
+    if (r->length > site->limits.body_bytes) {
+        refuse(c, s, r, 413);
         return in.n;
     }
-    if (r->expect == EXPECT_CONTINUE)
-        http_reply_continue(conn_out(c));
+    if (r->expect != EXPECT_NOTHING && !expectation_met(c, s, r))
+        return in.n;
     body_begin(s, r);
     int done = body_feed(s, span_skip(in, head_n), &site->limits, &taken);
     if (done < 0)
         refuse(c, s, r, (unsigned)-done);
     else if (done > 0)
         answer(c, s, r);
-    else if (!head_keep(s, (struct span){ in.p, head_n }))
+    else if (!head_keep(s, (struct span){ in.p, head_n }, started_now(conn_env(c))))
         refuse(c, s, r, 503);
     else
         timer_set(c, s, TIMER_BODY, site->limits.body_ms);
@@ -367,7 +438,6 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
-    x.started_us = s->started_us;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)

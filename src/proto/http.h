@@ -4,9 +4,11 @@
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/net.h"
 #include "core/conn.h"
 #include "core/file.h"
 
@@ -26,6 +28,21 @@ struct span mime_type(const struct mime *m, struct span file_name);
 extern const char mime_builtin[];
 
 enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
+
+/* Whom a route answers: a network or all that come by Unix sockets. */
+struct http_net {
+    struct net net;
+    bool       local;           /* Unix sockets: `net` is not looked at */
+    bool       deny;
+};
+
+/* A header field of every final reply of a route. */
+struct http_header {
+    const char *name, *value;
+};
+
+/* Fields that the server would send itself, and that a route leaves out: bits. */
+enum { HTTP_REMOVE_ETAG = 1, HTTP_REMOVE_LAST_MODIFIED = 2, HTTP_REMOVE_ACCEPT_RANGES = 4 };
 
 /* Codings of siblings that hold a file compressed already: F.br, F.zst and F.gz. */
 enum http_coding { HTTP_CODING_BR, HTTP_CODING_ZSTD, HTTP_CODING_GZIP, HTTP_CODINGS };
@@ -53,7 +70,8 @@ struct http_pages {
 struct http_route_spec {
     const char          *path;          /* a prefix of the decoded request path; unless it ends in '/', on
                                          * segment borders */
-    const char          *host;          /* lower case, NULL: any */
+    const char *const   *hosts;         /* names in lower case, "*.NAME" for all that end in .NAME; */
+    unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
     bool                 alias;
@@ -69,8 +87,26 @@ struct http_route_spec {
     unsigned             status;
     const char          *type;
     struct span          body;
-    const char          *to;
+    const char *const   *methods;       /* names of those it answers, of those that it could; GET brings HEAD, and */
+    unsigned             method_count;  /* OPTIONS is always answered; 0: all */
+    const struct http_net *nets;        /* the longest prefix that holds a peer decides, `deny` of two; if there is */
+    unsigned             net_count;     /* none: in, unless some net is no `deny` or `closed` is set */
+    bool                 closed;
+    const struct http_header *add;
+    unsigned             add_count;
+    unsigned             removed;       /* HTTP_REMOVE bits */
+    const char          *cache_control; /* with 200, 206 and 304; NULL: max-age if there is: */
+    bool                 expires;
+    unsigned             expires_s;     /* from Date on; 0: at once */
+    const char          *to;            /* REDIRECT: with variables: */
 };
+
+/* What may stand in `to` behind a dollar: the host that was asked, without its port; the path, encoded; the query with
+ * its '?', or nothing.  NULL ends them. */
+extern const char *const http_location_names[];
+
+/* A text with these variables: NULL, or why it is no safe place for a redirect. */
+const char *http_location_fault(struct span text);
 
 struct http_limits {
     unsigned request_line, header_bytes, header_count, requests;

@@ -56,13 +56,22 @@ static size_t etag_write(char *to, const struct file *f, uint8_t coding, bool st
 }
 
 /* A field, if there is something to say. */
-static char *field_add(char *p, struct span name, struct span value)
+static char *known_add(char *p, struct span name, struct span value)
 {
     if (value.n == 0)
         return p;
     p = http_head_put(p, name);
     p = http_head_put(p, value);
     return http_head_put(p, SPAN("\r\n"));
+}
+
+static char *modified_put(char *p, const struct http_validator *v)
+{
+    if ((v->removed & HTTP_REMOVE_LAST_MODIFIED) != 0)
+        return p;
+    p = http_head_put(p, SPAN("Last-Modified: "));
+    fmt_http_date(p, v->modified_s);
+    return http_head_put(p + FMT_HTTP_DATE_SIZE, SPAN("\r\n"));
 }
 
 /* What the head of a reply says about a representation. */
@@ -76,19 +85,19 @@ struct shown {
 /* All fields of a 200 or, with content_range, of a 206; returns their length. */
 static size_t fields_write(char *to, const struct shown *s)
 {
-    char *p = field_add(to, SPAN("Content-Type: "), s->type);
+    unsigned removed = s->v->removed;
+    char *p = known_add(to, SPAN("Content-Type: "), s->type);
     p = http_head_number(p, SPAN("Content-Length: "), s->length);
-    p = field_add(p, SPAN("Content-Range: "), s->content_range);
-    p = field_add(p, SPAN("Content-Encoding: "), s->coding);
-    if (s->dated) {
-        p = http_head_put(p, SPAN("Last-Modified: "));
-        fmt_http_date(p, s->v->modified_s);
-        p = http_head_put(p + FMT_HTTP_DATE_SIZE, SPAN("\r\n"));
-    }
-    p = field_add(p, SPAN("ETag: "), s->v->etag);
-    p = field_add(p, SPAN("Vary: "), s->vary);
-    p = http_head_put(p, SPAN("Accept-Ranges: bytes\r\n\r\n"));
-    return (size_t)(p - to);
+    p = known_add(p, SPAN("Content-Range: "), s->content_range);
+    p = known_add(p, SPAN("Content-Encoding: "), s->coding);
+    if (s->dated)
+        p = modified_put(p, s->v);
+    if ((removed & HTTP_REMOVE_ETAG) == 0)
+        p = known_add(p, SPAN("ETag: "), s->v->etag);
+    p = known_add(p, SPAN("Vary: "), s->vary);
+    if ((removed & HTTP_REMOVE_ACCEPT_RANGES) == 0)
+        p = http_head_put(p, SPAN("Accept-Ranges: bytes\r\n"));
+    return (size_t)(http_head_put(p, SPAN("\r\n")) - to);
 }
 
 /* Which of the replies that differ only by what the client accepts. */
@@ -146,14 +155,17 @@ static void reply_unsatisfiable(struct http_exchange *x, struct file *taken)
     http_reply_status(x, 416);
 }
 
-/* No more than RFC 9110 section 15.4.5 asks for: the client has the rest. */
+/* No more than RFC 9110 section 15.4.5 asks for: the client has the rest. Last-Modified is for want of an entity tag. */
 static void reply_unmodified(struct http_exchange *x, struct file *taken, const struct shown *s)
 {
     file_unref(taken);
     char *p = http_head_begin(x, 304, FIELDS_MAX);
     if (p != NULL) {
-        p = field_add(p, SPAN("ETag: "), s->v->etag);
-        p = field_add(p, SPAN("Vary: "), s->vary);
+        if ((s->v->removed & HTTP_REMOVE_ETAG) == 0)
+            p = known_add(p, SPAN("ETag: "), s->v->etag);
+        else
+            p = modified_put(p, s->v);
+        p = known_add(p, SPAN("Vary: "), s->vary);
         p = http_head_put(p, SPAN("\r\n"));
     }
     http_head_end(x, p);
@@ -189,7 +201,8 @@ static void content_reply_anew(struct http_exchange *x, struct http_content *c, 
     time_t now = x->env->now_s, modified = f->mtime_s < now ? f->mtime_s : now;
     char etag[ETAG_MAX];
     struct http_validator v = { .etag = { etag, etag_write(etag, f, c->coding, strong) },
-                                .modified_s = modified > 0 ? modified : 0, .strong = strong };
+                                .modified_s = modified > 0 ? modified : 0, .strong = strong,
+                                .removed = http_fields_removed(x) };
     struct shown s = { .v = &v, .type = mime_type(x->site->mime, c->name), .dated = true,
                        .coding = http_coding_name(c->coding), .vary = x->vary };
     struct http_parts parts;

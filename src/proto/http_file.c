@@ -195,13 +195,24 @@ static void candidates_answer(struct http_exchange *x, const struct http_route *
 
 /* ---- */
 
+/* The name beneath the root. */
+/* hot */
+static inline struct span name_beneath(const struct http_route *route, struct span path)
+{
+    struct span name = span_skip(path, route->cut);
+    return name.n > 0 && name.p[0] == '/' ? span_skip(name, 1) : name;
+}
+
+bool http_file_hides(const struct http_route *route, struct span path)
+{
+    return !route->dotfiles && name_hidden(route, name_beneath(route, path));
+}
+
 /* hot */
 void http_file_answer(struct http_exchange *x, const struct http_route *route, struct span path)
 {
-    struct span name = span_skip(path, route->cut);
-    if (name.n > 0 && name.p[0] == '/')
-        name = span_skip(name, 1);
-    if (x->hidden && !route->dotfiles && name_hidden(route, name)) {
+    struct span name = name_beneath(route, path);
+    if (x->hidden && http_file_hides(route, path)) {
         http_reply_status(x, 404);
         return;
     }

@@ -50,13 +50,21 @@ static void folder_errand_free(struct errand *errand)
     free(e);
 }
 
-#define LIST_FIELDS "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+#define NO_CACHE "Cache-Control: no-cache\r\n"
+#define LIST_FIELDS "X-Content-Type-Options: nosniff\r\n"
 #define PAGE_FIELDS \
     "Content-Type: text/html; charset=utf-8\r\n" \
     "Content-Security-Policy: default-src 'none'; style-src 'sha256-UY5dwvIO4YVpvvKiMLpPN7zySp77DpSVSrQDgNckXGY='; " \
     "base-uri 'none'; form-action 'none'\r\n"
 
 enum { LIST_FIELDS_MAX = 640 };
+
+/* Unless the route says how long its answers may be kept. */
+static char *no_cache_put(const struct http_exchange *x, char *p)
+{
+    bool said = x->fields != NULL && x->fields->fresh.n > 0;
+    return said ? p : http_head_put(p, SPAN(NO_CACHE));
+}
 
 static char *vary_put(const struct http_exchange *x, char *p)
 {
@@ -74,7 +82,7 @@ static void list_send(struct http_exchange *x, struct folder_errand *e)
     e->list = NULL;
     p = http_head_put(fields, e->json ? SPAN("Content-Type: application/json\r\n") : SPAN(PAGE_FIELDS));
     p = http_head_number(p, SPAN("Content-Length: "), list->size);
-    p = http_head_put(p, SPAN(LIST_FIELDS));
+    p = no_cache_put(x, http_head_put(p, SPAN(LIST_FIELDS)));
     if (e->cut && e->json)
         p = http_head_put(p, SPAN("X-Truncated: true\r\n"));
     p = http_head_put(vary_put(x, p), SPAN("\r\n"));
@@ -85,15 +93,14 @@ static void list_send(struct http_exchange *x, struct folder_errand *e)
 /* What the route says about all its replies, and what this one depends on. */
 static void folder_exchange(struct http_exchange *x, const struct http_route *route)
 {
-    x->pages = &route->pages;
-    x->allow = route->allow;
+    http_exchange_adopt(x, route);
     if (route->autoindex == HTTP_AUTOINDEX_ON)
         x->vary = SPAN("Accept");
 }
 
 static void list_unmodified(struct http_exchange *x)
 {
-    char *p = http_head_put(http_head_begin(x, 304, LIST_FIELDS_MAX), SPAN("Cache-Control: no-cache\r\n"));
+    char *p = no_cache_put(x, http_head_begin(x, 304, LIST_FIELDS_MAX));
     http_head_end(x, http_head_put(vary_put(x, p), SPAN("\r\n")));
 }
 

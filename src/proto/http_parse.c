@@ -17,15 +17,15 @@ const unsigned char http_class[256] = {
     ['.'] = COMMON | CLASS_DOT_SLASH,
     ['/'] = CLASS_TARGET | CLASS_PATH | CLASS_DOT_SLASH | CLASS_SLASH,
     ['%'] = CLASS_TOKEN | CLASS_TARGET | CLASS_HOST | CLASS_PERCENT,
-    ['?'] = CLASS_TARGET | CLASS_QUESTION,
+    ['?'] = CLASS_TARGET,
     ['('] = CLASS_TARGET | CLASS_HOST | CLASS_PATH, [')'] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     [','] = CLASS_TARGET | CLASS_HOST | CLASS_PATH, [';'] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     ['='] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     [':'] = CLASS_TARGET | CLASS_PATH, ['@'] = CLASS_TARGET | CLASS_PATH,
     ['#'] = CLASS_TOKEN, ['^'] = CLASS_TOKEN | CLASS_TARGET, ['`'] = CLASS_TOKEN | CLASS_TARGET,
-    ['|'] = CLASS_TOKEN | CLASS_TARGET,
-    ['['] = CLASS_TARGET, [']'] = CLASS_TARGET, ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET,
-    ['}'] = CLASS_TARGET,
+    ['|'] = CLASS_TOKEN | CLASS_TARGET | CLASS_PATH_TOO,
+    ['['] = CLASS_TARGET | CLASS_PATH_TOO, [']'] = CLASS_TARGET | CLASS_PATH_TOO,
+    ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET, ['}'] = CLASS_TARGET,
 };
 
 /* Where the parser stands. `end` is the end of the input or of what the limits allow, whichever comes
@@ -93,7 +93,7 @@ static inline bool parse_target(struct parser *s, struct http_request *r)
         unsigned class = http_class[(unsigned char)*p];
         if ((class & CLASS_TARGET) == 0)
             break;
-        unusual |= class & (behind_slash | CLASS_PERCENT | CLASS_QUESTION);
+        unusual |= (class & behind_slash) | (~class & CLASS_PATH);
         behind_slash = (class & CLASS_SLASH) / (CLASS_SLASH / CLASS_DOT_SLASH);
     }
     r->target = (struct span){ start, (size_t)(p - start) };

@@ -108,7 +108,7 @@ static inline char *head_begin(struct http_exchange *x, struct span line, size_t
         p = http_head_put(p, SPAN(CLOSE_FIELD));
     else if (x->connection == CONNECTION_KEEP_ALIVE)
         p = http_head_put(p, SPAN(KEEP_ALIVE_FIELD));
-    return p;
+    return x->fields == NULL ? p : http_fields_put(x, p, n);
 }
 
 char *http_head_begin(struct http_exchange *x, unsigned status, size_t n)
@@ -253,10 +253,6 @@ void http_reply_continue(struct outq *q)
     outq_put(q, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
-enum { LOG_METHOD = 64, LOG_TARGET = 2048, LOG_REFERER = 896, LOG_AGENT = 640, LOG_HOST = 256,
-       LOG_VERSION = 8 };
-_Static_assert(LOG_METHOD + LOG_TARGET + LOG_REFERER + LOG_AGENT + LOG_HOST + LOG_VERSION <= ACCESS_TEXT_MAX,
-               "all texts fit an access record, cut");
 _Static_assert(sizeof(struct access) + ACCESS_TEXT_MAX <= ENV_BLOCK_SIZE, "an access record fits a block");
 
 /* Copies at most `max` bytes to *p and moves it on. */
@@ -289,11 +285,13 @@ void http_reply_logged(struct http_exchange *x)
     a->body_bytes = x->body_bytes;
     a->service = x->site->name;
     a->status = x->status;
-    a->method_n = log_text(&p, r->method_text, LOG_METHOD);
-    a->target_n = log_text(&p, r->target, LOG_TARGET);
-    a->version_n = log_text(&p, r->version, LOG_VERSION);
-    a->referer_n = log_field(&p, r, FIELD_REFERER, LOG_REFERER);
-    a->agent_n = log_field(&p, r, FIELD_USER_AGENT, LOG_AGENT);
-    a->host_n = log_field(&p, r, FIELD_HOST, LOG_HOST);
+    a->nth = x->nth;
+    a->method_n = log_text(&p, r->method_text, ACCESS_METHOD_MAX);
+    a->target_n = log_text(&p, r->target, ACCESS_TARGET_MAX);
+    a->version_n = log_text(&p, r->version, ACCESS_VERSION_MAX);
+    a->referer_n = log_field(&p, r, FIELD_REFERER, ACCESS_REFERER_MAX);
+    a->agent_n = log_field(&p, r, FIELD_USER_AGENT, ACCESS_AGENT_MAX);
+    a->host_n = log_field(&p, r, FIELD_HOST, ACCESS_HOST_MAX);
+    a->user_n = log_text(&p, x->user, ACCESS_USER_MAX);
     outq_mark(x->out, a);
 }

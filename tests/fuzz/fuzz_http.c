@@ -68,7 +68,7 @@ static void world_make(struct world *w)
           .index_count = 1 },
         { .path = "/h", .kind = HTTP_ROUTE_RESPOND, .status = 200, .type = "text/plain",
           .body = SPAN("hello\n") },
-        { .path = "/h", .host = "b.c", .kind = HTTP_ROUTE_RESPOND, .status = 204 },
+        { .path = "/h", .hosts = (const char *const[]){ "b.c", "*.d" }, .host_count = 2, .kind = HTTP_ROUTE_RESPOND, .status = 204 },
         { .path = "/r", .kind = HTTP_ROUTE_REDIRECT, .status = 302, .to = "/h" },
         { .path = "/s/", .kind = HTTP_ROUTE_STATUS, .status = 410 },
     };

@@ -25,7 +25,7 @@ START_TEST(conf_has_a_default_for_every_setting)
     ck_assert_int_eq(c->log_target, CONF_TARGET_AUTO);
     ck_assert_int_eq(c->log_level, LOG_INFO);
     ck_assert_int_eq(c->access_target, CONF_TARGET_OFF);
-    ck_assert_int_eq(c->access_format, CONF_ACCESS_COMBINED);
+    ck_assert_str_eq(c->access_format, "combined");
     ck_assert_ptr_null(c->mime_types);
     ck_assert_uint_eq(c->timeouts.header_ms, 10000);
     ck_assert_uint_eq(c->timeouts.body_ms, 30000);
@@ -70,7 +70,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
     ck_assert_int_eq(c->access_target, CONF_TARGET_FILE);
     ck_assert_str_eq(c->access_file, "/a");
     ck_assert_uint_eq(c->access_place.line, 3);
-    ck_assert_int_eq(c->access_format, CONF_ACCESS_JSON);
+    ck_assert_str_eq(c->access_format, "json");
     ck_assert_uint_eq(c->timeouts.header_ms, 1000);
     ck_assert_uint_eq(c->timeouts.body_ms, 250);
     ck_assert_uint_eq(c->timeouts.idle_ms, 86400000);
@@ -118,7 +118,8 @@ START_TEST(conf_reads_services_and_routes)
     ck_assert_uint_eq(routes[0].index_count, 2);
     ck_assert_str_eq(routes[0].index[1], "b");
     ck_assert(routes[0].dotfiles);
-    ck_assert_str_eq(routes[1].host, "www.example.org");
+    ck_assert_uint_eq(routes[1].hosts.count, 1);
+    ck_assert_str_eq(routes[1].hosts.v[0], "www.example.org");
     ck_assert_uint_eq(routes[1].index_count, 1);
     ck_assert_str_eq(routes[1].index[0], "index.html");
     ck_assert(!routes[1].dotfiles);
@@ -608,7 +609,8 @@ START_TEST(conf_says_which_word_is_near_wherever_there_is_a_choice)
             "t.conf:1: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"stder\";"
             " did you mean 'stderr'?\n"
             "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"of\"; did you mean 'off'?\n"
-            "t.conf:2: access_log.format: must be \"combined\" or \"json\", not \"jsn\"; did you mean 'json'?\n"
+            "t.conf:2: access_log.format: must be \"combined\", \"json\" or a text with fields such as \"$peer $status\","
+            " not \"jsn\"; did you mean 'json'?\n"
             "t.conf:3: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
             " \"daytime\" or \"time\", not \"HTTP\"; did you mean 'http'?\n"
             "t.conf:5: services.[1].routes.[0].dotfiles: must be true or false, not \"True\"; did you mean"
