@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* libFuzzer target of HTTP.  The first byte of an input chooses what is fed: the machine, whole and cut in
- * pieces, which must answer the same; a path; a Range field; a table of media types.  The second and third
- * cut the rest. */
+ * pieces, which must answer the same; a path; a table of media types.  The second and third cut the rest. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -169,13 +168,6 @@ static void try_path(struct span in)
     free(again);
 }
 
-static void try_range(struct span in, uint64_t size)
-{
-    uint64_t first = 0, last = 0;
-    if (http_range_parse(in, size, &first, &last) == RANGE_ONE)
-        CLAIM(first <= last && last < size);
-}
-
 static void try_mime(struct span in)
 {
     struct mime *m = mime_new(in);
@@ -198,9 +190,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     switch (data[0]) {
     case 'p':
         try_path(in);
-        break;
-    case 'r':
-        try_range(in, data[1]);
         break;
     case 'm':
         try_mime(in);
