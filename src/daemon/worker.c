@@ -18,6 +18,7 @@
 #include "core/errand.h"
 #include "core/file.h"
 #include "core/rate.h"
+#include "core/verified.h"
 #include "daemon/channel.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -178,6 +179,21 @@ static int worker_env(struct worker *w)
     return w->env.access == NULL ? -1 : 0;
 }
 
+/* Only who asks for passwords has something to remember. */
+static int worker_verified(struct worker *w)
+{
+    const struct conf *c = w->start->conf;
+    bool wanted = false;
+
+    for (unsigned i = 0; i < c->service_count; i++)
+        for (unsigned j = 0; j < c->services[i].route_count; j++)
+            wanted |= c->services[i].routes[j].auth.user_count > 0;
+    if (!wanted)
+        return 0;
+    w->env.verified = verified_new();
+    return w->env.verified == NULL ? -1 : 0;
+}
+
 /* Only who answers datagrams needs a limit for them. */
 static int worker_rate(struct worker *w)
 {
@@ -232,6 +248,8 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "hold its listeners");
     if (worker_rate(w) == -1)
         return worker_fail(w, "make its rate limit");
+    if (worker_verified(w) == -1)
+        return worker_fail(w, "remember who has proved to be whom");
     worker_loop(w);
     return 0;
 }
@@ -245,6 +263,7 @@ static void worker_end(struct worker *w)
     file_cache_free(w->env.files);
     errands_close(w->env.errands);
     rate_free(w->env.rate);
+    verified_free(w->env.verified);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);
     free(w->listeners);

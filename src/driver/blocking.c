@@ -243,6 +243,7 @@ static struct thread *thread_new(struct blocking *b, const struct listener *l, i
     t->env.blocks.spare_max = t->env.items.spare_max = 4;
     t->env.about = e->about;
     t->env.access = e->access;
+    t->env.verified = e->verified;
     t->env.draining = e->draining;
     return t;
 }

@@ -64,10 +64,29 @@ static void http_open(struct conn *c)
     timer_set(c, conn_state(c), TIMER_HEADER, site->limits.header_ms);
 }
 
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
+{
+    s->head = malloc(head.n);
+    if (s->head == NULL)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    s->head_n = head.n;
+    s->started_us = started_us;
+    return true;
+}
+
+/* It may have had credentials in it. */
+static void head_drop(struct http_state *s)
+{
+    if (s->head != NULL)
+        explicit_bzero(s->head, s->head_n);
+    free(s->head);
+    s->head = NULL;
+}
+
 static void http_close(struct conn *c)
 {
-    struct http_state *s = conn_state(c);
-    free(s->head);
+    head_drop(conn_state(c));
 }
 
 /* hot */
@@ -141,6 +160,12 @@ static inline unsigned method_refusal(struct http_exchange *x)
     return 405;
 }
 
+/* Has it to be found out first who asks? */
+static inline bool unknown_yet(const struct http_exchange *x, const struct http_route *route)
+{
+    return route->auth != NULL && x->user.n == 0;
+}
+
 /* hot.  The same for a path that is decoded and clean; 0: the route answers. */
 static inline unsigned path_refusal(struct http_exchange *x, struct span path, const struct http_route **route)
 {
@@ -152,6 +177,10 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     x->fields = (*route)->fields;
     if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
         return 403;
+    if ((*route)->auth != NULL && http_auth_look(x, (*route)->auth) != 0)
+        return 401;
+    if (unknown_yet(x, *route))
+        return 0;
     if (((*route)->methods & 1u << method) == 0)
         return 405;
     bool hidden = x->hidden && (*route)->kind == HTTP_ROUTE_ROOT && !(*route)->dotfiles;
@@ -165,6 +194,8 @@ static void answer_path(struct http_exchange *x, struct span path)
     unsigned status = path_refusal(x, path, &route);
     if (status != 0)
         http_reply_status(x, status);
+    else if (unknown_yet(x, route))
+        http_auth_defer(x, route);
     else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
     else if (route->location != NULL)
@@ -226,23 +257,6 @@ static unsigned early_refusal(struct http_exchange *x)
 void http_answer(struct http_exchange *x)
 {
     answer_request(x);
-}
-
-static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
-{
-    s->head = malloc(head.n);
-    if (s->head == NULL)
-        return false;
-    memcpy(s->head, head.p, head.n);
-    s->head_n = head.n;
-    s->started_us = started_us;
-    return true;
-}
-
-static void head_drop(struct http_state *s)
-{
-    free(s->head);
-    s->head = NULL;
 }
 
 /* Sends the errand of this exchange away; without memory for the head that must be kept, the reply is 503. */
