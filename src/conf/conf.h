@@ -74,7 +74,29 @@ struct conf_auth {
 
 #define CONF_EXPIRES_UNSET UINT32_MAX
 
-enum conf_route_kind { CONF_ROUTE_ROOT, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS };
+enum conf_route_kind {
+    CONF_ROUTE_ROOT, CONF_ROUTE_ALIAS, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS
+};
+
+enum conf_coding { CONF_CODING_BR, CONF_CODING_ZSTD, CONF_CODING_GZIP, CONF_CODINGS };
+
+enum conf_autoindex { CONF_AUTOINDEX_OFF, CONF_AUTOINDEX_ON, CONF_AUTOINDEX_HTML, CONF_AUTOINDEX_JSON };
+
+enum { CONF_ERROR_PAGE_MAX = 1 << 20 };     /* bytes: each worker keeps all of them in memory */
+
+/* A file that replaces the page of some errors. */
+struct conf_error_page {
+    struct conf_place place;
+    unsigned         *statuses;     /* 400-599 */
+    unsigned          status_count;
+    const char       *file;
+    struct conf_place file_place;
+};
+
+struct conf_error_pages {
+    struct conf_error_page *v;
+    unsigned                count;
+};
 
 struct conf_route {
     struct conf_place    place;
@@ -89,10 +111,18 @@ struct conf_route {
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
     struct conf_place    root_place;
-    const char *const   *index;         /* ROOT: file names */
+    const char          *alias;         /* ALIAS: the same */
+    struct conf_place    alias_place;
+    const char *const   *index;         /* ROOT, ALIAS, as are those up to direct_io: file names */
     unsigned             index_count;
-    bool                 dotfiles;      /* ROOT: serve names that begin with '.' */
-    uint64_t             direct_io;     /* ROOT: from this size on past the page cache; 1: "on", 0: "off" */
+    const char *const   *try;           /* candidates; the last may be a status, "=404" */
+    unsigned             try_count;
+    enum conf_autoindex  autoindex;
+    bool                 dotfiles;      /* serve names that begin with '.' */
+    enum conf_coding     precompressed[CONF_CODINGS];   /* each once, the best first */
+    unsigned             precompressed_count;
+    uint64_t             direct_io;     /* from this size on past the page cache; 1: "on", 0: "off" */
+    struct conf_error_pages error_pages;
     unsigned             status;        /* RESPOND: 200-599; STATUS: 400-599; REDIRECT: 301 302 303 307 308 */
     const char          *type;          /* RESPOND: Content-Type */
     const char          *body;          /* RESPOND */
@@ -110,6 +140,7 @@ struct conf_service {
     unsigned             route_count;
     struct conf_nets     allow, deny;   /* of routes that have neither */
     struct conf_headers  headers;       /* of routes that do not say it otherwise */
+    struct conf_error_pages error_pages;    /* HTTP */
     const char          *greeting;      /* GREET */
 };
 

@@ -79,6 +79,19 @@ bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *nod
     return false;
 }
 
+bool conf_check_error_page(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    struct stat st;
+
+    if (!conf_check_readable_file(r, node, value))
+        return false;
+    if (stat(value, &st) == 0 && st.st_size <= CONF_ERROR_PAGE_MAX)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.200s\" is too large: an error page has at most %d bytes", value,
+               CONF_ERROR_PAGE_MAX);
+    return false;
+}
+
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
     struct stat st;

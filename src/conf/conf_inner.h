@@ -121,6 +121,7 @@ extern const struct conf_kind
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
     conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_format,
     conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
     conf_kind_methods, conf_kind_nets, conf_kind_auth, conf_kind_users,
     conf_kind_headers, conf_kind_header_add, conf_kind_header_remove, conf_kind_cache_control, conf_kind_expires,
@@ -128,9 +129,9 @@ extern const struct conf_kind
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
-/* Every setting outside of lists; those of a service; of a route; of a pool. */
+/* Every setting outside of lists; those of a service; of a route; of an error page; of a pool. */
 extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[],
-    conf_pool_settings[];
+    conf_error_page_settings[], conf_pool_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
 void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
@@ -180,6 +181,7 @@ bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const
 bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_error_page(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_pool_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value);
@@ -190,6 +192,10 @@ bool conf_check_method(struct conf_reader *r, const config_setting_t *node, cons
 bool conf_check_net(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_cache_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
+
+/* Reads one word of a list of them to *word; NULL after a complaint. */
+void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node, unsigned i,
+                  const char **word);
 
 /* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is
  * something else than `want`; and the setting of each.  Elements that are no strings have been complained

@@ -32,6 +32,7 @@ static unsigned classes_of_kind(enum conf_route_kind kind)
 {
     switch (kind) {
     case CONF_ROUTE_ROOT:
+    case CONF_ROUTE_ALIAS:
         return READS;
     case CONF_ROUTE_RESPOND:
         return READS | POSTS;

@@ -38,14 +38,8 @@ static void index_read(struct conf_reader *r, const struct conf_setting *s, conf
     names = conf_memory_get(r->memory, n * sizeof(*names));
     route->index = names;
     route->index_count = names == NULL ? 0 : n;
-    for (unsigned i = 0; i < route->index_count; i++) {
-        const struct conf_setting one = { .key = s->key, .check = s->check };
-        const config_setting_t *name = conf_strings_at(node, i);
-
-        /* The kind of a word reads one name to the start of what it is given. */
-        if (conf_node_string(name) != NULL)
-            conf_kind_word.read(r, &one, (config_setting_t *)name, &names[i]);
-    }
+    for (unsigned i = 0; i < route->index_count; i++)
+        conf_word_at(r, s, node, i, &names[i]);
 }
 
 static void index_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
@@ -102,14 +96,14 @@ static void redirect_print(struct conf_printer *p, const struct conf_setting *s,
 /* ---- one route ---- */
 
 static const struct { const char *key; enum conf_route_kind kind; } answers[] = {
-    { "root", CONF_ROUTE_ROOT }, { "respond", CONF_ROUTE_RESPOND },
+    { "root", CONF_ROUTE_ROOT }, { "alias", CONF_ROUTE_ALIAS }, { "respond", CONF_ROUTE_RESPOND },
     { "redirect", CONF_ROUTE_REDIRECT }, { "status", CONF_ROUTE_STATUS }
 };
 
 /* True if exactly one says what the route answers with. */
 static bool answer_find(struct conf_reader *r, struct conf_route *route, const config_setting_t *node)
 {
-    static const char all[] = "root, respond, redirect and status";
+    static const char all[] = "root, alias, respond, redirect and status";
     const char *first = NULL;
     bool one = true;
 

@@ -183,6 +183,18 @@ void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, conf
     }
 }
 
+/* The kind of a word reads one word to the start of what it is given. */
+void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node, unsigned i,
+                  const char **word)
+{
+    const struct conf_setting one = { .key = s->key, .check = s->check };
+    const config_setting_t *element = conf_strings_at(node, i);
+
+    *word = NULL;
+    if (conf_node_string(element) != NULL)
+        word_read(r, &one, (config_setting_t *)element, word);
+}
+
 /* ---- choices ---- */
 
 static void unsigned_store(const struct conf_setting *s, unsigned value, void *base)

@@ -157,6 +157,8 @@ const struct conf_setting conf_service_settings[] = {
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
       .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
+      .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "routes", .kind = &conf_kind_routes, .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = NULL }
 };
@@ -173,6 +175,16 @@ static bool route_is_root(const void *route)
     return route_kind(route) == CONF_ROUTE_ROOT;
 }
 
+static bool route_is_alias(const void *route)
+{
+    return route_kind(route) == CONF_ROUTE_ALIAS;
+}
+
+static bool route_has_files(const void *route)
+{
+    return route_is_root(route) || route_is_alias(route);
+}
+
 static bool route_is_respond(const void *route)
 {
     return route_kind(route) == CONF_ROUTE_RESPOND;
@@ -187,6 +199,20 @@ static bool route_is_status(const void *route)
 {
     return route_kind(route) == CONF_ROUTE_STATUS;
 }
+
+#define FOR_FILES .applies = route_has_files, .only = "a route with root or alias"
+
+static const struct conf_word coding_words[] = {
+    { "br", CONF_CODING_BR }, { "zstd", CONF_CODING_ZSTD }, { "gzip", CONF_CODING_GZIP }, { NULL, 0 }
+};
+
+const struct conf_setting conf_error_page_settings[] = {
+    { .key = "status", .kind = &conf_kind_statuses, RANGE(400, 599, 0), .required = "such as status = 404" },
+    { .key = "file", .kind = &conf_kind_word, AT(struct conf_error_page, file), .check = conf_check_error_page,
+      .place_offset = offsetof(struct conf_error_page, file_place),
+      .required = "such as file = \"/srv/errors/404.html\"" },
+    { .key = NULL }
+};
 
 static const struct conf_setting respond_settings[] = {
     { .key = "status", .kind = &conf_kind_count, AT(struct conf_route, status), RANGE(200, 599, 200) },
@@ -225,12 +251,16 @@ const struct conf_setting conf_route_settings[] = {
     { .key = "expires", .kind = &conf_kind_expires, AT(struct conf_route, expires_s), .max = EXPIRES_MAX_S },
     { .key = "root", .kind = &conf_kind_word, AT(struct conf_route, root), .check = conf_check_folder,
       .place_offset = offsetof(struct conf_route, root_place), .applies = route_is_root },
-    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, .applies = route_is_root,
-      .only = "a route with root" },
-    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), .applies = route_is_root,
-      .only = "a route with root" },
+    { .key = "alias", .kind = &conf_kind_word, AT(struct conf_route, alias), .check = conf_check_folder,
+      .place_offset = offsetof(struct conf_route, alias_place), .applies = route_is_alias },
+    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, FOR_FILES },
+    { .key = "try", .kind = &conf_kind_try, FOR_FILES },
+    { .key = "autoindex", .kind = &conf_kind_autoindex, AT(struct conf_route, autoindex), FOR_FILES },
+    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), FOR_FILES },
+    { .key = "precompressed", .kind = &conf_kind_precompressed, .words = coding_words, FOR_FILES },
     { .key = "direct_io", .kind = &conf_kind_direct_io, AT(struct conf_route, direct_io),
-      RANGE(1, DIRECT_MAX, 0), .applies = route_is_root, .only = "a route with root" },
+      RANGE(1, DIRECT_MAX, 0), FOR_FILES },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_route, error_pages) },
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },

@@ -31,6 +31,7 @@ struct env {
     time_t   date_s;            /* the second that `date` shows */
     char     date[ENV_DATE_SIZE];
 
+    uint64_t secret[2];         /* random: a key for what nobody may guess */
     uint32_t generation;        /* of the newest connection */
     bool     draining;          /* the worker is going: the next reply on a connection is its last */
 

@@ -4,12 +4,14 @@
 #include "daemon/service.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
 #include "core/file.h"
+#include "daemon/pages.h"
 #include "daemon/rules.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
@@ -22,6 +24,8 @@ enum { MIME_FILE_MAX = 4 << 20 };       /* bytes: fifty times what Debian's tabl
 struct service_parts {
     struct http_route_spec *routes;     /* HTTP, as are: */
     struct root           **roots;      /* by route; NULL where a route has none */
+    struct page_set       **pages;      /* by route; NULL where a route has no more than the service */
+    struct page_set        *all_pages;  /* of the service */
     unsigned                route_count;
     struct http_site       *site;
     struct tiny_settings    tiny;       /* the others */
@@ -105,20 +109,24 @@ bool *service_notes_new(const struct conf *c)
 static struct root *compose_root(const struct conf_service *s, unsigned route)
 {
     const struct conf_route *r = &s->routes[route];
-    struct root *root = root_open(r->root);
+    bool alias = r->kind == CONF_ROUTE_ALIAS;
+    const char *folder = alias ? r->alias : r->root;
+    struct root *root = root_open(folder);
     char place[CONF_PLACE_SIZE];
 
     if (root == NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "%sservices.%s.routes.[%u].root: cannot open %s", conf_place_text(&r->root_place, place), s->name,
-                  route, r->root);
+                  "%sservices.%s.routes.[%u].%s: cannot open %s",
+                  conf_place_text(alias ? &r->alias_place : &r->root_place, place), s->name, route,
+                  alias ? "alias" : "root", folder);
     return root;
 }
 
 static enum http_route_kind compose_kind(enum conf_route_kind kind)
 {
     switch (kind) {
-    case CONF_ROUTE_ROOT:     return HTTP_ROUTE_ROOT;
+    case CONF_ROUTE_ROOT:
+    case CONF_ROUTE_ALIAS:    return HTTP_ROUTE_ROOT;
     case CONF_ROUTE_RESPOND:  return HTTP_ROUTE_RESPOND;
     case CONF_ROUTE_REDIRECT: return HTTP_ROUTE_REDIRECT;
     case CONF_ROUTE_STATUS:   return HTTP_ROUTE_STATUS;
@@ -126,27 +134,83 @@ static enum http_route_kind compose_kind(enum conf_route_kind kind)
     abort();
 }
 
-static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
+static enum http_autoindex compose_autoindex(enum conf_autoindex autoindex)
 {
-    return (struct http_route_spec){
-        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
-        .root = root, .index = r->index, .index_count = r->index_count, .dotfiles = r->dotfiles,
-        .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
-    };
+    switch (autoindex) {
+    case CONF_AUTOINDEX_OFF:  return HTTP_AUTOINDEX_OFF;
+    case CONF_AUTOINDEX_ON:   return HTTP_AUTOINDEX_ON;
+    case CONF_AUTOINDEX_HTML: return HTTP_AUTOINDEX_HTML;
+    case CONF_AUTOINDEX_JSON: return HTTP_AUTOINDEX_JSON;
+    }
+    abort();
 }
 
-/* Every root that cannot be opened is told, not only the first. */
-static int compose_routes(struct service_parts *p, const struct conf_service *s, bool *notes)
+static enum http_coding compose_coding(enum conf_coding coding)
+{
+    switch (coding) {
+    case CONF_CODING_BR:   return HTTP_CODING_BR;
+    case CONF_CODING_ZSTD: return HTTP_CODING_ZSTD;
+    case CONF_CODING_GZIP: return HTTP_CODING_GZIP;
+    case CONF_CODINGS:     break;
+    }
+    abort();
+}
+
+static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
+{
+    struct http_route_spec spec = {
+        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
+        .root = root, .alias = r->kind == CONF_ROUTE_ALIAS, .index = r->index, .index_count = r->index_count,
+        .try = r->try, .try_count = r->try_count, .autoindex = compose_autoindex(r->autoindex),
+        .dotfiles = r->dotfiles,
+        .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
+    };
+    for (unsigned i = 0; i < r->precompressed_count; i++)
+        spec.codings[spec.coding_count++] = compose_coding(r->precompressed[i]);
+    return spec;
+}
+
+/* The pages of a route are its own and, where it has none, those of the service. */
+static int compose_pages(struct service_parts *p, const struct conf_service *s, unsigned route,
+                         const struct mime *mime)
+{
+    char path[CONF_PLACE_SIZE];
+
+    p->routes[route].pages = page_set_all(p->all_pages);
+    if (s->routes[route].error_pages.count == 0)
+        return 0;
+    snprintf(path, sizeof path, "services.%s.routes.[%u]", s->name, route);
+    p->pages[route] = page_set_new(&s->routes[route].error_pages, p->all_pages, mime, path);
+    if (p->pages[route] == NULL)
+        return -1;
+    p->routes[route].pages = page_set_all(p->pages[route]);
+    return 0;
+}
+
+static int compose_service_pages(struct service_parts *p, const struct conf_service *s, const struct mime *mime)
+{
+    char path[CONF_PLACE_SIZE];
+
+    snprintf(path, sizeof path, "services.%s", s->name);
+    p->all_pages = page_set_new(&s->error_pages, NULL, mime, path);
+    return p->all_pages != NULL ? 0 : -1;
+}
+
+/* Every root and page that cannot be opened is told, not only the first. */
+static int compose_routes(struct service_parts *p, const struct conf_service *s, const struct mime *mime, bool *notes)
 {
     int rc = 0;
 
     p->routes = calloc(s->route_count + 1, sizeof *p->routes);
     p->roots = calloc(s->route_count + 1, sizeof(struct root *));
-    if (p->routes == NULL || p->roots == NULL)
+    p->pages = calloc(s->route_count + 1, sizeof(struct page_set *));
+    if (p->routes == NULL || p->roots == NULL || p->pages == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its routes", s->name);
     p->route_count = s->route_count;
+    if (compose_service_pages(p, s, mime) == -1)
+        return -1;
     for (unsigned i = 0; i < s->route_count; i++) {
-        if (s->routes[i].kind == CONF_ROUTE_ROOT) {
+        if (s->routes[i].kind == CONF_ROUTE_ROOT || s->routes[i].kind == CONF_ROUTE_ALIAS) {
             p->roots[i] = compose_root(s, i);
             if (p->roots[i] == NULL)
                 rc = -1;
@@ -154,6 +218,7 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
                 root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+        rc |= compose_pages(p, s, i, mime);
         if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
             rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
     }
@@ -177,11 +242,12 @@ static int compose_http(struct service_set *set, unsigned at, const struct conf 
     struct http_limits limits = compose_limits(c);
     bool *notes = set->notes != NULL ? set->notes + routes_before(c, at) : NULL;
 
-    if (compose_routes(p, s, notes) == -1)
+    if (compose_routes(p, s, set->mime, notes) == -1)
         return -1;
     p->site = http_site_new(s->name, p->routes, p->route_count, &limits, set->mime);
     if (p->site == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot make the service", s->name);
+    http_site_pages(p->site, page_set_all(p->all_pages));
     set->v[at].settings = p->site;
     set->v[at].message_max = http_message_max(&limits);
     return 0;
@@ -259,7 +325,10 @@ static void service_parts_free(struct service_parts *p)
     for (unsigned i = 0; i < p->route_count; i++) {
         root_close(p->roots[i]);
         rules_release(&p->routes[i]);
+        page_set_free(p->pages[i]);
     }
+    page_set_free(p->all_pages);
+    free(p->pages);
     free(p->roots);
     free(p->routes);
 }

@@ -104,7 +104,8 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = x->user.n = 0;
+    x->allow.n = x->content_range.n = x->vary.n = x->user.n = 0;
+    x->pages = &x->site->pages;
     x->body_bytes = 0;
     x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
@@ -173,18 +174,14 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     *route = http_route_find(x->site, x->request, path);
     if (*route == NULL)
         return 404;
-    x->allow = (*route)->allow;
-    x->fields = (*route)->fields;
+    http_exchange_adopt(x, *route);
     if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
         return 403;
     if ((*route)->auth != NULL && http_auth_look(x, (*route)->auth) != 0)
         return 401;
     if (unknown_yet(x, *route))
         return 0;
-    if (((*route)->methods & 1u << method) == 0)
-        return 405;
-    bool hidden = x->hidden && (*route)->kind == HTTP_ROUTE_ROOT && !(*route)->dotfiles;
-    return hidden && method != METHOD_OPTIONS ? 404 : 0;
+    return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
 }
 
 /* hot.  `path` is decoded and clean. */
@@ -250,8 +247,10 @@ static unsigned early_refusal(struct http_exchange *x)
         status = http_path_decode(x->request->path, decoded, &path);
     if (status != 0)
         return status;
-    x->hidden = !x->request->plain && http_path_hidden(path);
-    return path_refusal(x, path, &route);
+    status = path_refusal(x, path, &route);
+    bool hides = status == 0 && !unknown_yet(x, route) && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
+                 http_file_hides(route, path);
+    return hides ? 404 : status;
 }
 
 void http_answer(struct http_exchange *x)
@@ -453,6 +452,7 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
+    x.user = e->user;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)

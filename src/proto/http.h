@@ -49,8 +49,26 @@ struct http_header {
 /* Fields that the server would send itself, and that a route leaves out: bits. */
 enum { HTTP_REMOVE_ETAG = 1, HTTP_REMOVE_LAST_MODIFIED = 2, HTTP_REMOVE_ACCEPT_RANGES = 4 };
 
-/* A route as the daemon describes it.  Strings must outlive the site.
- *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root (the prefix is not cut off)
+/* Codings of siblings that hold a file compressed already: F.br, F.zst and F.gz. */
+enum http_coding { HTTP_CODING_BR, HTTP_CODING_ZSTD, HTTP_CODING_GZIP, HTTP_CODINGS };
+
+/* A folder without an index file: 403, or a list; ON: in the form that the client likes better. */
+enum http_autoindex { HTTP_AUTOINDEX_OFF, HTTP_AUTOINDEX_ON, HTTP_AUTOINDEX_HTML, HTTP_AUTOINDEX_JSON };
+
+/* What replaces the small page of an error. */
+struct http_page {
+    unsigned    status;
+    struct span type, body;
+};
+
+struct http_pages {
+    const struct http_page *v;          /* the first for a status counts */
+    unsigned                count;
+};
+
+/* A route as the daemon describes it.  Strings and pages must outlive the site.
+ *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root; with `alias`, at the path without
+ *             the prefix of the route
  *   RESPOND   a fixed reply to GET, HEAD and POST
  *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
  * OPTIONS is answered by all of them. */
@@ -61,9 +79,16 @@ struct http_route_spec {
     unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
+    bool                 alias;
     const char *const   *index;
     unsigned             index_count;
+    const char *const   *try;           /* candidates instead of the path: "$path.html", "/index.html", "=404" */
+    unsigned             try_count;
+    enum http_autoindex  autoindex;
     bool                 dotfiles;
+    enum http_coding     codings[HTTP_CODINGS];     /* to look for, the best first */
+    unsigned             coding_count;
+    struct http_pages    pages;
     unsigned             status;
     const char          *type;
     struct span          body;
@@ -103,6 +128,9 @@ struct http_site;
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
                                 unsigned count, const struct http_limits *limits, const struct mime *mime);
 void http_site_free(struct http_site *s);
+
+/* Pages for the errors that no route answers with; to be said before the first connection. */
+void http_site_pages(struct http_site *s, struct http_pages pages);
 
 /* Bytes of an incomplete request that a connection may keep under these limits. */
 size_t http_message_max(const struct http_limits *l);

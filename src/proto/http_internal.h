@@ -13,6 +13,8 @@
 #include "core/errand.h"
 #include "proto/http.h"
 
+struct catalog;
+
 /* Classes of bytes: bits of http_class[]. */
 enum {
     CLASS_TOKEN = 1,            /* tchar, RFC 9110 section 5.6.2 */
@@ -50,7 +52,8 @@ enum http_method {
 enum http_field {
     FIELD_HOST, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING, FIELD_EXPECT, FIELD_RANGE,
     FIELD_IF_MATCH, FIELD_IF_NONE_MATCH, FIELD_IF_MODIFIED_SINCE, FIELD_IF_UNMODIFIED_SINCE, FIELD_IF_RANGE,
-    FIELD_REFERER, FIELD_USER_AGENT, FIELD_AUTHORIZATION, FIELD_COUNT
+    FIELD_REFERER, FIELD_USER_AGENT, FIELD_ACCEPT, FIELD_ACCEPT_ENCODING, FIELD_AUTHORIZATION,
+    FIELD_COUNT
 };
 #define FIELD_BIT(field) (1u << (field))
 
@@ -182,13 +185,27 @@ struct http_fields {
     char       *memory;
 };
 
+/* A place to look at beneath a root: text, perhaps the path of the request, and text again. */
+struct http_candidate {
+    struct span before, after;
+    bool        path;
+};
+
 struct http_route {
     struct span          path;
     enum http_route_kind kind;
     struct root         *root;
+    size_t               cut;           /* bytes of the path that are no part of the name beneath the root */
     struct span         *index;
     unsigned             index_count;
+    struct http_candidate *try;
+    unsigned             try_count;
+    unsigned             try_status;    /* when none of them is there */
     bool                 dotfiles;
+    uint8_t              autoindex;     /* enum http_autoindex */
+    uint8_t              codings[HTTP_CODINGS];
+    uint8_t              coding_count;
+    struct http_pages    pages;
     unsigned             methods;       /* bits: 1 << enum http_method */
     struct span          allow;         /* the same as a field value, in */
     char                 allow_text[HTTP_ALLOW_MAX];
@@ -224,6 +241,7 @@ struct http_table {
 
 struct http_site {
     const char         *name;
+    struct http_pages   pages;
     struct http_limits  limits;
     const struct mime  *mime;
     struct http_table   table;
@@ -250,6 +268,7 @@ struct http_exchange;
  * the same request. */
 struct http_errand {
     struct errand errand;
+    struct span   user;         /* who has proved to be it, before */
     void (*answer)(struct http_exchange *x, struct http_errand *e);     /* the work is done; may defer again */
 };
 
@@ -265,6 +284,8 @@ struct http_exchange {
     struct span                allow;           /* what goes with 405 */
     struct span                content_range;   /* what goes with 416 */
     struct span                user;            /* who has proved to be it; length 0: nobody */
+    struct span                vary;            /* what the choice of the reply depended on; length 0: nothing */
+    const struct http_pages   *pages;           /* instead of the small ones */
     uint64_t                   body_bytes;      /* to be sent */
     uint64_t                   started_us;      /* only when there is an access log */
     struct http_errand        *deferred;        /* no reply is written yet: this has to be done first */
@@ -276,12 +297,21 @@ struct http_exchange {
     bool                       hidden;          /* a segment of the path begins with '.' */
 };
 
+/* From now on the route speaks: what it says goes for all its replies, errors too. */
+static inline void http_exchange_adopt(struct http_exchange *x, const struct http_route *route)
+{
+    x->allow = route->allow;
+    x->fields = route->fields;
+    x->pages = &route->pages;
+}
+
 /* http.c: answers, from the request on. */
 void http_answer(struct http_exchange *x);
 
 /* Leaves the exchange without a reply until the errand is done, which is taken over. */
 static inline void http_defer(struct http_exchange *x, struct http_errand *taken)
 {
+    taken->user = x->user;
     x->deferred = taken;
 }
 
@@ -344,11 +374,98 @@ enum {
 /* http_file.c: answers GET and HEAD from a ROOT route. */
 void http_file_answer(struct http_exchange *x, const struct http_route *route, struct span path);
 
+/* Is a path with a segment that begins with '.' hidden by this ROOT route? */
+bool http_file_hides(const struct http_route *route, struct span path);
+/* A file that could not be had, for this errno. */
+void http_file_failed(struct http_exchange *x, struct span name, int error);
+
+/* http_folder.c: a list of the folder, when a helper has made it.  `name`: beneath the root, with its '/'. */
+void http_folder_list(struct http_exchange *x, const struct http_route *route, struct span path, struct span name);
+
+/* http_listing.c: folders first, then by name. */
+void http_listing_sort(struct catalog *c);
+
+/* The list as a file in memory, NULL when that is out.  *cut: it does not have all.  `parent`: with a link upwards. */
+struct file *http_listing_html(const struct catalog *c, struct span path, bool parent, bool *cut);
+struct file *http_listing_json(const struct catalog *c, bool *cut);
+
+/* What is served of a file: itself, or a sibling that holds it compressed. */
+struct http_content {
+    struct file *file;          /* a reference */
+    struct span  name;          /* of what was asked for: its extension says the media type */
+    uint8_t      coding;        /* enum http_coding; HTTP_CODINGS: none */
+    bool         varies;        /* another client might get another coding */
+};
+
+/* Part of a file that is sent. */
+struct http_part {
+    uint64_t first, n;
+};
+
+/* Sends the fields, the empty line behind them among them, and a part of a file, which is taken over; the status is in
+ * the exchange. */
+void http_content_send(struct http_exchange *x, struct span fields, struct file *taken, struct http_part part);
+
+/* http_content.c: replies with all or parts of it, as conditions and ranges say; takes the reference over. */
+void http_content_reply(struct http_exchange *x, struct http_content *taken);
+
+/* http_encoding.c: chooses between a file and its siblings, by what the client accepts; exchanges the reference. */
+void http_encoding_choose(struct http_exchange *x, const struct http_route *route, struct http_content *c);
+
+/* "br"; length 0: none. */
+struct span http_coding_name(uint8_t coding);
+
+/* http_accept.c: the next element of Accept or Accept-Encoding (RFC 9110 section 12.4.2), without its parameters, and
+ * its weight in thousandths.  Elements that are malformed are passed over.  False at the end. */
+bool http_next_choice(struct span *list, struct span *value, unsigned *weight);
+
+/* Is application/json liked better than text/html? */
+bool http_accepts_json(const struct http_request *r);
+
+/* http_try.c: "$path.html" in its parts; "=404" is none. */
+struct http_candidate http_candidate_of(const char *text);
+
+enum { HTTP_NAME_MAX = 4096 };  /* bytes of a name beneath a root: PATH_MAX, what the kernel takes */
+
+/* The candidate for a name, relative as the name is; `to` has room for HTTP_NAME_MAX bytes.  p is NULL when it would
+ * be longer. */
+struct span http_candidate_name(const struct http_candidate *c, struct span name, char *to);
+
 /* http_range.c */
-enum http_range { RANGE_NONE, RANGE_ONE, RANGE_UNSATISFIABLE };
+enum http_range { RANGE_NONE, RANGE_SOME, RANGE_UNSATISFIABLE };
+
+enum { HTTP_PARTS_MAX = 16 };   /* of one reply: each costs memory for its head while it is sent */
+
+struct http_parts {
+    unsigned         count;
+    struct http_part v[HTTP_PARTS_MAX];
+};
 
 /* What a Range field asks of `size` bytes.  RANGE_NONE: answer the whole. */
-enum http_range http_range_parse(struct span value, uint64_t size, uint64_t *first, uint64_t *last);
+enum http_range http_range_parse(struct span value, uint64_t size, struct http_parts *parts);
+
+/* http_multipart.c: several parts of one file, as multipart/byteranges (RFC 9110 section 14.6). */
+enum {
+    HTTP_BOUNDARY_SIZE = 32,
+    HTTP_CONTENT_RANGE_MAX = 3 * 20 + 16    /* "bytes F-L/N" */
+};
+
+struct http_multipart {
+    struct span              type;      /* of each part */
+    uint64_t                 size;      /* of the file */
+    const struct http_parts *parts;
+    char                     boundary[HTTP_BOUNDARY_SIZE];
+};
+
+/* A boundary that cannot be in the file, as nobody could know it. */
+void http_multipart_mark(struct http_multipart *m, const struct env *e, const struct file *f);
+
+/* Bytes of the whole content. */
+uint64_t http_multipart_length(const struct http_multipart *m);
+void http_multipart_queue(struct outq *q, const struct http_multipart *m, struct file *taken);
+
+/* Returns the number of bytes. */
+size_t http_content_range_put(char *to, struct http_part part, uint64_t size);
 
 /* What a selected representation has to say for itself. */
 struct http_validator {

@@ -155,7 +155,7 @@ static inline enum http_field field_of(const char *p, size_t n)
     switch (n) {
     case 4: return NAMED("host", FIELD_HOST);
     case 5: return NAMED("range", FIELD_RANGE);
-    case 6: return NAMED("expect", FIELD_EXPECT);
+    case 6: return (p[0] | 0x20) == 'e' ? NAMED("expect", FIELD_EXPECT) : NAMED("accept", FIELD_ACCEPT);
     case 7: return NAMED("referer", FIELD_REFERER);
     case 8: return (p[3] | 0x20) == 'm' ? NAMED("if-match", FIELD_IF_MATCH)
                                         : NAMED("if-range", FIELD_IF_RANGE);
@@ -164,6 +164,7 @@ static inline enum http_field field_of(const char *p, size_t n)
     case 13: return (p[0] | 0x20) == 'i' ? NAMED("if-none-match", FIELD_IF_NONE_MATCH)
                                          : NAMED("authorization", FIELD_AUTHORIZATION);
     case 14: return NAMED("content-length", FIELD_CONTENT_LENGTH);
+    case 15: return NAMED("accept-encoding", FIELD_ACCEPT_ENCODING);
     case 17: return (p[0] | 0x20) == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING)
                                          : NAMED("if-modified-since", FIELD_IF_MODIFIED_SINCE);
     case 19: return NAMED("if-unmodified-since", FIELD_IF_UNMODIFIED_SINCE);

@@ -37,7 +37,21 @@ static const struct {
     STATUS_LINE(505, "HTTP Version Not Supported"), STATUS_LINE(507, "Insufficient Storage"),
 };
 
-enum { STATUS_PREFIX = sizeof "HTTP/1.1 " - 1 };    /* before the digits */
+enum {
+    STATUS_PREFIX = sizeof "HTTP/1.1 " - 1,    /* before the digits */
+    STATUS_TEXT_MAX = 64        /* bytes of "404 Not Found\n" */
+};
+
+/* The status line; of a status without a phrase it is written to `to`. */
+static struct span line_of(unsigned status, char to[STATUS_TEXT_MAX])
+{
+    struct span line = http_status_line(status);
+    if (line.n > 0)
+        return line;
+    char *p = http_head_put(to, SPAN("HTTP/1.1 "));
+    p += fmt_u64(p, status);
+    return (struct span){ to, (size_t)(http_head_put(p, SPAN(" \r\n")) - to) };
+}
 
 struct span http_status_line(unsigned status)
 {
@@ -101,7 +115,8 @@ char *http_head_begin(struct http_exchange *x, unsigned status, size_t n)
 {
     x->status = status;
     count_reply(&x->env->count, status);
-    return head_begin(x, http_status_line(status), n);
+    char line[STATUS_TEXT_MAX];
+    return head_begin(x, line_of(status, line), n);
 }
 
 /* hot */
@@ -111,12 +126,43 @@ void http_head_end(struct http_exchange *x, char *p)
         outq_commit(x->out, (size_t)(p - x->start));
 }
 
+/* The page that replaces the small one, or NULL. */
+static const struct http_page *page_find(const struct http_pages *pages, unsigned status)
+{
+    for (unsigned i = 0; i < pages->count; i++)
+        if (pages->v[i].status == status)
+            return &pages->v[i];
+    return NULL;
+}
+
+/* Behind the head: a page of the configuration is copied when it is small, else lent. */
+static char *page_put(struct http_exchange *x, char *p, const struct http_page *page)
+{
+    x->body_bytes = page->body.n;
+    if (page->body.n <= HTTP_COPY_MAX)
+        return http_head_put(p, page->body);
+    http_head_end(x, p);
+    if (p != NULL)
+        outq_lend(x->out, page->body, NULL);
+    return NULL;
+}
+
 void http_reply_status(struct http_exchange *x, unsigned status)
 {
-    struct span line = http_status_line(status);
-    struct span text = { line.p + STATUS_PREFIX, line.n - STATUS_PREFIX - 2 };
-    char *p = http_head_begin(x, status, HTTP_HEAD_MAX + x->allow.n);
-    p = http_head_put(p, SPAN("Content-Type: text/plain; charset=utf-8\r\n"));
+    char line[STATUS_TEXT_MAX], body[STATUS_TEXT_MAX];
+    struct span text = line_of(status, line);
+    text = (struct span){ text.p + STATUS_PREFIX, text.n - STATUS_PREFIX - 2 };
+    const struct http_page *page = page_find(x->pages, status);
+    struct http_page small = { status, SPAN("text/plain; charset=utf-8"), { body, text.n + 1 } };
+    if (page == NULL) {
+        http_head_put(http_head_put(body, text), SPAN("\n"));
+        page = &small;
+    }
+    size_t copied = page->body.n <= HTTP_COPY_MAX ? page->body.n : 0;
+    char *p = http_head_begin(x, status, HTTP_HEAD_MAX + x->allow.n + copied);
+    p = http_head_put(p, SPAN("Content-Type: "));
+    p = http_head_put(p, page->type);
+    p = http_head_put(p, SPAN("\r\n"));
     if (status == 405) {
         p = http_head_put(p, SPAN("Allow: "));
         p = http_head_put(p, x->allow);
@@ -127,13 +173,15 @@ void http_reply_status(struct http_exchange *x, unsigned status)
         p = http_head_put(p, x->content_range);
         p = http_head_put(p, SPAN("\r\n"));
     }
-    p = http_head_number(p, SPAN("Content-Length: "), text.n + 1);
-    p = http_head_put(p, SPAN("\r\n"));
-    if (!x->head_only) {
-        p = http_head_put(p, text);
-        p = http_head_put(p, SPAN("\n"));
-        x->body_bytes = text.n + 1;
+    if (x->vary.n > 0) {
+        p = http_head_put(p, SPAN("Vary: "));
+        p = http_head_put(p, x->vary);
+        p = http_head_put(p, SPAN("\r\n"));
     }
+    p = http_head_number(p, SPAN("Content-Length: "), page->body.n);
+    p = http_head_put(p, SPAN("\r\n"));
+    if (!x->head_only)
+        p = page_put(x, p, page);
     http_head_end(x, p);
 }
 

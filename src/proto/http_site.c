@@ -87,6 +87,15 @@ static struct span status_text(struct span line, char *to)
     return (struct span){ to, (size_t)(p - to) };
 }
 
+static void page_take(const struct http_pages *pages, unsigned status, struct ready_parts *parts)
+{
+    for (unsigned i = pages->count; i-- > 0;)
+        if (pages->v[i].status == status) {
+            parts->type = pages->v[i].type;
+            parts->body = pages->v[i].body;
+        }
+}
+
 static bool field_clean(struct span s)
 {
     return s.n == 0 || scan_control(s.p, s.p + s.n) == s.p + s.n;
@@ -103,6 +112,8 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
         parts.type = SPAN("text/plain; charset=utf-8");
         parts.body = status_text(parts.line, text);
     }
+    if (r->kind == HTTP_ROUTE_STATUS)
+        page_take(&spec->pages, spec->status, &parts);
     if (r->kind == HTTP_ROUTE_REDIRECT) {
         parts.location = span_of(spec->to);
         parts.linked = true;
@@ -119,16 +130,38 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
     return ready_make(r, &parts);
 }
 
+/* The last candidate may be a status. */
+static void route_try(struct http_route *r, const struct http_route_spec *spec)
+{
+    uint64_t status;
+    r->try_status = 404;
+    for (unsigned i = 0; i < spec->try_count; i++) {
+        struct span text = span_of(spec->try[i]);
+        if (text.n > 1 && text.p[0] == '=' && fmt_parse_u64(span_skip(text, 1), 599, &status)) {
+            r->try_status = (unsigned)status;
+            return;
+        }
+        r->try[r->try_count++] = http_candidate_of(spec->try[i]);
+    }
+}
+
 static int route_root(struct http_route *r, const struct http_route_spec *spec)
 {
     r->root = spec->root;
+    r->cut = spec->alias ? r->path.n : 0;
     r->dotfiles = spec->dotfiles;
+    r->autoindex = (uint8_t)spec->autoindex;
     r->index = calloc((size_t)spec->index_count + 1, sizeof *r->index);
-    if (r->index == NULL)
+    r->try = calloc((size_t)spec->try_count + 1, sizeof *r->try);
+    if (r->index == NULL || r->try == NULL)
         return -1;
     r->index_count = spec->index_count;
     for (unsigned i = 0; i < spec->index_count; i++)
         r->index[i] = span_of(spec->index[i]);
+    r->coding_count = (uint8_t)spec->coding_count;
+    for (unsigned i = 0; i < spec->coding_count; i++)
+        r->codings[i] = (uint8_t)spec->codings[i];
+    route_try(r, spec);
     return 0;
 }
 
@@ -148,7 +181,7 @@ static int route_redirect(struct http_route *r, const struct http_route_spec *sp
 
 static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
-    *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind };
+    *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind, .pages = spec->pages };
     r->methods = http_methods_of(spec);
     r->allow = http_allow_write(r->allow_text, r->methods);
     if (r->methods == 0) {
@@ -213,11 +246,17 @@ void http_site_free(struct http_site *s)
         free(s->routes[i].index);
         http_location_free(s->routes[i].location);
         http_fields_free(s->routes[i].fields);
+        free(s->routes[i].try);
         http_guard_free(s->routes[i].guard);
         http_auth_free(s->routes[i].auth);
     }
     http_table_free(&s->table);
     free(s);
+}
+
+void http_site_pages(struct http_site *s, struct http_pages pages)
+{
+    s->pages = pages;
 }
 
 size_t http_message_max(const struct http_limits *l)

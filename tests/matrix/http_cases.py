@@ -795,6 +795,8 @@ add("9110 10.1.1", 405, CLOSED, {
     "100-continue for a file, chunks": request(b"/text.txt", EXPECT, b"Transfer-Encoding: chunked", method=b"POST") +
     LAST,
     "100-continue of a PUT": post(b"hello", EXPECT, method=b"PUT"),
+    "100-continue for a file, and the body is held back": request(b"/text.txt", EXPECT, b"Content-Length: 5",
+                                                                  method=b"POST"),
 }, fields={"allow": True, "connection": "close"})
 add("9110 10.1.1", 404, CLOSED, {"100-continue for a hidden file": post(b"hello", EXPECT, target=b"/.hidden",
     method=b"GET")})

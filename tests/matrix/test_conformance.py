@@ -12,18 +12,17 @@ import email.utils
 import functools
 import os
 import re
-import socket
 import time
 import zlib
 
 import h11
 import pytest
 
-from client import parse_all
+from client import Http, parse_all
 from http_cases import (BODY_BYTES, CASES, CLOSED, EOF, HEADER_BYTES, HEADER_COUNT, HELLO, KEPT, MODIFIED_S,
     REQUEST_LINE,
                         TEXT)
-from client import Http
+from pieces import Ending, converse
 from sites import http_service, respond_route, root_route
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -34,8 +33,6 @@ SECRET = b"SECRET of the table"
 SMALL = 400             # bytes of a case that is worth sending byte by byte
 TINY = 160              # bytes of a case that is worth cutting everywhere
 PARTS = 23              # of the tiny cases that a model takes, one
-TOGETHER = 100          # connections that take turns: what one sends in pieces arrives in pieces
-WAIT_S = 30.0
 SHOWN = 200             # complaints that a failure shows
 
 ODD = ["with space.txt", "ümlaut.txt", "100%.txt", "plus+.txt", "a;b.txt", "a:b.txt", "a,b.txt", "a=b.txt", "a&b.txt",
@@ -79,49 +76,6 @@ class Site:
 @pytest.fixture
 def site(daemon, www):
     return Site(daemon, www(FILES))
-
-
-class Client:
-    """One connection that sends its pieces one by one."""
-
-    def __init__(self, address, pieces, shut):
-        self.pieces, self.shut = list(reversed(pieces)), shut
-        self.sock = socket.create_connection(address, timeout=WAIT_S)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send_next(self):
-        """False when nothing is left to be sent."""
-        try:
-            if self.pieces:
-                self.sock.sendall(self.pieces.pop())
-            elif self.shut:
-                self.shut = False
-                self.sock.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            self.pieces, self.shut = [], False      # the server has heard enough
-        return bool(self.pieces) or self.shut
-
-    def read_all(self):
-        """What came, and how it ended: b"" or the exception."""
-        got, end = bytearray(), None
-        try:
-            while piece := self.sock.recv(1 << 16):
-                got += piece
-        except OSError as e:
-            end = e
-        self.sock.close()
-        return bytes(got), end
-
-
-def converse(address, plans):
-    """Plans are (pieces, shut); yields what came for each and how it ended."""
-    for at in range(0, len(plans), TOGETHER):
-        clients = [Client(address, *plan) for plan in plans[at:at + TOGETHER]]
-        sending = clients
-        while sending:
-            sending = [c for c in sending if c.send_next()]
-        for c in clients:
-            yield c.read_all()
 
 
 @functools.lru_cache(maxsize=64)
@@ -208,7 +162,7 @@ def complaints(case, got, end):
 def check(site, sent):
     """sent: (case, pieces, how it was cut)."""
     wrong = []
-    plans = [(pieces, case.fate == EOF) for case, pieces, _ in sent]
+    plans = [(pieces, Ending.SHUT if case.fate == EOF else Ending.WAIT) for case, pieces, _ in sent]
     for (case, _, how), (got, end) in zip(sent, converse(site.address, plans)):
         for complaint in complaints(case, got, end):
             wrong.append(f"RFC {case.section}: {case.name} ({how}): wanted {case.want} {case.fate}: {complaint}")

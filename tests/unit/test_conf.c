@@ -379,17 +379,16 @@ START_TEST(conf_wants_one_answer_of_a_route)
                  "{ path = \"/b\"; root = \"/\"; status = 404; redirect = \"/\"; },\n"
                  "{ path = \"/c\"; status = 404; index = \"x\"; dotfiles = true; },\n"
                  "{ root = \"/\"; }"),
-            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, respond, redirect"
-            " and"
-            " status\n"
+            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, alias, respond,"
+            " redirect and status\n"
             "t.conf:3: services.[0].routes.[1].status: stands beside root: a route has exactly one of root,"
-            " respond,"
-            " redirect and status\n"
+            " alias, respond, redirect and status\n"
             "t.conf:3: services.[0].routes.[1].redirect: stands beside root: a route has exactly one of"
-            " root, respond,"
-            " redirect and status\n"
-            "t.conf:4: services.[0].routes.[2].index: means nothing here: it is for a route with root\n"
-            "t.conf:4: services.[0].routes.[2].dotfiles: means nothing here: it is for a route with root\n"
+            " root, alias, respond, redirect and status\n"
+            "t.conf:4: services.[0].routes.[2].index: means nothing here: it is for a route with root or"
+            " alias\n"
+            "t.conf:4: services.[0].routes.[2].dotfiles: means nothing here: it is for a route with root or"
+            " alias\n"
             "t.conf:5: services.[0].routes.[3].path: is missing; such as path = \"/\"\n");
 }
 END_TEST

@@ -121,7 +121,7 @@ START_TEST(fields_that_are_removed_are_not_sent)
         struct reply r = fixture_ask(&f, requests[i % 3]);
         ck_assert_uint_eq(r.status, i % 3 == 0 ? 200 : i % 3 == 1 ? 206 : 304);
         for (int j = 0; j < 3; j++) {
-            bool shown = j != _i && !(r.status == 304 && j == 2);
+            bool shown = j != _i && !(r.status == 304 && (j == 2 || (j == 1 && _i != 0)));
             ck_assert_msg((reply_field(&r, removable[j].name).p != NULL) == shown, "%s, %u", removable[j].name,
                           r.status);
         }
