@@ -196,8 +196,7 @@ static void auth_answer(struct http_exchange *x, struct http_errand *e)
     struct auth_errand *a = auth_errand_of(&e->errand);
     struct verified *verified = x->env->verified;
     if (!a->right) {
-        x->allow = a->route->allow;
-        x->fields = a->route->fields;
+        http_exchange_adopt(x, a->route);
         http_reply_status(x, 401);
         return;
     }
