@@ -58,7 +58,7 @@ static void user_add(struct user_file *f, const char *name, const char *hash)
 }
 
 /* USER:HASH, and whatever stands behind a further colon. */
-static void line_read(struct user_file *f, char *line)
+static void user_line_read(struct user_file *f, char *line)
 {
     char *colon = strchr(line, ':'), *end;
     const char *fault;
@@ -121,7 +121,7 @@ static void users_text_read(struct user_file *f, char *text)
         f->line++;
         while (n > 0 && strchr(" \t\r", line[n - 1]) != NULL)
             line[--n] = '\0';
-        line_read(f, line);
+        user_line_read(f, line);
     }
     users_compare(f);
 }

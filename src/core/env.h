@@ -16,6 +16,7 @@ struct access_log;
 struct errands;
 struct file_cache;
 struct rate;
+struct tally;
 struct verified;
 
 enum {
@@ -42,6 +43,8 @@ struct env {
     struct errands    *errands; /* NULL: who has an errand does it himself */
     struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
+    struct rate       *request_rate;    /* requests of each address; NULL: no limit */
+    struct tally      *tally;   /* connections of each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */
