@@ -58,6 +58,7 @@ _GLOBAL_OFFSET_TABLE_
 impure='
 src/core/file.c       close fstat fstatat open pread preadv2
 src/core/bypass.c     fcntl fstatfs statx
+src/core/catalog.c    close closedir dirfd fdopendir fstat fstatat readdir
 src/core/beneath.c    close fcntl fstat fstatat open openat syscall
 src/core/access.c     close fcntl fstat fsync open write pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
 '

@@ -20,6 +20,20 @@ struct conf_place {
     unsigned    line;           /* 0: the file as a whole */
 };
 
+/* Networks; one of the family AF_UNIX holds all that come by Unix sockets. */
+struct conf_nets {
+    const struct net *v;
+    unsigned          count;
+    bool              set;
+};
+
+/* Who says what of the PROXY protocol; places without a file: it was not said here. */
+struct conf_proxy {
+    bool              on;
+    struct conf_nets  trusted;          /* proxies */
+    struct conf_place on_place, trusted_place;
+};
+
 /* Several strings in the order in which they were written. */
 struct conf_strings {
     const char *const *v;
@@ -33,6 +47,7 @@ struct conf_listen {
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
     struct conf_place       place;
+    struct conf_proxy       proxy;      /* what was not said here is the service's */
 };
 
 enum conf_protocol {
@@ -48,18 +63,6 @@ struct conf_headers {
     struct conf_header *add;
     unsigned            add_count;
     struct conf_strings remove;
-};
-
-/* One of an access list: a network, or all that come by Unix sockets. */
-struct conf_net {
-    bool       local;           /* "unix" */
-    struct net net;
-};
-
-struct conf_nets {
-    struct conf_net *v;
-    unsigned         count;
-    bool             set;       /* else the service's, or none */
 };
 
 #define CONF_EXPIRES_UNSET UINT32_MAX
@@ -125,6 +128,7 @@ struct conf_service {
     enum conf_protocol   protocol;
     struct conf_listen  *listens;
     unsigned             listen_count;
+    struct conf_proxy    proxy;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
     struct conf_nets     allow, deny;   /* of routes that have neither */
@@ -154,6 +158,9 @@ struct conf_limits {
     unsigned header_bytes;
     unsigned header_count;
     uint64_t body_bytes;
+    unsigned body_rate;                 /* bytes in a second; 0: none, timeouts.body is for the whole body */
+    unsigned connections_per_address;   /* for each worker; 0: no limit */
+    unsigned requests_per_second;       /* of each address, by each worker; 0: no limit */
     unsigned requests;                  /* for each connection; 0: no limit */
     unsigned datagrams_per_address;     /* answers for each second, by each worker; 0: no limit */
 };

@@ -129,9 +129,10 @@ extern const struct conf_kind
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
-/* Every setting outside of lists; those of a service; of a route; of an error page; of a pool. */
-extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[],
-    conf_error_page_settings[], conf_pool_settings[];
+/* Every setting outside of lists; those of a service; of a listener that is a group; of a route; of an error page; of
+ * a pool. */
+extern const struct conf_setting conf_settings[], conf_service_settings[], conf_listen_settings[],
+    conf_route_settings[], conf_error_page_settings[], conf_pool_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
 void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
@@ -190,6 +191,7 @@ bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const 
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_method(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_net(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_net_or_unix(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_cache_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
 
@@ -212,6 +214,12 @@ void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, conf
 
 /* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
+/* The setting of the i-th listener of a service, for a complaint about its address. */
+const config_setting_t *conf_listen_at(const config_setting_t *listen, unsigned i);
+
+/* Gives listeners what their service says of the PROXY protocol, and complains about what does not fit together. */
+void conf_proxy_check(struct conf_reader *r, struct conf_service *service, const config_setting_t *node);
+
 /* Would the two fight for the same address? */
 bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 

@@ -12,6 +12,8 @@ enum {
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
     REQUESTS_MAX = 1000000000,
+    BODY_RATE_MAX = 1 << 30,                /* bytes in a second: 8 Gbit/s */
+    REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
     EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
     DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
 };
@@ -75,6 +77,8 @@ static const struct conf_setting timeout_settings[] = {
 static const struct conf_setting limit_settings[] = {
     { .key = "connections", .kind = &conf_kind_count, AT(struct conf_limits, connections),
       RANGE(1, CONNECTIONS_MAX, 10000) },
+    { .key = "connections_per_address", .kind = &conf_kind_count,
+      AT(struct conf_limits, connections_per_address), RANGE(0, CONNECTIONS_MAX, 0) },
     { .key = "request_line", .kind = &conf_kind_size, AT(struct conf_limits, request_line),
       RANGE(REQUEST_LINE_MIN, REQUEST_LINE_MAX, 8192) },
     { .key = "header_bytes", .kind = &conf_kind_size, AT(struct conf_limits, header_bytes),
@@ -83,8 +87,12 @@ static const struct conf_setting limit_settings[] = {
       RANGE(1, HEADER_COUNT_MAX, 100) },
     { .key = "body_bytes", .kind = &conf_kind_size64, AT(struct conf_limits, body_bytes),
       RANGE(0, BODY_MAX, 1 << 20) },
+    { .key = "body_rate", .kind = &conf_kind_size, AT(struct conf_limits, body_rate),
+      RANGE(0, BODY_RATE_MAX, 1024) },
     { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests),
       RANGE(0, REQUESTS_MAX, 0) },
+    { .key = "requests_per_second", .kind = &conf_kind_count, AT(struct conf_limits, requests_per_second),
+      RANGE(0, REQUEST_RATE_MAX, 0) },
     { .key = "datagrams_per_address", .kind = &conf_kind_count, AT(struct conf_limits, datagrams_per_address),
       RANGE(0, DATAGRAMS_MAX, 100) },
     { .key = NULL }
@@ -135,6 +143,20 @@ static bool service_is_greet(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
 }
 
+#define PROXY_SETTINGS(type)                                                                        \
+    { .key = "proxy_protocol", .kind = &conf_kind_flag, AT(type, proxy.on),                         \
+      .place_offset = offsetof(type, proxy.on_place) },                                             \
+    { .key = "trusted", .kind = &conf_kind_nets, AT(type, proxy.trusted), .check = conf_check_net,   \
+      .place_offset = offsetof(type, proxy.trusted_place) }
+
+/* A listener that says more than its address, which is read and printed by its own kind. */
+const struct conf_setting conf_listen_settings[] = {
+    { .key = "address", .kind = &conf_kind_word, AT(struct conf_listen, text),
+      .required = "such as address = \"8080\"" },
+    PROXY_SETTINGS(struct conf_listen),
+    { .key = NULL }
+};
+
 static const struct conf_setting header_settings[] = {
     { .key = "add", .kind = &conf_kind_header_add },
     { .key = "remove", .kind = &conf_kind_header_remove },
@@ -148,12 +170,13 @@ const struct conf_setting conf_service_settings[] = {
       .words = protocol_words,
       .fallback = CONF_PROTOCOL_UNKNOWN, .required = "such as protocol = \"http\"" },
     { .key = "listen", .kind = &conf_kind_listen, .required = "such as listen = \"8080\"" },
+    PROXY_SETTINGS(struct conf_service),
     { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
-    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net,
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net_or_unix,
       .applies = service_is_http, .only = "protocol \"http\"" },
-    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net,
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net_or_unix,
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
       .applies = service_is_http, .only = "protocol \"http\"" },
@@ -235,8 +258,8 @@ const struct conf_setting conf_route_settings[] = {
       .required = "such as path = \"/\"" },
     { .key = "host", .kind = &conf_kind_hosts, AT(struct conf_route, hosts), .check = conf_check_host },
     { .key = "methods", .kind = &conf_kind_methods, AT(struct conf_route, methods), .check = conf_check_method },
-    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net },
-    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net_or_unix },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net_or_unix },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_route, headers), .members = header_settings },
     { .key = "cache_control", .kind = &conf_kind_cache_control, AT(struct conf_route, cache_control),
       .check = conf_check_cache_control },

@@ -16,6 +16,7 @@ struct access_log;
 struct errands;
 struct file_cache;
 struct rate;
+struct tally;
 
 enum {
     ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
@@ -40,6 +41,8 @@ struct env {
     struct access_log *access;  /* NULL: no access log */
     struct errands    *errands; /* NULL: who has an errand does it himself */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
+    struct rate       *request_rate;    /* requests of each address; NULL: no limit */
+    struct tally      *tally;   /* connections of each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */

@@ -46,6 +46,9 @@ struct root;
 struct root *root_open(const char *path);
 void root_close(struct root *r);
 
+/* The open folder, to look beneath it; it stays the root's. */
+int root_descriptor(const struct root *r);
+
 /* Files of at least min bytes that are not kept in memory are to be read past the page cache; 1: all such, 0: none,
  * as after root_open.  Where a file system refuses, its files are read through the page cache, and the log has one
  * line for the root: *told says whether it was written, for all who share it (processes too); NULL: nobody does. */
@@ -59,6 +62,10 @@ struct file *file_get(struct env *e, struct root *root, struct span path);
 
 /* A read past the page cache was refused after all: from now on this file is read through it. */
 void file_direct_refused(struct env *e, struct file *f);
+
+/* What was made in memory, as a file that is nowhere else: the bytes, from malloc, are taken over.  NULL with ENOMEM,
+ * and they are not. */
+struct file *file_of_bytes(char *taken, size_t n);
 
 struct file *file_ref(struct file *f);
 void file_unref(struct file *f);

@@ -3,6 +3,7 @@
 #include "daemon/rules.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static unsigned removed_bits(unsigned conf)
 {
@@ -36,7 +37,7 @@ static int fill_headers(struct http_route_spec *spec, const struct conf_headers 
 static unsigned nets_put(struct http_net *to, const struct conf_nets *from, bool deny)
 {
     for (unsigned i = 0; i < from->count; i++)
-        to[i] = (struct http_net){ .net = from->v[i].net, .local = from->v[i].local, .deny = deny };
+        to[i] = (struct http_net){ .net = from->v[i], .local = from->v[i].family == AF_UNIX, .deny = deny };
     return from->count;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "core/file.h"
+#include "core/proxy.h"
 #include "daemon/pages.h"
 #include "daemon/rules.h"
 #include "daemon/text_file.h"
@@ -29,6 +30,8 @@ struct service_parts {
     unsigned                route_count;
     struct http_site       *site;
     struct tiny_settings    tiny;       /* the others */
+    struct proxy_rules     *rules;      /* by listener, as are: */
+    struct service         *faces;      /* the service as its listeners have it */
 };
 
 struct service_set {
@@ -230,7 +233,7 @@ static struct http_limits compose_limits(const struct conf *c)
     return (struct http_limits){
         .request_line = c->limits.request_line, .header_bytes = c->limits.header_bytes,
         .header_count = c->limits.header_count, .requests = c->limits.requests,
-        .body_bytes = c->limits.body_bytes, .header_ms = c->timeouts.header_ms,
+        .body_bytes = c->limits.body_bytes, .body_rate = c->limits.body_rate, .header_ms = c->timeouts.header_ms,
         .body_ms = c->timeouts.body_ms, .idle_ms = c->timeouts.idle_ms
     };
 }
@@ -264,15 +267,38 @@ static int compose_tiny(struct service_set *set, unsigned at, const struct conf 
     return 0;
 }
 
+/* A copy of the service for each of its listeners, which may differ in how clients come to it. */
+static int compose_faces(struct service_set *set, unsigned at, const struct conf *c)
+{
+    const struct conf_service *s = &c->services[at];
+    struct service_parts *p = &set->parts[at];
+
+    p->rules = calloc(s->listen_count + 1, sizeof *p->rules);
+    p->faces = calloc(s->listen_count + 1, sizeof *p->faces);
+    if (p->rules == NULL || p->faces == NULL)
+        return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its listeners", s->name);
+    for (unsigned i = 0; i < s->listen_count; i++) {
+        const struct conf_proxy *proxy = &s->listens[i].proxy;
+
+        p->rules[i] = (struct proxy_rules){ .trusted = proxy->trusted.v, .trusted_count = proxy->trusted.count,
+                                            .header_ms = c->timeouts.header_ms };
+        p->faces[i] = set->v[at];
+        p->faces[i].proxy = proxy->on ? &p->rules[i] : NULL;
+    }
+    return 0;
+}
+
 static int compose_service(struct service_set *set, unsigned at, const struct conf *c)
 {
     const struct conf_service *s = &c->services[at];
+    int rc;
 
     set->v[at].name = s->name;
     set->v[at].proto = service_proto(s->protocol);
     set->v[at].datagram = service_datagram(s->protocol);
     set->v[at].send_timeout_ms = c->timeouts.send_ms;
-    return s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+    rc = s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+    return rc == 0 ? compose_faces(set, at, c) : rc;
 }
 
 static struct service_set *service_set_alloc(unsigned count)
@@ -314,9 +340,9 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
     return NULL;
 }
 
-const struct service *service_at(const struct service_set *s, unsigned index)
+const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen)
 {
-    return &s->v[index];
+    return &s->parts[index].faces[listen];
 }
 
 static void service_parts_free(struct service_parts *p)
@@ -331,6 +357,8 @@ static void service_parts_free(struct service_parts *p)
     free(p->pages);
     free(p->roots);
     free(p->routes);
+    free(p->faces);
+    free(p->rules);
 }
 
 void service_set_free(struct service_set *s)

@@ -18,6 +18,7 @@
 #include "core/errand.h"
 #include "core/file.h"
 #include "core/rate.h"
+#include "core/tally.h"
 #include "daemon/channel.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -155,7 +156,7 @@ static int worker_listeners(struct worker *w)
             continue;           /* it is served by other workers */
         w->listeners[w->listener_count++] = (struct listener){ .fd = a->fds[w->start->index],
                                              .datagram = a->datagram,
-                                             .service = service_at(w->services, a->service_index),
+                                             .service = service_at(w->services, a->service_index, a->listen_index),
                                              .text = a->text };
     }
     return 0;
@@ -178,21 +179,38 @@ static int worker_env(struct worker *w)
     return w->env.access == NULL ? -1 : 0;
 }
 
-/* Only who answers datagrams needs a limit for them. */
-static int worker_rate(struct worker *w)
+static uint64_t worker_secret(void)
 {
-    unsigned per_second = w->start->conf->limits.datagrams_per_address;
     uint64_t seed = 0;
-    bool wanted = false;
 
-    for (unsigned i = 0; i < w->listener_count; i++)
-        wanted |= w->listeners[i].datagram;
-    if (!wanted || per_second == 0)
-        return 0;
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == -1)
         seed = clock_monotonic_us();    /* at boot, before the kernel has any to give */
-    w->env.rate = rate_new(per_second, seed);
-    return w->env.rate == NULL ? -1 : 0;
+    return seed;
+}
+
+static int rate_make(struct rate **rate, unsigned per_second)
+{
+    if (per_second > 0)
+        *rate = rate_new(per_second, worker_secret());
+    return per_second > 0 && *rate == NULL ? -1 : 0;
+}
+
+/* What an address may have.  Only who answers datagrams needs a limit for them. */
+static int worker_limits(struct worker *w)
+{
+    const struct conf_limits *limits = &w->start->conf->limits;
+    bool datagrams = false;
+
+    for (unsigned i = 0; i < w->listener_count; i++)
+        datagrams |= w->listeners[i].datagram;
+    if (datagrams && rate_make(&w->env.rate, limits->datagrams_per_address) == -1)
+        return -1;
+    if (rate_make(&w->env.request_rate, limits->requests_per_second) == -1)
+        return -1;
+    if (limits->connections_per_address == 0)
+        return 0;
+    w->env.tally = tally_new(limits->connections_per_address, w->start->connections_max, worker_secret());
+    return w->env.tally == NULL ? -1 : 0;
 }
 
 static void worker_loop(struct worker *w)
@@ -230,8 +248,8 @@ static int worker_begin(struct worker *w)
         return -1;              /* every reason is in the log */
     if (worker_listeners(w) == -1)
         return worker_fail(w, "hold its listeners");
-    if (worker_rate(w) == -1)
-        return worker_fail(w, "make its rate limit");
+    if (worker_limits(w) == -1)
+        return worker_fail(w, "make its limits for addresses");
     worker_loop(w);
     return 0;
 }
@@ -245,6 +263,8 @@ static void worker_end(struct worker *w)
     file_cache_free(w->env.files);
     errands_close(w->env.errands);
     rate_free(w->env.rate);
+    rate_free(w->env.request_rate);
+    tally_free(w->env.tally);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);
     free(w->listeners);

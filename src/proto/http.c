@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "core/rate.h"
 #include "proto/http_internal.h"
 
 enum http_phase {
@@ -45,6 +46,7 @@ struct http_state {
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
     bool     skipped;           /* one empty line came before the request */
+    uint32_t body_rest;         /* BODY, CHUNKS: bytes * 1000 that were not worth a millisecond yet */
 };
 
 /* Begins a span of time when it is another one than runs.  Between requests nothing has to be done: the time
@@ -149,9 +151,7 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     *route = http_route_find(x->site, x->request, path);
     if (*route == NULL)
         return 404;
-    x->allow = (*route)->allow;
-    x->fields = (*route)->fields;
-    x->pages = &(*route)->pages;
+    http_exchange_adopt(x, *route);
     if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
         return 403;
     return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
@@ -222,6 +222,17 @@ static unsigned early_refusal(struct http_exchange *x)
     bool hides = status == 0 && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
                  http_file_hides(route, path);
     return hides ? 404 : status;
+}
+
+/* What follows a CONNECT must never be read as a request: its refusal ends the connection. */
+static bool is_held(struct http_exchange *x)
+{
+    const struct peer *p = conn_peer(x->conn);
+    if (x->request->method == METHOD_CONNECT || !peer_has_address(p) ||
+        rate_allows(x->env->request_rate, p, x->env->now_ms))
+        return false;
+    x->env->count.requests_held++;
+    return true;
 }
 
 void http_answer(struct http_exchange *x)
@@ -304,7 +315,10 @@ static void answer(struct conn *c, struct http_state *s, const struct http_reque
     struct http_exchange x;
     s->answered++;
     exchange_open(&x, c, s, r);
-    answer_request(&x);
+    if (x.env->request_rate != NULL && is_held(&x))
+        http_reply_status(&x, 429);
+    else
+        answer_request(&x);
     exchange_close(&x, s);
 }
 
@@ -318,8 +332,20 @@ static int body_feed(struct http_state *s, struct span in, const struct http_lim
     return s->body_left == 0;
 }
 
+/* Part of a body came.  Its deadline moves as far as the bytes are worth, but never beyond a whole body timeout from
+ * now: who is slower than the rate loses that time bit by bit, and who is silent has no more of it. */
+static void body_moves(struct conn *c, struct http_state *s, size_t n, unsigned rate)
+{
+    if (rate == 0)
+        return;
+    uint64_t worth = (uint64_t)n * 1000 + s->body_rest, ms = worth / rate;
+    s->body_rest = (uint32_t)(worth % rate);
+    conn_extend(c, ms < UINT32_MAX ? (unsigned)ms : UINT32_MAX);
+}
+
 static void body_begin(struct http_state *s, const struct http_request *r)
 {
+    s->body_rest = 0;
     if (r->chunked) {
         s->phase = PHASE_CHUNKS;
         s->chunk = (struct http_chunk){ 0 };
@@ -419,8 +445,10 @@ static size_t take_body(struct conn *c, struct http_state *s, struct span in)
     struct http_request r;
     size_t taken;
     int done = body_feed(s, in, &site->limits, &taken);
-    if (done == 0)
+    if (done == 0) {
+        body_moves(c, s, taken, site->limits.body_rate);
         return taken;
+    }
     request_recall(s, site, &r);
     if (done > 0)
         answer(c, s, &r);
@@ -497,8 +525,19 @@ static void http_drain(struct conn *c)
         conn_finish_now(c);
 }
 
+static bool http_idle(const struct conn *c)
+{
+    const struct http_state *s = conn_state_const(c);
+    return s->phase == PHASE_IDLE && s->answered > 0 && !s->skipped;
+}
+
+/* Without a body, so that it is right for HEAD too, and without Date, which needs not be in a 5xx (RFC 9110 section
+ * 6.6.1): it is the same for everybody. */
+#define NO_PLACE "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
 const struct proto proto_http = {
     .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
+    .refusal = { NO_PLACE, sizeof NO_PLACE - 1 }, .idle = http_idle,
     .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
     .back = http_back, .close = http_close
 };

@@ -111,7 +111,9 @@ const char *http_location_fault(struct span text);
 struct http_limits {
     unsigned request_line, header_bytes, header_count, requests;
     uint64_t body_bytes;
-    unsigned header_ms, body_ms, idle_ms;
+    unsigned header_ms, idle_ms;
+    unsigned body_ms;           /* for a body; with a rate: at once, and what comes is worth more */
+    unsigned body_rate;         /* bytes in a second that a body must keep up with; 0: body_ms is for all of it */
 };
 
 /* The settings of an http service: routes sorted, replies ready made.  Constant once made.  NULL with

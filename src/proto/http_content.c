@@ -12,8 +12,8 @@ enum {
     FIELDS_MAX = 512            /* bytes of all fields of a file's reply; a media type has at most 127 */
 };
 
-/* hot.  Takes over the file. */
-static void content_send(struct http_exchange *x, struct span fields, struct file *taken, struct http_part part)
+/* hot */
+void http_content_send(struct http_exchange *x, struct span fields, struct file *taken, struct http_part part)
 {
     bool body = !x->head_only && part.n > 0;
     size_t copied = body && taken->bytes != NULL && part.n <= HTTP_COPY_MAX ? (size_t)part.n : 0;
@@ -118,7 +118,7 @@ static void reply_whole(struct http_exchange *x, struct http_content *c, struct 
         f->note_kind = note_kind(c);
     }
     x->status = 200;
-    content_send(x, (struct span){ fields, n }, f, (struct http_part){ 0, f->size });
+    http_content_send(x, (struct span){ fields, n }, f, (struct http_part){ 0, f->size });
 }
 
 static void reply_part(struct http_exchange *x, struct file *taken, struct shown *s, struct http_part part)
@@ -127,7 +127,7 @@ static void reply_part(struct http_exchange *x, struct file *taken, struct shown
     s->content_range = (struct span){ range, http_content_range_put(range, part, taken->size) };
     s->length = part.n;
     x->status = 206;
-    content_send(x, (struct span){ fields, fields_write(fields, s) }, taken, part);
+    http_content_send(x, (struct span){ fields, fields_write(fields, s) }, taken, part);
 }
 
 static void reply_multipart(struct http_exchange *x, struct file *taken, struct shown *s,
@@ -233,7 +233,7 @@ void http_content_reply(struct http_exchange *x, struct http_content *taken)
     bool strong = x->env->now_s - f->mtime_s >= YOUNG_S;
     if (strong && f->note_n > 0 && f->note_kind == note_kind(taken) && (x->request->seen & CONDITIONS) == 0) {
         x->status = 200;
-        content_send(x, (struct span){ f->note, f->note_n }, f, (struct http_part){ 0, f->size });
+        http_content_send(x, (struct span){ f->note, f->note_n }, f, (struct http_part){ 0, f->size });
         return;
     }
     content_reply_anew(x, taken, strong);

@@ -44,7 +44,7 @@ static unsigned status_of_error(int error)
     }
 }
 
-static void file_failed(struct http_exchange *x, struct span name, int error)
+void http_file_failed(struct http_exchange *x, struct span name, int error)
 {
     unsigned status = status_of_error(error);
     if (status == 500) {
@@ -91,62 +91,89 @@ static struct file *index_find(struct http_exchange *x, const struct http_route 
     return NULL;
 }
 
+/* EISDIR: it is there. */
+static int folder_error(struct http_exchange *x, const struct http_route *route, struct span name)
+{
+    struct file *f;
+    if (name.n <= 1)
+        return EISDIR;
+    f = file_get(x->env, route->root, (struct span){ name.p, name.n - 1 });
+    if (f == NULL)
+        return errno;
+    file_unref(f);
+    return ENOTDIR;
+}
+
 /* A folder none of whose index files is there: not to be listed, if it is one. */
 static void folder_unlisted(struct http_exchange *x, const struct http_route *route, struct span name)
 {
-    struct file *f = NULL;
-    int error = EISDIR;
-    if (name.n > 1) {
-        f = file_get(x->env, route->root, (struct span){ name.p, name.n - 1 });
-        error = f != NULL ? ENOTDIR : errno;
-    }
-    file_unref(f);
+    int error = folder_error(x, route, name);
     if (error == EISDIR)
         http_reply_status(x, 403);
     else
-        file_failed(x, name, error);
+        http_file_failed(x, name, error);
 }
 
-static void folder_answer(struct http_exchange *x, const struct http_route *route, struct span folder)
+static void folder_answer(struct http_exchange *x, const struct http_route *route, struct span path,
+                          struct span folder)
 {
     char joined[HTTP_NAME_MAX];
     struct span name = folder;
     struct file *f = index_find(x, route, folder, joined, &name);
     if (f != NULL)
         file_reply(x, route, f, name);
-    else if (errno == ENOENT)
-        folder_unlisted(x, route, folder);
+    else if (errno != ENOENT)
+        http_file_failed(x, name, errno);
+    else if (route->autoindex != HTTP_AUTOINDEX_OFF)
+        http_folder_list(x, route, path, folder);
     else
-        file_failed(x, name, errno);
+        folder_unlisted(x, route, folder);
 }
 
 /* ---- candidates ---- */
 
-/* An index file of a folder that is asked for without its slash: relative links would lead elsewhere. */
-static bool folder_wants_slash(const struct http_candidate *c, struct span path)
+/* Is it the path itself, as a folder? */
+static bool candidate_is_path(const struct http_candidate *c)
 {
-    return c->path && c->before.n == 0 && span_equal(c->after, SPAN("/")) && path.p[path.n - 1] != '/';
+    return c->path && c->before.n == 0 && (c->after.n == 0 || span_equal(c->after, SPAN("/")));
 }
 
-/* True when there is something to answer with, be it that it cannot be had. */
-static bool candidate_answer(struct http_exchange *x, const struct http_route *route, struct span path,
-                             const struct http_candidate *c, struct span name)
+/* A folder: true when it has an index file, or may be listed.  The path itself without its slash is sent there: relative
+ * links would lead elsewhere. */
+static bool candidate_folder(struct http_exchange *x, const struct http_route *route, struct span path,
+                             const struct http_candidate *c, struct span folder)
 {
     char joined[HTTP_NAME_MAX];
-    bool folder = name_is_folder(name);
-    struct file *f = folder ? index_find(x, route, name, joined, &name) : file_get(x->env, route->root, name);
-    if (f == NULL) {
-        if (errno == EISDIR || status_of_error(errno) == 404)
+    struct span name = folder;
+    struct file *f = index_find(x, route, folder, joined, &name);
+    bool same = candidate_is_path(c);
+    bool listed = f == NULL && errno == ENOENT && same && route->autoindex != HTTP_AUTOINDEX_OFF &&
+                  folder_error(x, route, folder) == EISDIR;
+    if (f == NULL && !listed) {
+        if (status_of_error(errno) == 404)
             return false;
-        file_failed(x, name, errno);
-        return true;
-    }
-    if (folder && folder_wants_slash(c, path)) {
+        http_file_failed(x, name, errno);
+    } else if (same && path.p[path.n - 1] != '/') {
         file_unref(f);
         http_reply_moved(x, path);
+    } else if (listed) {
+        http_folder_list(x, route, path, folder);
     } else {
         file_reply(x, route, f, name);
     }
+    return true;
+}
+
+static bool candidate_file(struct http_exchange *x, const struct http_route *route, struct span name)
+{
+    struct file *f = file_get(x->env, route->root, name);
+    if (f != NULL) {
+        file_reply(x, route, f, name);
+        return true;
+    }
+    if (errno == EISDIR || status_of_error(errno) == 404)
+        return false;
+    http_file_failed(x, name, errno);
     return true;
 }
 
@@ -160,7 +187,7 @@ static void candidates_answer(struct http_exchange *x, const struct http_route *
         struct span at = http_candidate_name(c, name, joined);
         if (at.p == NULL || (!route->dotfiles && name_hidden(route, at)))
             continue;
-        if (candidate_answer(x, route, path, c, at))
+        if (name_is_folder(at) ? candidate_folder(x, route, path, c, at) : candidate_file(x, route, at))
             return;
     }
     http_reply_status(x, route->try_status);
@@ -198,7 +225,7 @@ void http_file_answer(struct http_exchange *x, const struct http_route *route, s
         return;
     }
     if (name_is_folder(name)) {
-        folder_answer(x, route, name);
+        folder_answer(x, route, path, name);
         return;
     }
     struct file *f = file_get(x->env, route->root, name);
@@ -207,5 +234,5 @@ void http_file_answer(struct http_exchange *x, const struct http_route *route, s
     else if (errno == EISDIR)
         http_reply_moved(x, path);
     else
-        file_failed(x, name, errno);
+        http_file_failed(x, name, errno);
 }

@@ -13,6 +13,8 @@
 #include "core/errand.h"
 #include "proto/http.h"
 
+struct catalog;
+
 /* Classes of bytes: bits of http_class[]. */
 enum {
     CLASS_TOKEN = 1,            /* tchar, RFC 9110 section 5.6.2 */
@@ -286,6 +288,14 @@ struct http_exchange {
     bool                       hidden;          /* a segment of the path begins with '.' */
 };
 
+/* From now on the route speaks: what it says goes for all its replies, errors too. */
+static inline void http_exchange_adopt(struct http_exchange *x, const struct http_route *route)
+{
+    x->allow = route->allow;
+    x->fields = route->fields;
+    x->pages = &route->pages;
+}
+
 /* http.c: answers, from the request on. */
 void http_answer(struct http_exchange *x);
 
@@ -349,6 +359,18 @@ void http_file_answer(struct http_exchange *x, const struct http_route *route, s
 
 /* Is a path with a segment that begins with '.' hidden by this ROOT route? */
 bool http_file_hides(const struct http_route *route, struct span path);
+/* A file that could not be had, for this errno. */
+void http_file_failed(struct http_exchange *x, struct span name, int error);
+
+/* http_folder.c: a list of the folder, when a helper has made it.  `name`: beneath the root, with its '/'. */
+void http_folder_list(struct http_exchange *x, const struct http_route *route, struct span path, struct span name);
+
+/* http_listing.c: folders first, then by name. */
+void http_listing_sort(struct catalog *c);
+
+/* The list as a file in memory, NULL when that is out.  *cut: it does not have all.  `parent`: with a link upwards. */
+struct file *http_listing_html(const struct catalog *c, struct span path, bool parent, bool *cut);
+struct file *http_listing_json(const struct catalog *c, bool *cut);
 
 /* What is served of a file: itself, or a sibling that holds it compressed. */
 struct http_content {
@@ -357,6 +379,15 @@ struct http_content {
     uint8_t      coding;        /* enum http_coding; HTTP_CODINGS: none */
     bool         varies;        /* another client might get another coding */
 };
+
+/* Part of a file that is sent. */
+struct http_part {
+    uint64_t first, n;
+};
+
+/* Sends the fields, the empty line behind them among them, and a part of a file, which is taken over; the status is in
+ * the exchange. */
+void http_content_send(struct http_exchange *x, struct span fields, struct file *taken, struct http_part part);
 
 /* http_content.c: replies with all or parts of it, as conditions and ranges say; takes the reference over. */
 void http_content_reply(struct http_exchange *x, struct http_content *taken);
@@ -387,11 +418,6 @@ struct span http_candidate_name(const struct http_candidate *c, struct span name
 enum http_range { RANGE_NONE, RANGE_SOME, RANGE_UNSATISFIABLE };
 
 enum { HTTP_PARTS_MAX = 16 };   /* of one reply: each costs memory for its head while it is sent */
-
-/* A part of a file that is sent. */
-struct http_part {
-    uint64_t first, n;
-};
 
 struct http_parts {
     unsigned         count;

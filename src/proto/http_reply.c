@@ -168,6 +168,8 @@ void http_reply_status(struct http_exchange *x, unsigned status)
         p = http_head_put(p, x->allow);
         p = http_head_put(p, SPAN("\r\n"));
     }
+    if (status == 429 || status == 503)
+        p = http_head_put(p, SPAN("Retry-After: 1\r\n"));
     if (status == 416) {
         p = http_head_put(p, SPAN("Content-Range: "));
         p = http_head_put(p, x->content_range);

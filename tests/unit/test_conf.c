@@ -250,8 +250,8 @@ START_TEST(conf_refuses_lists_of_a_wrong_type)
             "{ name = \"b\"; protocol = \"echo\"; listen = 8080; } );\n",
             "t.conf:1: user: must be a string, not a list ( )\n"
             "t.conf:1: group: must be a string, not an array [ ]\n"
-            "t.conf:2: services.[0].listen.[1]: must be a string, not 80\n"
-            "t.conf:2: services.[0].listen.[2]: must be a string, not a group { }\n"
+            "t.conf:2: services.[0].listen.[1]: must be an address or a group { address = \"8080\"; ... }, not 80\n"
+            "t.conf:2: services.[0].listen.[2].address: is missing; such as address = \"8080\"\n"
             "t.conf:3: services.[0].routes.[0].index: must be the name of a file or a list of names, not 5\n"
             "t.conf:4: services.[1].listen: must be an address such as \"8080\" or a list of addresses, not"
             " 8080\n");

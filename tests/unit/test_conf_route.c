@@ -132,10 +132,10 @@ START_TEST(nets_are_networks_addresses_and_unix)
 
     ck_assert(route->allow.set && route->deny.set);
     ck_assert_uint_eq(route->allow.count, 3);
-    ck_assert_uint_eq(route->allow.v[0].net.bits, 8);
-    ck_assert_uint_eq(route->allow.v[1].net.bits, 128);
-    ck_assert(!route->allow.v[1].local && route->allow.v[2].local);
-    ck_assert_uint_eq(route->deny.v[0].net.bits, 16);
+    ck_assert_uint_eq(route->allow.v[0].bits, 8);
+    ck_assert_uint_eq(route->allow.v[1].bits, 128);
+    ck_assert(route->allow.v[1].family == AF_INET6 && route->allow.v[2].family == AF_UNIX);
+    ck_assert_uint_eq(route->deny.v[0].bits, 16);
     reading_end(&r);
     r = accepted(ROUTE("allow = [];"), NULL);
     ck_assert(first_route(&r)->allow.set && !first_route(&r)->deny.set);
@@ -154,7 +154,7 @@ START_TEST(nets_refuse_what_is_none_and_say_the_right_one)
             AT_ROUTE "allow.[4]: \"2001:db8::1/32\" has bits set behind its length: the network is"
             " \"2001:db8::/32\"\n"
             AT_ROUTE "allow.[5]: must not be empty\n");
-    refused(ROUTE("deny = 5;"), AT_ROUTE "deny: must be a network or a list of networks, not 5\n");
+    refused(ROUTE("deny = 5;"), AT_ROUTE "deny: must be a network such as \"10.0.0.0/8\", or a list of networks, not 5\n");
 }
 END_TEST
 
