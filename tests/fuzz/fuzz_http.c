@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* libFuzzer target of HTTP.  The first byte of an input chooses what is fed: the machine, whole and cut in
- * pieces, which must answer the same; a path; a table of media types.  The second and third cut the rest. */
+ * pieces, which must answer the same, or a table of media types.  The second and third cut the rest. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,18 +10,9 @@
 #include <unistd.h>
 
 #include "../unit/wire.h"
+#include "claim.h"
 #include "core/file.h"
 #include "proto/http_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CLAIM(condition)                                            \
-    do {                                                            \
-        if (!(condition)) {                                         \
-            fprintf(stderr, "not so: %s\n", #condition);            \
-            abort();                                                \
-        }                                                           \
-    } while (0)
 
 struct world {
     struct wire        wire;
@@ -149,25 +140,6 @@ static void try_machine(struct world *w, struct span in, const uint8_t *cut)
     free(whole);
 }
 
-static void try_path(struct span in)
-{
-    char *to = malloc(HTTP_PATH_MAX), *encoded = malloc(3 * in.n + 1), *again = malloc(HTTP_PATH_MAX);
-    struct span path, back;
-    CLAIM(to != NULL && encoded != NULL && again != NULL);
-    if (http_path_decode(in, to, &path) == 0) {
-        CLAIM(path.n > 0 && path.n <= in.n && path.p[0] == '/');
-        CLAIM(memmem(path.p, path.n, "//", 2) == NULL && memmem(path.p, path.n, "/./", 3) == NULL);
-        CLAIM(memmem(path.p, path.n, "/../", 4) == NULL && memchr(path.p, '\0', path.n) == NULL);
-        CLAIM(path.n < 3 || memcmp(path.p + path.n - 3, "/..", 3) != 0);
-        struct span link = { encoded, http_path_encode(encoded, path) };
-        if (link.n <= HTTP_PATH_MAX)
-            CLAIM(http_path_decode(link, again, &back) == 0 && span_equal(back, path));
-    }
-    free(to);
-    free(encoded);
-    free(again);
-}
-
 static void try_mime(struct span in)
 {
     struct mime *m = mime_new(in);
@@ -188,9 +160,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct span in = { (const char *)data + 3, size - 3 };
     switch (data[0]) {
-    case 'p':
-        try_path(in);
-        break;
     case 'm':
         try_mime(in);
         break;
