@@ -232,9 +232,9 @@ def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, sanit
     other = answered(d, source="127.0.0.2")
     before, memory = d.fds(), d.private()
     flood = [d.connect(source="127.0.0.9") for _ in range(600)]
-    for _ in range(20):
+    for i in range(20):
         assert other.get("/hello").body == HELLO
-        answered(d, source="127.0.0.3").close()
+        answered(d, source=f"127.0.1.{i + 1}").close()
     wait_until(lambda: d.fds() <= before + 11, what="all but ten of the flood being gone")
     for s in flood:
         s.close()
