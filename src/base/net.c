@@ -46,9 +46,7 @@ static uint8_t mask_of(unsigned bits, unsigned i)
     unsigned before = 8 * i;
     if (bits >= before + 8)
         return 0xff;
-    if (bits <= before)
-        return 0;
-    return (uint8_t)(0xff00u >> (bits - before));
+    return (uint8_t)(bits <= before ? 0 : 0xff00u >> (bits - before));
 }
 
 /* True when there were host bits to clear. */
@@ -56,7 +54,7 @@ static bool host_bits_clear(struct net *n)
 {
     bool set = false;
     for (unsigned i = 0; i < sizeof n->address; i++) {
-        uint8_t kept = (uint8_t)(n->address[i] & mask_of(n->bits, i));
+        uint8_t kept = n->address[i] & mask_of(n->bits, i);
         set |= kept != n->address[i];
         n->address[i] = kept;
     }

@@ -218,6 +218,7 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
     t->env.blocks.spare_max = t->env.items.spare_max = 4;
     t->env.about = e->about;
     t->env.access = e->access;
+    t->env.verified = e->verified;
     t->env.request_rate = e->request_rate;
     t->env.tally = e->tally;
     t->env.draining = e->draining;

@@ -942,9 +942,9 @@ def asked(*fields, method=b"GET", target=b"/text.txt"):
     return request(target, *fields, method=method)
 
 
-NOT_MODIFIED = {"etag": re.compile('^"'), "last-modified": MODIFIED.decode(), "content-length": (None, "2048"),
-    "content-type": None,
-                "transfer-encoding": None}
+# What a cache knows already is not said again where there is an entity tag (section 15.4.5).
+NOT_MODIFIED = {"etag": re.compile('^"'), "last-modified": None, "content-length": (None, "2048"), "content-type": None,
+                "transfer-encoding": None, "accept-ranges": None}
 
 add("9110 13.1.2", 304, KEPT, by_own("If-None-Match:", [
     b"@ETAG@", b"@WEAK@", b"*", b"@ETAG@, \"x\"", b"\"x\", @ETAG@", b"\"x\",@ETAG@,\"y\"", b", @ETAG@", b"@ETAG@ ,",
@@ -1107,6 +1107,17 @@ add("9110 14.2", 200, KEPT, {"Range of a HEAD": asked(b"Range: bytes=0-4", metho
                              "a Range that cannot be of a HEAD": asked(b"Range: bytes=9999-", method=b"HEAD")},
     body=b"", fields={"content-length": "2048", "content-range": None})
 add("9110 14.2", 405, KEPT, {"Range of a POST": post(b"", b"Range: bytes=0-4", target=b"/text.txt")})
+add("9110 14.6", 206, KEPT, by_own("Range:", [
+    b"bytes=0-1,5-6", b"bytes=0-1, 5-6", b"bytes=5-6,0-1", b"bytes=0-1,9999-,5-6", b"bytes=0-1,,5-6", b"bytes=0-1,-1",
+], lambda v: asked(b"Range: " + v)), fields={"content-type": re.compile("multipart/byteranges; boundary="),
+                                             "content-range": None, "etag": True, "last-modified": MODIFIED.decode()})
+add("9110 14.6", 206, KEPT, by_own("Range:", [
+    b"bytes=0-4,9999-", b"bytes=9999-,0-4", b"bytes=0-2,1-4", b"bytes=0-2,3-4", b"bytes=0-4,0-4", b"bytes=2-4,0-1",
+], lambda v: asked(b"Range: " + v)), body=TEXT[:5], fields={"content-range": "bytes 0-4/2048"})
+add("9110 14.2", 200, KEPT, {
+    "a thousand ranges": asked(b"Range: bytes=" + b",".join(b"%d-%d" % (2 * i, 2 * i) for i in range(1000))),
+    "a thousand overlapping ranges": asked(b"Range: bytes=0-" + b",0-" * 999),
+}, body=TEXT)
 add("9110 13.1.5", 206, KEPT, {"If-Range is the tag": asked(b"Range: bytes=0-4", b"If-Range: @ETAG@"),
                                "If-Range is the date": asked(b"Range: bytes=0-4", b"If-Range: " + MODIFIED),
                                "If-Range before Range": asked(b"If-Range: @ETAG@", b"Range: bytes=0-4")},
