@@ -65,6 +65,16 @@ struct conf_headers {
     struct conf_strings remove;
 };
 
+/* One who may ask, and what crypt(3) made of the password. */
+struct conf_user { const char *name, *hash; };
+
+struct conf_auth {
+    const char       *realm;    /* what for */
+    const char       *file;     /* NULL: nobody is asked who it is */
+    struct conf_user *users;    /* of the file, by name */
+    unsigned          user_count;
+};
+
 #define CONF_EXPIRES_UNSET UINT32_MAX
 
 enum conf_route_kind {
@@ -97,6 +107,7 @@ struct conf_route {
     struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
     struct conf_strings  methods;       /* that it answers, of those that it could; none: all */
     struct conf_nets     allow, deny;
+    struct conf_auth     auth;
     struct conf_headers  headers;
     const char          *cache_control; /* NULL: not set */
     unsigned             expires_s;     /* CONF_EXPIRES_UNSET */

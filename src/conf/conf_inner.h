@@ -123,7 +123,7 @@ extern const struct conf_kind
     conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
     conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
-    conf_kind_methods, conf_kind_nets,
+    conf_kind_methods, conf_kind_nets, conf_kind_auth, conf_kind_users,
     conf_kind_headers, conf_kind_header_add, conf_kind_header_remove, conf_kind_cache_control, conf_kind_expires,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */

@@ -252,6 +252,13 @@ static const struct conf_setting redirect_settings[] = {
     { .key = NULL }
 };
 
+static const struct conf_setting auth_settings[] = {
+    { .key = "realm", .kind = &conf_kind_word, AT(struct conf_auth, realm), .fallback_text = "Restricted" },
+    { .key = "file", .kind = &conf_kind_users, AT(struct conf_auth, file),
+      .required = "such as file = \"/etc/iomuxd.htpasswd\"" },
+    { .key = NULL }
+};
+
 /* The status of a route is one member, filled by one of three settings: only that one has a default. */
 const struct conf_setting conf_route_settings[] = {
     { .key = "path", .kind = &conf_kind_word, AT(struct conf_route, path), .check = conf_check_route_path,
@@ -260,6 +267,7 @@ const struct conf_setting conf_route_settings[] = {
     { .key = "methods", .kind = &conf_kind_methods, AT(struct conf_route, methods), .check = conf_check_method },
     { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net_or_unix },
     { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net_or_unix },
+    { .key = "basic_auth", .kind = &conf_kind_auth, AT(struct conf_route, auth), .members = auth_settings },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_route, headers), .members = header_settings },
     { .key = "cache_control", .kind = &conf_kind_cache_control, AT(struct conf_route, cache_control),
       .check = conf_check_cache_control },

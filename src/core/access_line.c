@@ -3,8 +3,9 @@
  *
  * Nobody's input can forge a line or a field.  In a text with fields, and in `combined`, which is one, every byte
  * outside printable ASCII is \xNN, and so are quotes and backslashes.  A field between quotes ends at the next
- * quote.  Outside of quotes blanks are escaped too, and whatever else but letters and digits stands between
- * fields, so that such a field ends at the first byte that the form has behind it.
+ * quote.  Outside of quotes blanks are escaped too; so are the byte that the form has right behind the field, so
+ * that the field ends there, and whatever else stands between fields and not in most values, so that a line can
+ * be split.
  * In `json` valid UTF-8 stays as it is; a byte that is not part of valid UTF-8 becomes the character of its
  * number, \u0080 to \u00ff (so a reader sees Latin-1 where a client sent Latin-1). */
 #include "core/access_line.h"
@@ -44,6 +45,7 @@ struct piece {
     struct span literal;        /* FIELD_LITERAL: a piece of the form's text */
     uint8_t     field;          /* enum field */
     bool        quoted;         /* it stands between quotes */
+    uint8_t     end;            /* the byte behind a field that does not; 0: none that could end it */
 };
 
 struct access_form {
@@ -172,6 +174,12 @@ static bool letter_or_digit(unsigned char byte)
     return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
 }
 
+/* Bytes of addresses, paths and names: they separate only what stands right in front of them. */
+static bool is_common(unsigned char byte)
+{
+    return letter_or_digit(byte) || (byte != '\0' && strchr("-._~/:", byte) != NULL);
+}
+
 static void escape_tables(struct access_form *f)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
@@ -181,7 +189,9 @@ static void escape_tables(struct access_form *f)
     for (unsigned i = 0; i < f->count; i++) {
         struct span s = f->pieces[i].literal;
         for (size_t j = 0; j < s.n; j++)
-            f->bare[(unsigned char)s.p[j]] |= !letter_or_digit((unsigned char)s.p[j]);
+            f->bare[(unsigned char)s.p[j]] |= !is_common((unsigned char)s.p[j]);
+        if (i > 0 && s.n > 0 && !letter_or_digit((unsigned char)s.p[0]))
+            f->pieces[i - 1].end = (uint8_t)s.p[0];
     }
 }
 
@@ -275,14 +285,20 @@ static char *put_peer(char *p, const struct peer *peer)
     return put_bytes(p, (struct span){ text, peer_format_address(peer, text) });
 }
 
+/* Which bytes of a text are escaped. */
+struct escape {
+    const bool *table;          /* of 256; */
+    uint8_t     end;            /* and this one, unless it is 0: a NUL always is */
+};
+
 /* "-" when it is empty. */
-static char *put_text(char *p, struct span s, const bool escaped[256])
+static char *put_text(char *p, struct span s, struct escape e)
 {
     if (s.n == 0)
         *p++ = '-';
     for (size_t i = 0; i < s.n; i++) {
         unsigned char byte = (unsigned char)s.p[i];
-        if (escaped[byte])
+        if (e.table[byte] || byte == e.end)
             p = put_hex_byte(p, "\\x", byte);
         else
             *p++ = (char)byte;
@@ -291,16 +307,16 @@ static char *put_text(char *p, struct span s, const bool escaped[256])
 }
 
 /* METHOD TARGET VERSION; "-" when nothing that looks like a request came. */
-static char *put_request(char *p, const struct access *a, const bool escaped[256])
+static char *put_request(char *p, const struct access *a, struct escape e)
 {
     struct access_texts t = texts_of(a);
     if (t.method.n + t.target.n + t.version.n == 0)
         return put_literal(p, "-");
-    p = put_text(p, t.method, escaped);
+    p = put_text(p, t.method, e);
     *p++ = ' ';
-    p = put_text(p, t.target, escaped);
+    p = put_text(p, t.target, e);
     *p++ = ' ';
-    return put_text(p, t.version, escaped);
+    return put_text(p, t.version, e);
 }
 
 static char *put_timestamp(char *p, time_t when)
@@ -315,7 +331,7 @@ static char *put_clf_date(char *p, time_t when)
     return p + FMT_CLF_DATE_SIZE;
 }
 
-static char *put_field(char *p, enum field field, const struct access_facts *facts, const bool escaped[256])
+static char *put_field(char *p, enum field field, const struct access_facts *facts, struct escape e)
 {
     const struct access *a = facts->reply;
     switch (field) {
@@ -323,12 +339,12 @@ static char *put_field(char *p, enum field field, const struct access_facts *fac
     case FIELD_PORT:                return put_number(p, a->peer.port);
     case FIELD_TIME:                return put_timestamp(p, a->when_s);
     case FIELD_TIME_LOCAL:          return put_clf_date(p, a->when_s);
-    case FIELD_REQUEST:             return put_request(p, a, escaped);
+    case FIELD_REQUEST:             return put_request(p, a, e);
     case FIELD_STATUS:              return put_number(p, a->status);
     case FIELD_BYTES:               return put_number(p, a->body_bytes);
     case FIELD_DURATION_US:         return put_number(p, facts->duration_us);
     case FIELD_CONNECTION_REQUESTS: return put_number(p, a->nth);
-    default:                        return put_text(p, text_of(facts, field), escaped);
+    default:                        return put_text(p, text_of(facts, field), e);
     }
 }
 
@@ -339,7 +355,8 @@ static char *put_form(char *p, const struct access_form *f, const struct access_
         if (piece->field == FIELD_LITERAL)
             p = put_bytes(p, piece->literal);
         else
-            p = put_field(p, piece->field, facts, piece->quoted ? f->quoted : f->bare);
+            p = put_field(p, piece->field, facts, piece->quoted ? (struct escape){ f->quoted, 0 }
+                                                                : (struct escape){ f->bare, piece->end });
     }
     return p;
 }

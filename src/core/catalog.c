@@ -86,8 +86,12 @@ static bool entry_look(const struct reading *r, DIR *dir, const char *name, stru
     return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
 }
 
+/* No request can have a control byte in its path (proto/http_path): such a name could not be asked for. */
 static bool name_wanted(const char *name, bool dotfiles)
 {
+    for (const char *p = name; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return false;
     if (name[0] != '.')
         return true;
     return dotfiles && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;

@@ -25,8 +25,8 @@ struct catalog {
 };
 
 /* Reads at most `max` entries of the folder `path`, relative to the root, "" for the root itself; those whose name
- * begins with '.' only when `dotfiles`.  What is neither file nor folder, and links that lead out of the root or
- * nowhere, are not among them.  NULL with errno: ENOENT, ENOTDIR, EACCES, ELOOP, EXDEV, EMFILE, ENOMEM ... */
+ * begins with '.' only when `dotfiles`.  What is neither file nor folder, links that lead out of the root or nowhere,
+ * and names with control bytes are not among them.  NULL with errno: ENOENT, ENOTDIR, EACCES, ELOOP, EXDEV, EMFILE, ENOMEM ... */
 struct catalog *catalog_read(const struct root *root, const char *path, unsigned max, bool dotfiles);
 void catalog_free(struct catalog *c);
 

@@ -244,6 +244,12 @@ void conn_input(struct conn *c, struct span in)
         feed_kept(c);
 }
 
+/* It was to give way, and that ended its input, but a message had begun to come just then: it is told to come again. */
+static bool is_cut_off(const struct conn *c)
+{
+    return c->leaving && c->service->proto->idle != NULL && (c->kept != NULL || !c->service->proto->idle(c));
+}
+
 /* The protocol hears of the end once it has seen all that came before. */
 static void tell_eof(struct conn *c)
 {
@@ -253,6 +259,8 @@ static void tell_eof(struct conn *c)
     c->eof_told = true;
     if (!c->opened)
         conn_finish_now(c);
+    else if (is_cut_off(c))
+        conn_refuse(c);
     else if (c->service->proto->eof != NULL)
         c->service->proto->eof(c);
     else
@@ -273,9 +281,16 @@ void conn_sent(struct conn *c, size_t n)
     outq_advance(&c->out, n);
     e->count.bytes_sent += n;
     c->sent_turn = (uint32_t)e->turn;
-    c->progress_ms = e->now_ms;
+    conn_sent_now(c);
+}
+
+/* hot */
+void conn_sent_now(struct conn *c)
+{
+    uint64_t now = c->out.env->now_ms;
+    c->progress_ms = now;
     if (c->out.bytes == 0 && c->timeout_ms > 0)
-        c->deadline_ms = e->now_ms + c->timeout_ms;
+        c->deadline_ms = now + c->timeout_ms;
 }
 
 void conn_moving(struct conn *c)

@@ -53,7 +53,7 @@ struct conn {
     bool              refused;      /* it was not let in */
     bool              hasty;        /* it lingers for a short time only */
     bool              extra;        /* the driver's: it has no place, and is refused */
-    bool              leaving;      /* the driver's: it gives way to another */
+    bool              leaving;      /* the driver's: it gives way to another, which is why its input ends */
     struct heap_node  timer;        /* the driver's: in its heap of deadlines */
     struct heap_node  idle;         /* the driver's: among those that may give way */
     struct list       siblings;     /* the driver's: all its connections */
@@ -66,7 +66,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
 void *conn_driver_part(struct conn *c);
 
 /* There is no place for it: it hears so in the words of its protocol and ends; without words it is over at once.  To be
- * said before anything else. */
+ * said between two messages. */
 void conn_refuse(struct conn *c);
 
 /* Since when it has nothing to do and may give way, monotonic ms; 0: it has. */
@@ -80,6 +80,9 @@ void conn_eof(struct conn *c);
 
 /* n bytes of the queue's front went out.  May make room for kept input: ask conn_resume. */
 void conn_sent(struct conn *c, size_t n);
+
+/* The call that moved output took its time, and the clock was read behind it: what conn_sent noted happened now. */
+void conn_sent_now(struct conn *c);
 
 /* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
 void conn_moving(struct conn *c);

@@ -17,6 +17,7 @@ struct errands;
 struct file_cache;
 struct rate;
 struct tally;
+struct verified;
 
 enum {
     ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
@@ -40,6 +41,7 @@ struct env {
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
     struct errands    *errands; /* NULL: who has an errand does it himself */
+    struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
     struct rate       *request_rate;    /* requests of each address; NULL: no limit */
     struct tally      *tally;   /* connections of each address; NULL: no limit */

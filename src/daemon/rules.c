@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rules of routes: methods, who is let in, header fields and how long replies may be kept. */
+/* Rules of routes: methods, who is let in and who is asked for a name, header fields and how long replies may be kept. */
 #include "daemon/rules.h"
 
 #include <stdlib.h>
@@ -57,6 +57,20 @@ static int fill_nets(struct http_route_spec *spec, const struct conf_service *s,
     return 0;
 }
 
+static int fill_users(struct http_route_spec *spec, const struct conf_auth *auth)
+{
+    struct http_user *users = calloc(auth->user_count + 1u, sizeof *users);
+
+    if (users == NULL)
+        return -1;
+    for (unsigned i = 0; i < auth->user_count; i++)
+        users[i] = (struct http_user){ auth->users[i].name, auth->users[i].hash };
+    spec->users = users;
+    spec->user_count = auth->user_count;
+    spec->realm = auth->realm;
+    return 0;
+}
+
 int rules_fill(struct http_route_spec *spec, const struct conf_service *service, const struct conf_route *route)
 {
     spec->cache_control = route->cache_control;
@@ -64,7 +78,7 @@ int rules_fill(struct http_route_spec *spec, const struct conf_service *service,
     spec->expires_s = spec->expires ? route->expires_s : 0;
     spec->methods = route->methods.v;
     spec->method_count = route->methods.count;
-    if (fill_nets(spec, service, route) == -1)
+    if (fill_nets(spec, service, route) == -1 || fill_users(spec, &route->auth) == -1)
         return -1;
     return fill_headers(spec, &service->headers, &route->headers);
 }
@@ -72,5 +86,6 @@ int rules_fill(struct http_route_spec *spec, const struct conf_service *service,
 void rules_release(struct http_route_spec *spec)
 {
     free((void *)spec->nets);
+    free((void *)spec->users);
     free((void *)spec->add);
 }

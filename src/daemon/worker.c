@@ -19,6 +19,7 @@
 #include "core/file.h"
 #include "core/rate.h"
 #include "core/tally.h"
+#include "core/verified.h"
 #include "daemon/channel.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -179,6 +180,21 @@ static int worker_env(struct worker *w)
     return w->env.access == NULL ? -1 : 0;
 }
 
+/* Only who asks for passwords has something to remember. */
+static int worker_verified(struct worker *w)
+{
+    const struct conf *c = w->start->conf;
+    bool wanted = false;
+
+    for (unsigned i = 0; i < c->service_count; i++)
+        for (unsigned j = 0; j < c->services[i].route_count; j++)
+            wanted |= c->services[i].routes[j].auth.user_count > 0;
+    if (!wanted)
+        return 0;
+    w->env.verified = verified_new();
+    return w->env.verified == NULL ? -1 : 0;
+}
+
 static uint64_t worker_secret(void)
 {
     uint64_t seed = 0;
@@ -250,6 +266,8 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "hold its listeners");
     if (worker_limits(w) == -1)
         return worker_fail(w, "make its limits for addresses");
+    if (worker_verified(w) == -1)
+        return worker_fail(w, "remember who has proved to be whom");
     worker_loop(w);
     return 0;
 }
@@ -265,6 +283,7 @@ static void worker_end(struct worker *w)
     rate_free(w->env.rate);
     rate_free(w->env.request_rate);
     tally_free(w->env.tally);
+    verified_free(w->env.verified);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);
     free(w->listeners);

@@ -22,7 +22,7 @@ struct roster {
     unsigned     count;
     unsigned     refused;               /* of these: hear that there is no place, and go */
     unsigned     leaving;               /* of these: give way to others, and go */
-    unsigned     extra_max;             /* at most so many of either, beyond the limit */
+    unsigned     extra_max;             /* beyond so many of either nobody else is let in to be told, or asked to go */
     struct idlers idlers;               /* who could give way; kept while the house is crowded */
     bool         crowded;
     uint64_t     full_news_ms;          /* before that a full house is no news */

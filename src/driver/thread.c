@@ -50,13 +50,15 @@ static void thread_receive(struct thread *t, int flags)
     int error = errno;
     env_turn(&t->env);
     t->env.count.receives++;
-    if (n > 0)
+    if (n > 0) {
         conn_input(c, (struct span){ t->input, (size_t)n });
-    else if (n == 0)
+    } else if (n == 0) {
+        c->leaving = __atomic_load_n(&t->leaving, __ATOMIC_ACQUIRE);
         conn_eof(c);
-    else if (error == EAGAIN || error == EWOULDBLOCK)
+    }
+    if (n == -1 && (error == EAGAIN || error == EWOULDBLOCK))
         t->env.count.would_block++;
-    else if (error != EINTR)
+    else if (n == -1 && error != EINTR)
         conn_broke(c);
     if (n == -1 && flags == 0 && (error == EAGAIN || error == EWOULDBLOCK))
         deadline_arm(t, true);
@@ -74,12 +76,16 @@ static enum sock_flushed thread_load(struct thread *t)
     return sock_end_load(t->conn, &t->load, n) ? SOCK_AGAIN : SOCK_BROKEN;
 }
 
+/* A call may go on for long while the peer reads slowly: its bytes are news when it returns, not when it began. */
 static void thread_send(struct thread *t)
 {
+    size_t before = t->conn->out.bytes;
     enum sock_flushed f = t->load.ready > 0 ? sock_flush_load(t->conn, &t->load) : sock_flush(t->conn, true);
     if (f == SOCK_DIRECT)
         f = thread_load(t);
     env_turn(&t->env);
+    if (t->conn->out.bytes < before)
+        conn_sent_now(t->conn);
     if (f == SOCK_BROKEN)
         conn_broke(t->conn);
     if (t->load.stage != NULL && t->conn->out.bytes == 0) {
@@ -210,6 +216,7 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
     t->env.blocks.spare_max = t->env.items.spare_max = 4;
     t->env.about = e->about;
     t->env.access = e->access;
+    t->env.verified = e->verified;
     t->env.request_rate = e->request_rate;
     t->env.tally = e->tally;
     t->env.draining = e->draining;
@@ -253,7 +260,7 @@ struct thread *thread_oldest(struct threads *h)
 void thread_leave_asked(struct thread *t)
 {
     idlers_forget(&t->house->idlers, &t->idle);
-    t->leaving = true;
+    __atomic_store_n(&t->leaving, true, __ATOMIC_RELEASE);
     t->house->leaving++;
     shutdown(t->fd, SHUT_RD);
 }

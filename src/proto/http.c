@@ -66,10 +66,29 @@ static void http_open(struct conn *c)
     timer_set(c, conn_state(c), TIMER_HEADER, site->limits.header_ms);
 }
 
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
+{
+    s->head = malloc(head.n);
+    if (s->head == NULL)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    s->head_n = head.n;
+    s->started_us = started_us;
+    return true;
+}
+
+/* It may have had credentials in it. */
+static void head_drop(struct http_state *s)
+{
+    if (s->head != NULL)
+        explicit_bzero(s->head, s->head_n);
+    free(s->head);
+    s->head = NULL;
+}
+
 static void http_close(struct conn *c)
 {
-    struct http_state *s = conn_state(c);
-    free(s->head);
+    head_drop(conn_state(c));
 }
 
 /* hot */
@@ -144,6 +163,12 @@ static inline unsigned method_refusal(struct http_exchange *x)
     return 405;
 }
 
+/* Has it to be found out first who asks? */
+static inline bool unknown_yet(const struct http_exchange *x, const struct http_route *route)
+{
+    return route->auth != NULL && x->user.n == 0;
+}
+
 /* hot.  The same for a path that is decoded and clean; 0: the route answers. */
 static inline unsigned path_refusal(struct http_exchange *x, struct span path, const struct http_route **route)
 {
@@ -154,6 +179,10 @@ static inline unsigned path_refusal(struct http_exchange *x, struct span path, c
     http_exchange_adopt(x, *route);
     if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
         return 403;
+    if ((*route)->auth != NULL && http_auth_look(x, (*route)->auth) != 0)
+        return 401;
+    if (unknown_yet(x, *route))
+        return 0;
     return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
 }
 
@@ -164,6 +193,8 @@ static void answer_path(struct http_exchange *x, struct span path)
     unsigned status = path_refusal(x, path, &route);
     if (status != 0)
         http_reply_status(x, status);
+    else if (unknown_yet(x, route))
+        http_auth_defer(x, route);
     else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
     else if (route->location != NULL)
@@ -219,7 +250,7 @@ static unsigned early_refusal(struct http_exchange *x)
     if (status != 0)
         return status;
     status = path_refusal(x, path, &route);
-    bool hides = status == 0 && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
+    bool hides = status == 0 && !unknown_yet(x, route) && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
                  http_file_hides(route, path);
     return hides ? 404 : status;
 }
@@ -238,23 +269,6 @@ static bool is_held(struct http_exchange *x)
 void http_answer(struct http_exchange *x)
 {
     answer_request(x);
-}
-
-static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
-{
-    s->head = malloc(head.n);
-    if (s->head == NULL)
-        return false;
-    memcpy(s->head, head.p, head.n);
-    s->head_n = head.n;
-    s->started_us = started_us;
-    return true;
-}
-
-static void head_drop(struct http_state *s)
-{
-    free(s->head);
-    s->head = NULL;
 }
 
 /* Sends the errand of this exchange away; without memory for the head that must be kept, the reply is 503. */
@@ -468,6 +482,7 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
+    x.user = e->user;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)

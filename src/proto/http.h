@@ -36,6 +36,11 @@ struct http_net {
     bool       deny;
 };
 
+/* Who may ask: a name and what crypt(3) made of the password.  Strings must outlive the site. */
+struct http_user {
+    const char *name, *hash;
+};
+
 /* A header field of every final reply of a route. */
 struct http_header {
     const char *name, *value;
@@ -92,6 +97,9 @@ struct http_route_spec {
     const struct http_net *nets;        /* the longest prefix that holds a peer decides, `deny` of two; if there is */
     unsigned             net_count;     /* none: in, unless some net is no `deny` or `closed` is set */
     bool                 closed;
+    const struct http_user *users;      /* who may ask, by basic authentication */
+    unsigned             user_count;    /* 0: everybody */
+    const char          *realm;         /* what for */
     const struct http_header *add;
     unsigned             add_count;
     unsigned             removed;       /* HTTP_REMOVE bits */

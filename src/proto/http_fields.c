@@ -12,6 +12,8 @@
 #define CACHE_CONTROL "Cache-Control: "
 #define MAX_AGE CACHE_CONTROL "max-age="
 #define EXPIRES "Expires: "
+#define CHALLENGE "WWW-Authenticate: Basic realm=\""
+#define CHARSET "\", charset=\"UTF-8\"\r\n"
 
 enum { AROUND = 4 };            /* bytes: ": " and the end of the line */
 
@@ -33,12 +35,13 @@ static bool spec_clean(const struct http_route_spec *spec)
     for (unsigned i = 0; i < spec->add_count; i++)
         if (!name_clean(span_of(spec->add[i].name)) || !value_clean(span_of(spec->add[i].value)))
             return false;
-    return value_clean(span_of(spec->cache_control));
+    return value_clean(span_of(spec->cache_control)) && value_clean(span_of(spec->realm));
 }
 
 static size_t room_for(const struct http_route_spec *spec)
 {
     size_t n = sizeof MAX_AGE EXPIRES + FMT_U64_MAX + AROUND + span_of(spec->cache_control).n;
+    n += sizeof CHALLENGE CHARSET + 2 * span_of(spec->realm).n;
     for (unsigned i = 0; i < spec->add_count; i++)
         n += strlen(spec->add[i].name) + strlen(spec->add[i].value) + AROUND;
     return n;
@@ -55,6 +58,20 @@ static char *always_put(char *p, const struct http_route_spec *spec)
     return p;
 }
 
+/* RFC 7617 section 2; the realm is a quoted string. */
+static char *challenge_put(char *p, const struct http_route_spec *spec)
+{
+    if (spec->user_count == 0)
+        return p;
+    p = http_head_put(p, SPAN(CHALLENGE));
+    for (const char *c = spec->realm; c != NULL && *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            *p++ = '\\';
+        *p++ = *c;
+    }
+    return http_head_put(p, SPAN(CHARSET));
+}
+
 static char *fresh_put(char *p, const struct http_route_spec *spec)
 {
     if (spec->cache_control != NULL) {
@@ -69,7 +86,8 @@ static char *fresh_put(char *p, const struct http_route_spec *spec)
 
 int http_fields_make(struct http_route *r, const struct http_route_spec *spec)
 {
-    if (spec->add_count == 0 && spec->removed == 0 && spec->cache_control == NULL && !spec->expires)
+    if (spec->add_count == 0 && spec->removed == 0 && spec->cache_control == NULL && !spec->expires &&
+        spec->user_count == 0)
         return 0;
     if (!spec_clean(spec)) {
         errno = EINVAL;
@@ -82,8 +100,9 @@ int http_fields_make(struct http_route *r, const struct http_route_spec *spec)
         free(memory);
         return -1;
     }
-    char *fresh = always_put(memory, spec), *end = fresh_put(fresh, spec);
-    *f = (struct http_fields){ .always = { memory, (size_t)(fresh - memory) },
+    char *challenge = always_put(memory, spec), *fresh = challenge_put(challenge, spec), *end = fresh_put(fresh, spec);
+    *f = (struct http_fields){ .always = { memory, (size_t)(challenge - memory) },
+                               .challenge = { challenge, (size_t)(fresh - challenge) },
                                .fresh = { fresh, (size_t)(end - fresh) },
                                .expires = spec->expires, .expires_s = spec->expires_s,
                                .removed = spec->removed, .memory = memory };
@@ -116,6 +135,8 @@ char *http_fields_put(struct http_exchange *x, char *p, size_t n)
     const struct http_fields *f = x->fields;
     http_head_end(x, p);
     outq_put(x->out, f->always);
+    if (x->status == 401)
+        outq_put(x->out, f->challenge);
     if (may_be_kept(x->status)) {
         outq_put(x->out, f->fresh);
         if (f->expires)

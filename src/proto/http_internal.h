@@ -52,7 +52,8 @@ enum http_method {
 enum http_field {
     FIELD_HOST, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING, FIELD_EXPECT, FIELD_RANGE,
     FIELD_IF_MATCH, FIELD_IF_NONE_MATCH, FIELD_IF_MODIFIED_SINCE, FIELD_IF_UNMODIFIED_SINCE, FIELD_IF_RANGE,
-    FIELD_REFERER, FIELD_USER_AGENT, FIELD_ACCEPT, FIELD_ACCEPT_ENCODING, FIELD_COUNT
+    FIELD_REFERER, FIELD_USER_AGENT, FIELD_ACCEPT, FIELD_ACCEPT_ENCODING, FIELD_AUTHORIZATION,
+    FIELD_COUNT
 };
 #define FIELD_BIT(field) (1u << (field))
 
@@ -168,9 +169,15 @@ struct http_guard *http_guard_new(const struct http_net *nets, unsigned count, b
 void http_guard_free(struct http_guard *g);
 bool http_guard_admits(const struct http_guard *g, const struct peer *peer);
 
+/* http_auth.c: users and their hashes, which must live as long.  NULL with ENOMEM, or EINVAL: there is none. */
+struct http_auth;
+struct http_auth *http_auth_new(const struct http_user *users, unsigned count);
+void http_auth_free(struct http_auth *a);
+
 /* What a route adds to its replies, ready made. */
 struct http_fields {
     struct span always;         /* field lines of every final reply; */
+    struct span challenge;      /* of 401 */
     struct span fresh;          /* of 200, 206 and 304; up to the date of Expires, if there is one */
     bool        expires;
     unsigned    expires_s;
@@ -203,6 +210,7 @@ struct http_route {
     struct span          allow;         /* the same as a field value, in */
     char                 allow_text[HTTP_ALLOW_MAX];
     struct http_guard   *guard;         /* NULL: everybody is let in */
+    struct http_auth    *auth;          /* NULL: nobody is asked who it is */
     struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
     struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
     struct http_fields  *fields;        /* NULL: nothing is added or left out */
@@ -260,6 +268,7 @@ struct http_exchange;
  * the same request. */
 struct http_errand {
     struct errand errand;
+    struct span   user;         /* who has proved to be it, before */
     void (*answer)(struct http_exchange *x, struct http_errand *e);     /* the work is done; may defer again */
 };
 
@@ -302,6 +311,7 @@ void http_answer(struct http_exchange *x);
 /* Leaves the exchange without a reply until the errand is done, which is taken over. */
 static inline void http_defer(struct http_exchange *x, struct http_errand *taken)
 {
+    taken->user = x->user;
     x->deferred = taken;
 }
 
@@ -344,6 +354,13 @@ void http_reply_continue(struct outq *q);
 
 /* http_location.c: the redirect.  `path` is decoded and clean. */
 void http_location_reply(struct http_exchange *x, const struct http_location *l, unsigned status, struct span path);
+
+/* http_auth.c: 401 if the request has no credentials that could be a user's, else 0; x->user says who it is if these
+ * credentials were found right before. */
+unsigned http_auth_look(struct http_exchange *x, const struct http_auth *a);
+
+/* Has the credentials checked: the exchange is answered when that is done. */
+void http_auth_defer(struct http_exchange *x, const struct http_route *route);
 
 /* Writes the access record of a finished exchange, when there is an access log. */
 void http_reply_logged(struct http_exchange *x);

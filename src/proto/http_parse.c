@@ -161,7 +161,8 @@ static inline enum http_field field_of(const char *p, size_t n)
                                         : NAMED("if-range", FIELD_IF_RANGE);
     case 10: return (p[0] | 0x20) == 'u' ? NAMED("user-agent", FIELD_USER_AGENT)
                                          : NAMED("connection", FIELD_CONNECTION);
-    case 13: return NAMED("if-none-match", FIELD_IF_NONE_MATCH);
+    case 13: return (p[0] | 0x20) == 'i' ? NAMED("if-none-match", FIELD_IF_NONE_MATCH)
+                                         : NAMED("authorization", FIELD_AUTHORIZATION);
     case 14: return NAMED("content-length", FIELD_CONTENT_LENGTH);
     case 15: return NAMED("accept-encoding", FIELD_ACCEPT_ENCODING);
     case 17: return (p[0] | 0x20) == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING)

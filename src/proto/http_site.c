@@ -193,6 +193,11 @@ static int route_make(struct http_route *r, const struct http_route_spec *spec)
         if (r->guard == NULL)
             return -1;
     }
+    if (spec->user_count > 0) {
+        r->auth = http_auth_new(spec->users, spec->user_count);
+        if (r->auth == NULL)
+            return -1;
+    }
     if (http_fields_make(r, spec) == -1)
         return -1;
     switch (spec->kind) {
@@ -243,6 +248,7 @@ void http_site_free(struct http_site *s)
         http_fields_free(s->routes[i].fields);
         free(s->routes[i].try);
         http_guard_free(s->routes[i].guard);
+        http_auth_free(s->routes[i].auth);
     }
     http_table_free(&s->table);
     free(s);

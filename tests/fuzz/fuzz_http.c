@@ -47,6 +47,8 @@ static void world_file(const char *folder, const char *name, const char *text)
 static void world_make(struct world *w)
 {
     static const char *const index[] = { "index.html" };
+    static const struct http_header added = { "X-A", "b" };
+    static const struct http_user user = { "u", "ab.mruLNQ7ZWQ" };       /* of the password des */
     char path[64];
     CLAIM(mkdtemp(w->folder) != NULL && atexit(world_remove) == 0);
     world_file(w->folder, "index.html", "<p>index\n");
@@ -58,8 +60,13 @@ static void world_make(struct world *w)
           .index_count = 1 },
         { .path = "/h", .kind = HTTP_ROUTE_RESPOND, .status = 200, .type = "text/plain",
           .body = SPAN("hello\n") },
-        { .path = "/h", .hosts = (const char *const[]){ "b.c", "*.d" }, .host_count = 2, .kind = HTTP_ROUTE_RESPOND, .status = 204 },
+        { .path = "/h", .hosts = (const char *const[]){ "b.c", "*.d" }, .host_count = 2,
+          .kind = HTTP_ROUTE_RESPOND, .status = 204 },
         { .path = "/r", .kind = HTTP_ROUTE_REDIRECT, .status = 302, .to = "/h" },
+        { .path = "/v", .kind = HTTP_ROUTE_REDIRECT, .status = 308, .to = "https://$host$path$query",
+          .add = &added, .add_count = 1, .expires = true },
+        { .path = "/p", .kind = HTTP_ROUTE_RESPOND, .status = 200, .body = SPAN("in\n"), .users = &user,
+          .user_count = 1, .realm = "fuzz" },
         { .path = "/s/", .kind = HTTP_ROUTE_STATUS, .status = 410 },
     };
     w->limits = (struct http_limits){ .request_line = 200, .header_bytes = 400, .header_count = 8,

@@ -9,7 +9,8 @@ Where the default model is missing, tests that do not care which one it is run o
 
 Fixtures
   iomuxd_bin      path of the binary
-  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd
+  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd,
+                  libxcrypt
   needs           needs("systemd") skips the test where the binary is built without it
   plain_model     name of a model for tests that are about something else: the default where it can run
   plain           'io_model = "...";' if a configuration has to name that model, '' where it is the default

@@ -113,6 +113,9 @@ static const struct { const char *form, *agent, *line; } forged[] = {
     { "$$$agent", "a$b", "$a\\x24b" },
     { "\xc3\xa9$agent", "\xc3\xa9\xff", "\xc3\xa9\\xc3\\xa9\\xff" },
     { "x$agent", "x9X", "xx9X" },
+    { "$agent-$status", "a-b_c", "a\\x2db_c-206" }, { "$status-$agent x_y", "a-b_c/", "206-a-b_c/ x_y" },
+    { "$status - $agent", "a-b", "206 - a-b" }, { "$agent/$status:$status", "a/b:c", "a\\x2fb:c/206:206" },
+    { "${agent}us", "us", "usus" }, { "$agent=$status", "a=b", "a\\x3db=206" },
 };
 
 START_TEST(line_cannot_be_forged)

@@ -75,10 +75,12 @@ START_TEST(catalog_without_entries)
 }
 END_TEST
 
-START_TEST(catalog_hides_dotfiles_unless_they_are_wanted)
+START_TEST(catalog_hides_dotfiles_and_what_no_request_can_name)
 {
     folder_write_text(&site.folder, ".a", "");
     folder_write_text(&site.folder, "..b", "");
+    folder_write_text(&site.folder, "new\nline", "");
+    folder_write_text(&site.folder, "del\x7f", "");
     struct catalog *f = catalog_read(site.root, "", 100, false);
     ck_assert_uint_eq(f->count, 0);
     catalog_free(f);
@@ -168,7 +170,7 @@ int main(void)
     tcase_add_checked_fixture(tc, catalog_setup, catalog_teardown);
     tcase_add_test(tc, catalog_has_files_and_folders);
     tcase_add_test(tc, catalog_without_entries);
-    tcase_add_test(tc, catalog_hides_dotfiles_unless_they_are_wanted);
+    tcase_add_test(tc, catalog_hides_dotfiles_and_what_no_request_can_name);
     tcase_add_test(tc, catalog_shows_links_within_the_root_only);
     tcase_add_test(tc, catalog_is_cut_when_it_has_too_much);
     tcase_add_test(tc, catalog_that_is_none_says_why);

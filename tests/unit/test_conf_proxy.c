@@ -90,6 +90,18 @@ START_TEST(proxy_protocol_that_cannot_be_is_refused)
 }
 END_TEST
 
+START_TEST(proxies_may_stay_listed_when_the_protocol_is_switched_off)
+{
+    struct reading r = accepted(SERVICE("proxy_protocol = false; trusted = \"::1\"; listen = \"80\";"), NULL);
+
+    ck_assert(!listener(&r, 0).proxy.on);
+    reading_end(&r);
+    r = accepted(SERVICE("listen = { address = \"80\"; trusted = \"::1\"; proxy_protocol = false; };"), NULL);
+    ck_assert(!listener(&r, 0).proxy.on);
+    reading_end(&r);
+}
+END_TEST
+
 START_TEST(proxies_that_are_no_networks_are_refused)
 {
     refused(SERVICE("proxy_protocol = true; listen = \"80\";\n"
@@ -105,8 +117,7 @@ START_TEST(proxies_that_are_no_networks_are_refused)
     refused(SERVICE("listen = \"80\"; proxy_protocol = \"yes\"; trusted = 10;"),
             "t.conf:1: services.[0].proxy_protocol: must be true or false, not \"yes\"\n"
             "t.conf:1: services.[0].trusted: must be a network such as \"10.0.0.0/8\", or a list of networks,"
-            " not 10\n"
-            "t.conf:1: services.[0].trusted: means nothing without proxy_protocol = true\n");
+            " not 10\n");
 }
 END_TEST
 
@@ -198,6 +209,7 @@ int main(void)
     tcase_add_test(all, proxy_protocol_of_a_listener_alone);
     tcase_add_test(all, proxy_protocol_needs_no_trust_on_a_unix_socket);
     tcase_add_test(all, proxy_protocol_that_cannot_be_is_refused);
+    tcase_add_test(all, proxies_may_stay_listed_when_the_protocol_is_switched_off);
     tcase_add_test(all, proxies_that_are_no_networks_are_refused);
     tcase_add_test(all, listeners_as_groups_are_checked_as_others_are);
     tcase_add_test(all, overrides_reach_into_listeners);

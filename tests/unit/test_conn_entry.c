@@ -283,6 +283,29 @@ START_TEST(conn_lingers_shortly_with_who_has_had_its_time)
 }
 END_TEST
 
+/* --- giving way --- */
+
+START_TEST(conn_that_gives_way_in_the_middle_of_a_message_is_told_to_come_again)
+{
+    struct rig g;
+    rig_open(&g, &polite);
+    say(&g, "one\ntw");
+    g.c->leaving = true;
+    conn_eof(g.c);
+    check_told(&g, "ol");
+    check_out(&g, "one" WORDS);
+    ck_assert(conn_over(g.c));
+    rig_close(&g);
+    rig_open(&g, &polite);
+    say(&g, "one\n");
+    g.c->leaving = true;
+    conn_eof(g.c);
+    check_told(&g, "ole");
+    check_out(&g, "one");
+    rig_close(&g);
+}
+END_TEST
+
 /* --- who is idle --- */
 
 START_TEST(conn_is_idle_when_nothing_is_under_way)
@@ -331,6 +354,7 @@ int main(void)
     tcase_add_test(t, entry_without_words_is_over_at_once);
     tcase_add_test(t, conn_extends_a_deadline_but_not_beyond_a_whole_one);
     tcase_add_test(t, conn_lingers_shortly_with_who_has_had_its_time);
+    tcase_add_test(t, conn_that_gives_way_in_the_middle_of_a_message_is_told_to_come_again);
     tcase_add_test(t, conn_is_idle_when_nothing_is_under_way);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

@@ -48,7 +48,8 @@ START_TEST(parse_knows_each_field_in_any_case)
                                                             FIELD_IF_UNMODIFIED_SINCE },
         { "If-Range", FIELD_IF_RANGE }, { "Referer", FIELD_REFERER }, { "User-Agent", FIELD_USER_AGENT },
         { "Content-Length", FIELD_CONTENT_LENGTH }, { "Transfer-Encoding", FIELD_TRANSFER_ENCODING },
-        { "Accept", FIELD_ACCEPT }, { "Accept-Encoding", FIELD_ACCEPT_ENCODING } };
+        { "Accept", FIELD_ACCEPT }, { "Accept-Encoding", FIELD_ACCEPT_ENCODING },
+        { "Authorization", FIELD_AUTHORIZATION } };
     ck_assert_uint_eq(sizeof names / sizeof names[0], FIELD_COUNT);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         for (int shape = 0; shape < 3; shape++) {

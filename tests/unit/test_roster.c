@@ -246,9 +246,9 @@ END_TEST
 
 START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
 {
-    enum { ALL = CONNECTIONS_MAX + ROSTER_EXTRA_MIN };
-    struct conn *c[ALL + 1];
-    int peer[ALL + 1];
+    enum { ALL = CONNECTIONS_MAX + ROSTER_EXTRA_MIN, BURST = CONNECTIONS_MAX + 5 * ROSTER_EXTRA_MIN };
+    struct conn *c[BURST];
+    int peer[BURST];
     struct house h;
     house_open(&h);
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
@@ -264,11 +264,14 @@ START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
         ck_assert_uint_eq(c[i]->out.bytes, sizeof WORDS - 1);
     }
     ck_assert(!roster_has_place(&h.roster, &polite_door));
-    c[ALL] = polite_conn(&h, &peer[ALL]);               /* it came all the same */
-    ck_assert(conn_over(c[ALL]));
-    ck_assert_uint_eq(h.env.count.refused_full, ROSTER_EXTRA_MIN + 1);
+    for (int i = ALL; i < BURST; i++) {                 /* these came all the same */
+        c[i] = polite_conn(&h, &peer[i]);
+        ck_assert(c[i]->refused && conn_over(c[i]) == (i >= CONNECTIONS_MAX + 4 * ROSTER_EXTRA_MIN));
+    }
+    ck_assert_uint_eq(h.env.count.refused_full, BURST - CONNECTIONS_MAX);
     ck_assert_uint_eq(h.journal.notices, 1);
-    polite_leave(&h, c[ALL], peer[ALL]);
+    for (int i = ALL; i < BURST; i++)
+        polite_leave(&h, c[i], peer[i]);
     polite_leave(&h, c[ALL - 1], peer[ALL - 1]);
     ck_assert(roster_has_place(&h.roster, &polite_door) && roster_is_full(&h.roster));
     polite_leave(&h, c[0], peer[0]);
