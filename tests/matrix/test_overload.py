@@ -22,6 +22,11 @@ HALF_HEAD = b"GET /hello HTTP/1.1\r\nHost: x\r\n"
 MB = 1 << 20
 
 
+def memory_bound(model, sanitizer):
+    """Bytes that a worker may keep after a flood.  The C library keeps the stacks of the threads that aio needed."""
+    return (64 if sanitizer is not None else 24 if model == "aio" else 8) * MB
+
+
 def readable(sock, seconds=0):
     return bool(select.select([sock], [], [], seconds)[0])
 
@@ -145,7 +150,7 @@ def test_without_anybody_idle_new_clients_hear_503_and_are_not_reset(daemon):
     assert len(re.findall("limits.connections", d.log())) == 1
 
 
-def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, sanitizer, calm):
+def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, model, sanitizer, calm):
     d = daemon(http_service(RESPOND_HELLO), limits={"connections": 20}, settings=calm)
     before, memory = at_rest(d), d.private()
     busy = [Http(d.connect()) for _ in range(20)]
@@ -176,7 +181,7 @@ def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, sanitizer,
     for s in silent:
         s.close()
     wait_until(lambda: d.fds() <= before, what="all descriptors being closed")
-    assert d.private() - memory < (8 if sanitizer is None else 64) * MB
+    assert d.private() - memory < memory_bound(model, sanitizer)
 
 
 # --- limits of an address ----------------------------------------------------------------------------------------
@@ -226,12 +231,17 @@ def test_clients_of_a_unix_socket_are_not_counted(daemon, tmp_path):
     assert d.alive()
 
 
-def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, sanitizer):
+def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, model, sanitizer):
     d = daemon(http_service(RESPOND_HELLO), limits={"connections_per_address": 10, "connections": 1000},
                timeouts={"header": 30})
     other = answered(d, source="127.0.0.2")
     before, memory = d.fds(), d.private()
     flood = [d.connect(source="127.0.0.9") for _ in range(600)]
+    for s in flood:
+        try:
+            s.sendall(HALF_HEAD)
+        except OSError:
+            pass                                        # refused before it could speak
     for i in range(20):
         assert other.get("/hello").body == HELLO
         answered(d, source=f"127.0.1.{i + 1}").close()
@@ -239,8 +249,13 @@ def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, sanit
     for s in flood:
         s.close()
     wait_until(lambda: d.fds() <= before, what="all descriptors being closed")
-    answered(d, source="127.0.0.9")
-    assert d.private() - memory < (8 if sanitizer is None else 64) * MB
+
+    def served():
+        web = Http(d.connect(source="127.0.0.9"))
+        web.send(request("/hello"))
+        return web.read().status == 200
+    wait_until(served, what="the address being served again")
+    assert d.private() - memory < memory_bound(model, sanitizer)
 
 
 def test_requests_beyond_the_rate_of_an_address_get_429_in_order(daemon):
