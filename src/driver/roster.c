@@ -21,7 +21,6 @@ enum {
     CALM_MS = 10000,            /* without a shortage for so long: it is over, and the next is news again */
     REFUSALS = 64,              /* at each try */
     EXTRA_SHARE = 4,            /* of the places: see extra_max */
-    EXTRA_BURST = 4,            /* times so many are told when they come all at once */
     CALM_SHARE = 4,             /* the house is crowded until so large a part of its places is free again */
     NEWS_MS = 60000,            /* between two lines about a full house */
     OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
@@ -76,11 +75,12 @@ void roster_tell_full(struct roster *r)
               "else new ones are refused or wait", e->about.worker, r->loop->connections_max);
 }
 
-/* No place for it.  Who has no words for that is let in after all; who is one too many even to be told (an engine may
- * bring many at once), goes at once. */
+/* No place for it.  Who has no words for that is let in after all.  An engine may bring many at once, and then all of
+ * them are told; but one address, of which any number may come while there are places, is told so often, no more. */
 static void conn_turn_away(struct roster *r, struct conn *c)
 {
-    if (!c->refused && c->service->proto->refusal.n > 0) {
+    bool by_address = c->refused;
+    if (!by_address && c->service->proto->refusal.n > 0) {
         r->loop->env->count.refused_full++;
         roster_tell_full(r);
         conn_refuse(c);
@@ -89,7 +89,7 @@ static void conn_turn_away(struct roster *r, struct conn *c)
         return;
     c->extra = true;
     r->refused++;
-    if (r->refused > EXTRA_BURST * r->extra_max)
+    if (by_address && r->refused > r->extra_max)
         conn_abort(c);
 }
 

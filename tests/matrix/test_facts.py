@@ -406,47 +406,72 @@ def test_descriptors_run_out_and_come_back(daemon, calm):
     assert len(re.findall("[Tt]oo many open files", d.log())) <= 3
 
 
+HALF = request("/hello")[:-2]       # busy: who has sent so much does not give way
+
+
+def answers_to(crowd):
+    """The status that each of them gets, whoever comes first; they leave then, so that others get their turn."""
+    statuses = {}
+    with selectors.DefaultSelector() as selector:
+        for web in crowd:
+            selector.register(web.sock, selectors.EVENT_READ, web)
+        while selector.get_map():
+            ready = selector.select(30)
+            assert ready, f"{len(selector.get_map())} of {len(crowd)} wait for ever"
+            for key, _ in ready:
+                r = key.data.read()
+                assert r.status == 503 or r.body == HELLO
+                statuses[key.data] = r.status
+                selector.unregister(key.fileobj)
+                key.data.close()
+    return statuses
+
+
 def test_a_crowd_that_comes_at_once_does_not_exceed_the_limit(daemon):
     d = daemon(SITE, limits={"connections": 10}, timeouts={"idle": 120, "header": 120})
     with stopped(d.worker()):
-        crowd = [Caller(d) for _ in range(80)]
-    inside = []
+        crowd = [Http(d.connect("web")) for _ in range(80)]
+        for web in crowd:
+            web.send(HALF)
+    refused = []
 
-    def more_inside():
-        inside.extend(c for c in crowd if c not in inside and select.select([c.sock], [], [], 0)[0])
-        return inside
+    def all_but_ten():
+        for web in crowd:
+            if web not in refused and select.select([web.sock], [], [], 0)[0]:
+                assert web.read().status == 503
+                web.close()
+                refused.append(web)
+        return len(refused) >= 70
+    wait_until(all_but_ten, what="all but ten being refused")
+    inside = [web for web in crowd if web not in refused]
+    assert len(inside) == 10, "fewer connections than the limit says"
+    for web in inside:
+        web.send(b"\r\n")
+        assert web.read().body == HELLO
 
-    while len(inside) < len(crowd):
-        known = len(inside)
-        wait_until(lambda: len(more_inside()) >= min(known + 10, len(crowd)), what="ten more being let in")
-        time.sleep(0.1)         # more would be let in now, were there no limit
-        assert len(more_inside()) <= known + 10, "more connections than the limit says"
-        for caller in inside[known:]:
-            assert caller.answered()
-            caller.sock.close()
 
-
-def test_a_crowd_far_beyond_the_limit_is_served_and_then_the_limit_holds(daemon):
+def test_a_crowd_far_beyond_the_limit_is_answered_and_then_the_limit_holds(daemon, calm):
     """io_uring may let in more than the limit, where whole queues are accepted at once; nobody of them is lost."""
     limit, count = 200, 500
-    d = daemon(SITE, limits={"connections": limit}, timeouts={"idle": 120, "header": 120})
+    d = daemon(SITE, limits={"connections": limit}, timeouts={"idle": 120, "header": 120}, settings=calm)
     with stopped(d.worker()):
-        crowd = [Caller(d) for _ in range(count)]
-    with selectors.DefaultSelector() as selector:
-        for caller in crowd:
-            selector.register(caller.sock, selectors.EVENT_READ, caller)
-        while selector.get_map():
-            ready = selector.select(30)
-            assert ready, f"{len(selector.get_map())} of {count} wait for ever"
-            for key, _ in ready:
-                assert key.data.answered()
-                selector.unregister(key.fileobj)
-                key.data.sock.close()
-    inside = callers(d, limit)
-    late = Caller(d)
-    assert not select.select([late.sock], [], [], 0.5)[0], "more connections are served than the limit says"
-    inside.pop().sock.close()
-    assert late.answered()
+        crowd = [Http(d.connect("web")) for _ in range(count)]
+        for web in crowd:
+            web.send(request("/hello"))
+    statuses = list(answers_to(crowd).values())
+    assert len(statuses) == count and statuses.count(200) >= limit
+    wait_until(d.quiet, what="the crowd being gone")
+    inside = asked_once(d, limit)
+    for web in inside:
+        web.send(HALF)
+    wait_until(d.quiet, what="all of them being busy")
+    late = Http(d.connect("web"))
+    late.send(request("/hello"))
+    assert late.read().status == 503, "more connections are served than the limit says"
+    late.close()
+    for web in inside:
+        web.send(b"\r\n")
+        assert web.read().body == HELLO
 
 
 # --- others -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "core/tally.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
 
@@ -155,10 +156,10 @@ static const struct listener polite_door = { .fd = -1, .service = &polite_servic
 /* A guest with a socket; its other end is *peer_fd. */
 static struct conn *polite_conn(struct house *h, int *peer_fd)
 {
-    struct peer nobody = { 0 };
+    struct peer somebody = { .family = AF_INET, .address = { 127, 0, 0, 1 } };
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    struct conn *c = conn_new(&h->env, &polite_service, ends[0], &nobody, 0);
+    struct conn *c = conn_new(&h->env, &polite_service, ends[0], &somebody, 0);
     roster_add(&h->roster, c);
     *peer_fd = ends[1];
     return c;
@@ -246,7 +247,7 @@ END_TEST
 
 START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
 {
-    enum { ALL = CONNECTIONS_MAX + ROSTER_EXTRA_MIN, BURST = CONNECTIONS_MAX + 5 * ROSTER_EXTRA_MIN };
+    enum { ALL = CONNECTIONS_MAX + ROSTER_EXTRA_MIN, BURST = ALL + 20 };
     struct conn *c[BURST];
     int peer[BURST];
     struct house h;
@@ -266,7 +267,7 @@ START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
     ck_assert(!roster_has_place(&h.roster, &polite_door));
     for (int i = ALL; i < BURST; i++) {                 /* these came all the same */
         c[i] = polite_conn(&h, &peer[i]);
-        ck_assert(c[i]->refused && conn_over(c[i]) == (i >= CONNECTIONS_MAX + 4 * ROSTER_EXTRA_MIN));
+        ck_assert(c[i]->refused && !conn_over(c[i]));
     }
     ck_assert_uint_eq(h.env.count.refused_full, BURST - CONNECTIONS_MAX);
     ck_assert_uint_eq(h.journal.notices, 1);
@@ -279,6 +280,30 @@ START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
     for (int i = 1; i < ALL - 1; i++)
         polite_leave(&h, c[i], peer[i]);
     ck_assert_uint_eq(h.roster.refused, 0);
+    house_close(&h);
+}
+END_TEST
+
+START_TEST(roster_tells_one_address_so_often_and_no_more)
+{
+    enum { GUESTS = ROSTER_EXTRA_MIN + 3 };
+    struct conn *c[GUESTS];
+    int peer[GUESTS];
+    struct house h;
+    house_open(&h);
+    h.loop.connections_max = 1000;
+    h.env.tally = tally_new(1, 1000, 5);
+    for (int i = 0; i < GUESTS; i++) {
+        c[i] = polite_conn(&h, &peer[i]);
+        ck_assert(c[i]->refused == (i > 0));
+        ck_assert(conn_over(c[i]) == (i > ROSTER_EXTRA_MIN));
+        ck_assert(roster_has_place(&h.roster, &polite_door));
+    }
+    ck_assert_uint_eq(h.env.count.refused_address, GUESTS - 1);
+    for (int i = 0; i < GUESTS; i++)
+        polite_leave(&h, c[i], peer[i]);
+    ck_assert_uint_eq(h.roster.refused, 0);
+    tally_free(h.env.tally);
     house_close(&h);
 }
 END_TEST
@@ -683,6 +708,7 @@ int main(void)
     tcase_add_test(t, roster_lets_the_one_give_way_that_has_been_idle_for_the_longest_time);
     tcase_add_test(t, roster_spares_who_has_sent_a_request_already);
     tcase_add_test(t, roster_refuses_in_words_up_to_a_number_and_then_lets_wait);
+    tcase_add_test(t, roster_tells_one_address_so_often_and_no_more);
     tcase_add_test(t, roster_lets_in_beyond_the_limit_who_cannot_be_told);
     tcase_add_test(t, roster_finds_somebody_idle_among_very_many);
     tcase_add_test(t, roster_waits_for_ever_when_nothing_is_due);
