@@ -28,7 +28,7 @@ enum {
     STACK = 128 * 1024,         /* the deepest handler needs a tenth; pages never touched cost nothing */
     ACCEPTS = 64,               /* per listener and wakeup: the daemon wants to be heard */
     SEND_LOOKS = 4,             /* within the send timeout: is the peer reading, slowly?  At least so many, */
-    SEND_LOOK_MS = 500,         /* and this far apart at most */
+    SEND_LOOK_MS = 200,         /* and this far apart at most: sendfile(2) may wait twice for so long */
     WAKE_AGAIN_MS = 20,         /* until every thread has heard */
     HOUSEKEEPING_MS = 1000      /* access lines of threads that wait are written by the main thread */
 };
