@@ -57,6 +57,13 @@ def is_refused(web):
     return True
 
 
+def at_rest(d):
+    """The descriptors of a worker that has served somebody and has nothing to do."""
+    answered(d).close()
+    wait_until(d.quiet, what="the first client being gone")
+    return d.fds()
+
+
 # --- who gives way ---------------------------------------------------------------------------------------------
 
 def test_the_connection_that_is_idle_for_the_longest_time_gives_way(daemon):
@@ -74,10 +81,12 @@ def test_the_connection_that_is_idle_for_the_longest_time_gives_way(daemon):
         assert first[i].get("/hello").body == HELLO
 
 
-def test_a_request_that_has_arrived_is_answered_whoever_gives_way(daemon):
-    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 10}, timeouts={"idle": 60})
+def test_a_request_that_has_arrived_is_answered_whoever_gives_way(daemon, calm):
+    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 10}, timeouts={"idle": 60}, settings=calm)
+    before = at_rest(d)
     for _ in range(5):
         first = [used(Http(d.connect())) for _ in range(10)]
+        wait_until(d.quiet, what="all of them being idle")      # not only answered
         pid = d.worker()
         os.kill(pid, SIGSTOP)
         try:
@@ -100,6 +109,7 @@ def test_a_request_that_has_arrived_is_answered_whoever_gives_way(daemon):
         assert set(statuses) <= {200, 503} and statuses.count(200) >= 3, statuses
         for web in first + newcomers:
             web.close()
+        wait_until(lambda: d.fds() <= before, what="all of them being gone")
 
 
 def test_idle_clients_give_way_to_clients_of_other_services(daemon):
@@ -317,13 +327,6 @@ def beside(d, attack):
         n += 1
         assert n < 100_000
     return n
-
-
-def at_rest(d):
-    """The descriptors of a worker that has served somebody and has nothing to do."""
-    answered(d).close()
-    wait_until(d.quiet, what="the first client being gone")
-    return d.fds()
 
 
 def under_attack(d, before, begin, data):
