@@ -282,7 +282,8 @@ static char *put_hex_byte(char *p, const char *start, unsigned char byte)
 static char *put_peer(char *p, const struct peer *peer)
 {
     char text[PEER_TEXT_SIZE];
-    return put_bytes(p, (struct span){ text, peer_format_address(peer, text) });
+    size_t n = peer_format_address(peer, text);
+    return put_bytes(p, (struct span){ text, n });
 }
 
 /* Which bytes of a text are escaped. */

@@ -27,9 +27,11 @@ static void listing_put(struct listing *l, struct span s)
     if (l->n + s.n > l->room && !l->failed) {
         size_t room = 2 * (l->n + s.n) + 4096;
         char *more = realloc(l->p, room);
+        if (more != NULL) {
+            l->p = more;
+            l->room = room;
+        }
         l->failed = more == NULL;
-        l->p = l->failed ? l->p : more;
-        l->room = l->failed ? l->room : room;
     }
     if (l->failed || s.n == 0)
         return;

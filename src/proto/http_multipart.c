@@ -75,10 +75,13 @@ static void part_queue(struct outq *q, struct http_part part, struct file *f)
 void http_multipart_queue(struct outq *q, const struct http_multipart *m, struct file *taken)
 {
     char text[PART_HEAD_MAX];
+    size_t n;
     for (unsigned i = 0; i < m->parts->count; i++) {
-        outq_put(q, (struct span){ text, part_head_put(text, m, i) });
+        n = part_head_put(text, m, i);
+        outq_put(q, (struct span){ text, n });
         part_queue(q, m->parts->v[i], taken);
     }
-    outq_put(q, (struct span){ text, multipart_end_put(text, m) });
+    n = multipart_end_put(text, m);
+    outq_put(q, (struct span){ text, n });
     file_unref(taken);
 }

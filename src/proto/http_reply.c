@@ -152,12 +152,11 @@ void http_reply_status(struct http_exchange *x, unsigned status)
     char line[STATUS_TEXT_MAX], body[STATUS_TEXT_MAX];
     struct span text = line_of(status, line);
     text = (struct span){ text.p + STATUS_PREFIX, text.n - STATUS_PREFIX - 2 };
-    const struct http_page *page = page_find(x->pages, status);
+    const struct http_page *own = page_find(x->pages, status);
     struct http_page small = { status, SPAN("text/plain; charset=utf-8"), { body, text.n + 1 } };
-    if (page == NULL) {
+    const struct http_page *page = own != NULL ? own : &small;
+    if (own == NULL)
         http_head_put(http_head_put(body, text), SPAN("\n"));
-        page = &small;
-    }
     size_t copied = page->body.n <= HTTP_COPY_MAX ? page->body.n : 0;
     char *p = http_head_begin(x, status, HTTP_HEAD_MAX + x->allow.n + copied);
     p = http_head_put(p, SPAN("Content-Type: "));
