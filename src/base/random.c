@@ -37,9 +37,11 @@ static void sip_word(uint64_t v[4], uint64_t word)
 /* At most 8 bytes, the first of them the lowest. */
 static uint64_t little_endian(const unsigned char *p, size_t n)
 {
+    unsigned char bytes[8] = { 0 };
     uint64_t word = 0;
-    while (n-- > 0)
-        word = word << 8 | p[n];
+    memcpy(bytes, p, n);
+    for (int i = 7; i >= 0; i--)
+        word = word << 8 | bytes[i];
     return word;
 }
 

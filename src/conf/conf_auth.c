@@ -92,7 +92,7 @@ static void users_compare(const struct user_file *f)
 {
     const struct conf_auth *auth = f->auth;
 
-    if (f->r->memory->failed)
+    if (f->r->memory->failed || auth->users == NULL)
         return;
     qsort(auth->users, auth->user_count, sizeof(*auth->users), conf_user_compare);
     for (unsigned i = 1; i < auth->user_count; i++)

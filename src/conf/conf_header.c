@@ -158,7 +158,7 @@ static void add_read(struct conf_reader *r, const struct conf_setting *s, config
         else
             pair_add(r, h, element);
     }
-    for (unsigned i = 0; i < h->add_count && !r->memory->failed; i++)
+    for (unsigned i = 0; h->add != NULL && i < h->add_count && !r->memory->failed; i++)
         bytes += strlen(h->add[i].name) + strlen(h->add[i].value) + 4;
     if (bytes > ADDED_BYTES)
         conf_gripe(r, node, NULL, "has %zu bytes of fields; %d are allowed", bytes, ADDED_BYTES);

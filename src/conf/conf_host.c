@@ -94,7 +94,7 @@ static void hosts_read(struct conf_reader *r, const struct conf_setting *s, conf
     if (written.v != NULL && config_setting_length(node) == 0 && conf_node_string(node) == NULL)
         conf_gripe(r, node, NULL, "needs one name at least; a route without host answers for all");
     normal = conf_memory_get(r->memory, written.count * sizeof(*normal));
-    if (normal == NULL)
+    if (normal == NULL || written.v == NULL)
         return;
     for (unsigned i = 0; i < written.count; i++) {
         normal[i] = host_normal(r, written.v[i]);

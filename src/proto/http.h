@@ -79,13 +79,13 @@ struct http_route_spec {
     unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
-    bool                 alias;
     const char *const   *index;
     unsigned             index_count;
     const char *const   *try;           /* candidates instead of the path: "$path.html", "/index.html", "=404" */
     unsigned             try_count;
     enum http_autoindex  autoindex;
     bool                 dotfiles;
+    bool                 alias;
     enum http_coding     codings[HTTP_CODINGS];     /* to look for, the best first */
     unsigned             coding_count;
     struct http_pages    pages;

@@ -317,8 +317,8 @@ def test_each_model_waits_in_its_own_way_only(daemon, busy, model):
     assert waits or model in ("nonblocking", "blocking"), f"it never waited: {calls}"
     if model == "blocking":
         received, failed = calls["recvfrom"]
-        # a call that waits while the tracer comes fails once and is begun again
-        assert received >= answers and failed <= CONNECTIONS, "a thread asked in vain instead of waiting"
+        # a call that waits while the tracer comes fails once and is begun again, or is not seen at all
+        assert received >= answers - CONNECTIONS and failed <= CONNECTIONS, "a thread asked in vain instead of waiting"
     elif model == "aio":
         assert calls["read"][0] >= answers and "recvfrom" not in calls, "the library reads"
     elif model == "io_uring":
