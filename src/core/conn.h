@@ -57,6 +57,7 @@ struct service {
     const void         *settings;       /* the protocol's own */
     size_t              message_max;    /* bytes of an incomplete message that are kept; more aborts */
     const struct proxy_rules *proxy;    /* connections begin with a PROXY header; NULL: they do not */
+    unsigned            held_ms;        /* the kernel may have kept a silent peer for so long before it was accepted */
     unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */
 };
 

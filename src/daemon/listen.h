@@ -13,6 +13,7 @@
 #include "daemon/pool.h"
 
 enum {
+    LISTEN_DEFER_S = 1,         /* a client that says nothing for so long is accepted all the same (tcp(7)) */
     LISTEN_BACKLOG = 4096,      /* waiting to be accepted; the kernel cuts it to net.core.somaxconn */
     LISTEN_TEXT_SIZE = 160,     /* "unix:" and a path of 108, or an IPv6 address with its zone and port */
     LISTEN_UNIX_MODE = 0666     /* who may connect is decided by the folder that the socket stands in */

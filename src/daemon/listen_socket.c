@@ -15,8 +15,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { DEFER_S = 1 };           /* a client that says nothing for so long is accepted all the same (tcp(7)) */
-
 /* Closes without touching errno. */
 static void close_quietly(int fd)
 {
@@ -134,7 +132,7 @@ static int set_stream_options(int fd, const struct listen_address *a)
 {
     if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1)
         return -1;
-    return a->client_first ? set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_S) : 0;
+    return a->client_first ? set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, LISTEN_DEFER_S) : 0;
 }
 
 static bool is_one_address(const struct listen_address *a)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/file.h"
 #include "core/proxy.h"
+#include "daemon/listen.h"
 #include "daemon/pages.h"
 #include "daemon/rules.h"
 #include "daemon/text_file.h"
@@ -173,6 +174,14 @@ static struct http_route_spec compose_route(const struct conf_route *r, struct r
     return spec;
 }
 
+/* A client of such a socket who says nothing is accepted that late. */
+static unsigned listen_held_ms(const struct conf_service *s, const struct conf_listen *l)
+{
+    bool client_first = service_proto(s->protocol)->peer_speaks_first || l->proxy.on;
+
+    return client_first && !l->datagram && l->address.ss_family != AF_UNIX ? 1000 * LISTEN_DEFER_S : 0;
+}
+
 /* The pages of a route are its own and, where it has none, those of the service. */
 static int compose_pages(struct service_parts *p, const struct conf_service *s, unsigned route,
                          const struct mime *mime)
@@ -283,6 +292,7 @@ static int compose_faces(struct service_set *set, unsigned at, const struct conf
         p->rules[i] = (struct proxy_rules){ .trusted = proxy->trusted.v, .trusted_count = proxy->trusted.count,
                                             .header_ms = c->timeouts.header_ms };
         p->faces[i] = set->v[at];
+        p->faces[i].held_ms = listen_held_ms(s, &s->listens[i]);
         p->faces[i].proxy = proxy->on ? &p->rules[i] : NULL;
     }
     return 0;

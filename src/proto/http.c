@@ -31,10 +31,11 @@ enum http_phase {
 };
 
 /* Which of the limits of time runs. */
-enum http_timer { TIMER_NONE, TIMER_HEADER, TIMER_BODY, TIMER_IDLE };
+enum http_timer { TIMER_FIRST, TIMER_HEADER, TIMER_BODY, TIMER_IDLE };
 
 struct http_state {
     union {
+        uint64_t          opened_ms;    /* IDLE, while TIMER_FIRST runs */
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
@@ -60,10 +61,22 @@ static inline void timer_set(struct conn *c, struct http_state *s, enum http_tim
     conn_timeout(c, ms);
 }
 
+/* Who says nothing at all has been silent for a while already when we hear of him. */
 static void http_open(struct conn *c)
 {
     const struct http_site *site = conn_settings(c);
-    timer_set(c, conn_state(c), TIMER_HEADER, site->limits.header_ms);
+    struct http_state *s = conn_state(c);
+    unsigned held = conn_service(c)->held_ms, half = site->limits.header_ms / 2;
+    s->opened_ms = conn_env(c)->now_ms;
+    conn_timeout(c, site->limits.header_ms - (held < half ? held : half));
+}
+
+/* What is left for the head that begins now: the first one began with the connection. */
+static unsigned header_left_ms(struct conn *c, const struct http_state *s)
+{
+    const struct http_site *site = conn_settings(c);
+    uint64_t since = s->timer == TIMER_FIRST ? conn_env(c)->now_ms - s->opened_ms : 0;
+    return since < site->limits.header_ms ? site->limits.header_ms - (unsigned)since : 1;
 }
 
 static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
@@ -437,9 +450,10 @@ static size_t take_head(struct conn *c, struct http_state *s, struct span in)
         return in.n;
     }
     if (s->phase == PHASE_IDLE) {
+        unsigned left_ms = header_left_ms(c, s);
         s->phase = PHASE_HEAD;
         s->seek = (struct http_seek){ 0 };
-        timer_set(c, s, TIMER_HEADER, site->limits.header_ms);
+        timer_set(c, s, TIMER_HEADER, left_ms);
     }
     return 0;
 }

@@ -168,7 +168,7 @@ END_TEST
 /* Each part costs at most two items. */
 START_TEST(multipart_takes_few_items)
 {
-    char request[512];
+    static char request[20480];
     wire_close(&f.wire);
     f.wire.window = 0;
     wire_open(&f.wire, &f.service);
