@@ -13,6 +13,7 @@
 #include "daemon/logger.h"
 #include "daemon/master.h"
 #include "daemon/priv.h"
+#include "daemon/sandbox.h"
 #include "daemon/title.h"
 #include "driver/model.h"
 
@@ -141,7 +142,7 @@ static int with_configuration(const struct command *c)
     struct conf_options options = { .file = c->file,
                                     .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model, .target_check = logger_check,
-                                    .user_check = priv_check_user, .group_check = priv_check_group };
+                                    .sandbox_check = sandbox_check, .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;
     int status = EXIT_FAILURE;

@@ -38,6 +38,7 @@ libconfig.h           src/conf/
 liburing.h            src/driver/engine_uring.c
 sys/epoll.h           src/driver/poller_epoll.c
 systemd/              src/daemon/sysd.c
+seccomp.h             src/daemon/filter.c
 bsd/                  src/daemon/title.c
 '
 
@@ -66,6 +67,7 @@ src/core/access.c     close fcntl fstat fsync open write pthread_mutex_init pthr
 mutable='
 src/base/log.c        log_target
 src/daemon/signals.c  signal_pipe
+src/daemon/crash.c    crash_scene
 '
 
 file_lines_max=600

@@ -46,6 +46,8 @@ struct metric_slot {
     _Alignas(64) struct metric_counts total;
     uint64_t progress;          /* turns of the loop: stands still when the worker does */
     uint64_t active;            /* connections open now */
+    uint64_t sandbox;           /* what is enforced there, as the daemon writes it */
+    uint64_t asked, answered;   /* the master's questions, and the latest that the loop has heard */
 };
 
 /* Adds the counts to the slot (atomically, counter by counter) and zeroes them.  Without a slot they stay. */

@@ -93,6 +93,12 @@ enum conf_target {
 };
 enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
+enum conf_sandbox {
+    CONF_SANDBOX_AUTO,                  /* whatever of it there is here */
+    CONF_SANDBOX_REQUIRE,               /* all of it, or no start */
+    CONF_SANDBOX_OFF
+};
+
 struct conf {
     const char            *file;        /* that it was read from */
     unsigned               workers;     /* of pools that do not say it; 0: "auto", one for each usable CPU */
@@ -101,6 +107,8 @@ struct conf {
     unsigned               poll_interval_us;    /* of the model nonblocking: pause between sweeps; 0: none */
     const char            *user, *group;/* NULL: not set */
     struct conf_place      user_place, group_place;
+    enum conf_sandbox      sandbox;     /* of the workers */
+    unsigned               watchdog_ms; /* a worker that stands still for so long is replaced; 0: it is left alone */
     enum conf_target       log_target;  /* AUTO, STDERR, JOURNAL or FILE */
     const char            *log_file;
     struct conf_place      log_place;
@@ -132,6 +140,7 @@ struct conf_options {
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
     conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *sandbox_check;   /* "require" */
 };
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */

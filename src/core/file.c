@@ -79,6 +79,11 @@ void root_close(struct root *r)
     free(r);
 }
 
+int root_descriptor(const struct root *r)
+{
+    return r->fd;
+}
+
 void root_direct(struct root *r, uint64_t min, bool *told)
 {
     r->direct_min = min;

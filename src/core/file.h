@@ -43,6 +43,9 @@ struct root;
 struct root *root_open(const char *path);
 void root_close(struct root *r);
 
+/* The open folder, to look beneath it; it stays the root's. */
+int root_descriptor(const struct root *r);
+
 /* Files of at least min bytes that are not kept in memory are to be read past the page cache; 1: all such, 0: none,
  * as after root_open.  Where a file system refuses, its files are read through the page cache, and the log has one
  * line for the root: *told says whether it was written, for all who share it (processes too); NULL: nobody does. */

@@ -89,7 +89,7 @@ static bool frame_is_sound(const struct channel_frame *frame, ssize_t n, const s
 {
     if (n != (ssize_t)sizeof *frame || (h->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
         return false;
-    if (frame->magic != CHANNEL_MAGIC || frame->kind < CHANNEL_READY || frame->kind > CHANNEL_ACCESS)
+    if (frame->magic != CHANNEL_MAGIC || frame->kind < CHANNEL_READY || frame->kind > CHANNEL_LAST)
         return false;
     return channel_carries_fd((enum channel_kind)frame->kind) == (fd != -1);
 }

@@ -11,7 +11,9 @@ enum channel_kind {
     CHANNEL_READY = 1,          /* worker to master: I accept connections */
     CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end */
     CHANNEL_LOG,                /* master to worker, with a descriptor: the log goes there from now on */
-    CHANNEL_ACCESS              /* master to worker, with a descriptor: so does the access log */
+    CHANNEL_ACCESS,             /* master to worker, with a descriptor: so does the access log */
+    CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered */
+    CHANNEL_LAST = CHANNEL_ASK
 };
 
 struct channel_message {

@@ -87,11 +87,13 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
 
     s->started_ms = now_ms;
     s->ready = false;
+    s->pulse = (struct pulse){ 0 };
     if (channel_open(ends) == -1) {
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
     }
     __atomic_store_n(&c->metrics[at].active, 0, __ATOMIC_RELAXED);  /* they died with the one before */
+    __atomic_store_n(&c->metrics[at].asked, c->metrics[at].answered, __ATOMIC_RELAXED);
     signals_hold(&before);
     s->pid = fork();
     if (s->pid == 0) {

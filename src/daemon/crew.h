@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "daemon/channel.h"
+#include "daemon/health.h"
 #include "daemon/worker.h"
 
 enum {
@@ -28,6 +29,7 @@ struct worker_slot {
     uint64_t started_ms;
     unsigned pause_ms;                  /* before the latest start again */
     uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
+    struct pulse pulse;
 };
 
 struct crew {

@@ -74,6 +74,12 @@ static void logger_sink(void *arg, enum log_level level, const struct log_about 
         line_write(STDERR_FILENO, LOGGER_DATED, level, line);
 }
 
+/* snprintf(3) of a number or a short word asks nobody for anything in any C library that there is. */
+void logger_urgent(const struct logger *l, enum log_level level, struct span line)
+{
+    line_write(l->fd, l->form == LOGGER_JOURNAL ? LOGGER_PREFIXED : l->form, level, line);
+}
+
 /* Is stderr a stream to the journal?  systemd says which one it made: device:inode (systemd.exec(5)). */
 static bool stderr_is_journal(void)
 {

@@ -28,6 +28,9 @@ bool logger_check(const char *target, char *why, size_t why_size);
  * must not move.  -1 after complaining on stderr. */
 int logger_open(struct logger *l, const struct conf *c);
 
+/* Writes a line at once, from a signal handler too; where lines go to the journal, to stderr. */
+void logger_urgent(const struct logger *l, enum log_level level, struct span line);
+
 /* Opens the file, if there is one, anew after it was renamed; -1 with errno, and the old one stays. */
 int logger_reopen(struct logger *l);
 

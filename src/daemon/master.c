@@ -22,9 +22,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/crew.h"
+#include "daemon/health.h"
 #include "daemon/listen.h"
 #include "daemon/machine.h"
 #include "daemon/pool.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
 #include "daemon/sysd.h"
@@ -52,6 +54,7 @@ struct master {
     struct listen_set listens;
     struct pool_set   pools;
     struct crew       crew;
+    struct health     health;
     struct pollfd    *polled;           /* the pipe, then a channel for each worker */
     uint64_t          told_ms;          /* STOPPING: since when */
     uint64_t          kill_ms;          /* STOPPING: who is there then is killed */
@@ -279,6 +282,8 @@ static int master_idle_ms(const struct master *m)
     uint64_t now_ms = clock_monotonic_ms(), due_ms;
 
     due_ms = m->phase == MASTER_STOPPING ? m->kill_ms : crew_next_start_ms(&m->crew);
+    if (health_due(&m->health, &m->crew) < due_ms)
+        due_ms = health_due(&m->health, &m->crew);
     if (due_ms == UINT64_MAX)
         return -1;
     if (due_ms <= now_ms)
@@ -310,6 +315,7 @@ static void master_turn(struct master *m)
         crew_hear(&m->crew, i);
     master_bury(m, now_ms);
     master_progress(m, ready_before, now_ms);
+    health_turn(&m->health, &m->crew, now_ms, m->phase != MASTER_STOPPING);
     master_start_due(m, now_ms);
     if (m->phase == MASTER_STOPPING && now_ms >= m->kill_ms && crew_alive(&m->crew) > 0)
         stop_by_force(m, "timeouts.drain is over");
@@ -403,6 +409,8 @@ static int master_begin(struct master *m)
         return -1;
     }
     say_who(o->priv);
+    sandbox_master(o->conf->sandbox);
+    health_open(&m->health, o->conf->watchdog_ms, clock_monotonic_ms());
     m->crew.v[0].next_start_ms = 0;
     return 0;
 }

@@ -250,6 +250,22 @@ const struct service *service_at(const struct service_set *s, unsigned index)
     return &s->v[index];
 }
 
+unsigned service_folders(const struct service_set *s, int *folders, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct service_parts *p = &s->parts[i];
+
+        for (unsigned j = 0; j < p->route_count; j++) {
+            if (p->roots[j] != NULL && n < max)
+                folders[n] = root_descriptor(p->roots[j]);
+            n += p->roots[j] != NULL;
+        }
+    }
+    return n;
+}
+
 static void service_parts_free(struct service_parts *p)
 {
     http_site_free(p->site);

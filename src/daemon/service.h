@@ -24,6 +24,9 @@ bool *service_notes_new(const struct conf *c);
 /* The service with this place in the configuration, one of the pool; constant while the set lives. */
 const struct service *service_at(const struct service_set *s, unsigned index);
 
+/* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
+unsigned service_folders(const struct service_set *s, int *folders, unsigned max);
+
 /* No connection and no file reference of these services may be left. */
 void service_set_free(struct service_set *s);
 

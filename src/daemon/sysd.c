@@ -28,6 +28,13 @@ void sysd_notify(const char *state)
     sd_notify(0, state);
 }
 
+uint64_t sysd_watchdog_us(void)
+{
+    uint64_t us = 0;
+
+    return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
 bool sysd_has_journal(void)
 {
     return true;

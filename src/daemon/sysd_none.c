@@ -9,6 +9,11 @@ void sysd_notify(const char *state)
     (void)state;
 }
 
+uint64_t sysd_watchdog_us(void)
+{
+    return 0;
+}
+
 bool sysd_has_journal(void)
 {
     return false;

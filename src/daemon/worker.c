@@ -18,6 +18,8 @@
 #include "core/file.h"
 #include "core/rate.h"
 #include "daemon/channel.h"
+#include "daemon/crash.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
 #include "daemon/title.h"
@@ -34,7 +36,17 @@ struct worker {
     struct watch        watches[WATCHES];
     struct loop         loop;
     int                 channel, signals, access_fd;
+    struct sandbox      sandbox;
+    bool                failed;         /* when its loop was ready */
+    char                who[96];
 };
+
+/* Says what failed, from errno. */
+static int worker_fail(const struct worker *w, const char *what)
+{
+    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name,
+                     (int)getpid(), what);
+}
 
 /* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well. */
 static void worker_drain(struct worker *w, const char *why)
@@ -72,6 +84,10 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_ACCESS:
         worker_reopen_access(w, m->fd);
         break;
+    case CHANNEL_ASK:
+        __atomic_store_n(&w->start->slot->answered,
+                         __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        break;
     case CHANNEL_READY:         /* is what workers say */
         break;
     }
@@ -108,14 +124,38 @@ static void worker_hear_bell(void *arg)
     (void)arg;
 }
 
+/* The first worker of a pool says it for all, once for each change. */
+static void worker_tell_sandbox(const struct worker *w)
+{
+    const struct worker_start *s = w->start;
+    struct log_about about = { .event = "sandbox", .model = s->pool->model->name };
+    uint32_t word = sandbox_word(&w->sandbox);
+    char text[SANDBOX_TEXT_SIZE];
+    bool missing = w->sandbox.missing[0] != '\0';
+
+    if (s->index == s->pool->first && s->slot->sandbox != word)
+        log_write(missing ? LOG_NOTICE : LOG_INFO, &about, "sandbox: pool %s: %s%s%s", s->pool->conf->name,
+                  sandbox_text(word, s->pool->model, text), missing ? "; missing: " : "", w->sandbox.missing);
+    __atomic_store_n(&s->slot->sandbox, word, __ATOMIC_RELAXED);
+}
+
+/* The master must not hear of a worker that is less closed than it must be. */
 static void worker_say_ready(void *arg)
 {
     struct worker *w = arg;
+    const struct worker_start *s = w->start;
 
-    w->start->logger->starting = false;
+    if (sandbox_close_calls(&w->sandbox, s->pool->model, s->logger->form == LOGGER_JOURNAL) == -1) {
+        worker_fail(w, "give up system calls, as sandbox = \"require\" wants it");
+        w->failed = true;
+        w->loop.phase = LOOP_HALT;
+        return;
+    }
+    worker_tell_sandbox(w);
+    s->logger->starting = false;
     if (channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }) == -1)
         log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot tell the master that it is ready",
-                  w->start->name, (int)getpid());
+                  s->name, (int)getpid());
 }
 
 /* SIGINT and SIGHUP come from a terminal to all processes at once: the master acts on them. */
@@ -208,19 +248,30 @@ static void worker_loop(struct worker *w)
                              .ready = worker_say_ready, .arg = w };
 }
 
-/* Says what failed, from errno. */
-static int worker_fail(const struct worker *w, const char *what)
+/* What it opens by name from here on lies beneath its roots. */
+static int worker_close_files(struct worker *w)
 {
-    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name,
-                     (int)getpid(), what);
+    unsigned count = service_folders(w->services, NULL, 0);
+    int *folders = calloc(count + 1, sizeof *folders), rc;
+
+    if (folders == NULL)
+        return worker_fail(w, "list its folders");
+    service_folders(w->services, folders, count);
+    rc = sandbox_close_files(&w->sandbox, folders, count);
+    free(folders);
+    return rc == 0 ? 0 : worker_fail(w, "give up files and privileges, as sandbox = \"require\" wants it");
 }
 
 static int worker_begin(struct worker *w)
 {
     worker_title(w);
+    snprintf(w->who, sizeof w->who, "worker %s", w->start->name);
+    crash_watch(w->start->logger, w->who);
     if (worker_signals(w) == -1)
         return worker_fail(w, "hear signals");
     listen_keep_only(w->start->listens, w->start->index);
+    if (sandbox_begin(&w->sandbox, w->start->conf->sandbox) == -1)
+        return worker_fail(w, "give up privileges, as sandbox = \"require\" wants it");
     if (priv_drop(w->start->priv) == -1)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
@@ -233,7 +284,7 @@ static int worker_begin(struct worker *w)
     if (worker_rate(w) == -1)
         return worker_fail(w, "make its rate limit");
     worker_loop(w);
-    return 0;
+    return worker_close_files(w);
 }
 
 /* In the reverse order: files before the cache's memory, services when nothing refers to them any more. */
@@ -261,5 +312,5 @@ int worker_run(const struct worker_start *start)
         rc = log_errno(LOG_ERROR, &w.env.about, "worker %s (pid %d): cannot run the model %s", start->name,
                        (int)getpid(), model->name);
     worker_end(&w);
-    return rc == 0 ? 0 : 1;
+    return rc == 0 && !w.failed ? 0 : 1;
 }

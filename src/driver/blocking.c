@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "core/file.h"
 #include "driver/clerk.h"
 #include "driver/direct.h"
@@ -247,11 +248,11 @@ static struct thread *thread_new(struct blocking *b, const struct listener *l, i
     return t;
 }
 
-/* All signals are the main thread's, but the one that wakes. */
+/* Signals are the main thread's, but the one that wakes and what a thread must answer itself. */
 static int thread_start(struct blocking *b, struct thread *t)
 {
     sigset_t all, before;
-    sigfillset(&all);
+    thread_signals(&all);
     sigdelset(&all, wake_signal());
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&b->lock);

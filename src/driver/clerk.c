@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "driver/sock_datagram.h"
 
 enum {
@@ -61,12 +62,12 @@ static void *clerk_main(void *arg)
     return NULL;
 }
 
-/* All signals are the main thread's, but the one that wakes. */
+/* Signals are the main thread's, but the one that wakes and what a thread must answer itself. */
 static int clerk_thread(struct clerk *k, int wake_signal)
 {
     sigset_t all, before;
     pthread_attr_t attr;
-    sigfillset(&all);
+    thread_signals(&all);
     sigdelset(&all, wake_signal);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, CLERK_STACK);
