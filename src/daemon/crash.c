@@ -125,14 +125,14 @@ static void frame_tell(unsigned number, uintptr_t address)
     crash_line_end(&l);
 }
 
-/* The first frame is the handler's own. */
+/* The first frame is the handler's own.  An address to return to may be the next function's already. */
 static void frames_tell(void)
 {
     void *frames[FRAMES];
     int n = backtrace(frames, FRAMES);
 
     for (int i = 1; i < n; i++)
-        frame_tell((unsigned)i - 1, (uintptr_t)frames[i]);
+        frame_tell((unsigned)i - 1, (uintptr_t)frames[i] - 1);
 }
 
 static const char *fault_name(int number)
@@ -233,7 +233,7 @@ static void fault_answer(int number, siginfo_t *info, void *context)
     (void)context;
     if (!__atomic_exchange_n(&crash_scene.told, true, __ATOMIC_RELAXED)) {
         scene_tell(number, info);
-        if (number == SIGABRT && info->si_code == SI_USER && info->si_pid == getppid())
+        if (number == SIGABRT && info->si_code == SI_USER && info->si_pid != getpid())
             threads_ask();
     }
     syscall(SYS_tgkill, getpid(), gettid(), number);

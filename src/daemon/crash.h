@@ -6,8 +6,8 @@
 #include "daemon/logger.h"
 
 /* From now on a fault of this process (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) leaves a backtrace of the thread that
- * made it in the log, once, and then ends the process as it would have.  SIGABRT from the parent asks for those of all
- * threads (as far as they can be asked).  `who` begins each line; both must stay.  Where a fault is heard by somebody
+ * made it in the log, once, and then ends the process as it would have.  SIGABRT from another process (the master,
+ * an administrator) asks for those of all threads, as far as they can be asked.  `who` begins each line; both must stay.  Where a fault is heard by somebody
  * else already (a sanitizer) it stays with him. */
 void crash_watch(const struct logger *l, const char *who);
 

@@ -134,6 +134,21 @@ def group_text(name, values):
     return name + " : { " + " ".join(f"{k} = {v};" for k, v in values.items()) + " };\n"
 
 
+class Probe:
+    """A conversation with the service of the test binary (tests/sandbox/probe.c), which is called "probe"."""
+
+    def __init__(self, d):
+        self.socket = d.connect("probe")
+        self.answers = self.socket.makefile("r")
+
+    def send(self, command):
+        self.socket.sendall(command.encode() + b"\n")
+
+    def ask(self, command):
+        self.send(command)
+        return self.answers.readline().rstrip("\n")
+
+
 class Daemon:
     """One iomuxd in the foreground.  Made by the fixture `daemon`; see conftest.py for how to use it."""
 
