@@ -54,8 +54,9 @@ void metric_publish(struct metric_slot *slot, struct metric_counts *counts);
 /* Adds up `count` slots into *sum. */
 void metric_sum(const struct metric_slot *slots, size_t count, struct metric_slot *sum);
 
-/* Shared zeroed memory for `count` slots that children inherit; NULL with errno.  Lives as long as the
- * process. */
+/* Shared zeroed memory for `count` slots that children inherit; NULL with errno.  Slots that are never touched take
+ * no memory. */
 struct metric_slot *metric_page_new(size_t count);
+void metric_page_free(struct metric_slot *page, size_t count);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
@@ -26,6 +27,11 @@ struct journal_entry {
 void sysd_notify(const char *state)
 {
     sd_notify(0, state);
+}
+
+bool sysd_listens(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 bool sysd_has_journal(void)

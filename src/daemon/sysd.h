@@ -11,6 +11,9 @@
  * none listens. */
 void sysd_notify(const char *state);
 
+/* Does one listen? */
+bool sysd_listens(void);
+
 /* Can sysd_journal be used in this build? */
 bool sysd_has_journal(void);
 

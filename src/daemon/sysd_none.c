@@ -9,6 +9,11 @@ void sysd_notify(const char *state)
     (void)state;
 }
 
+bool sysd_listens(void)
+{
+    return false;
+}
+
 bool sysd_has_journal(void)
 {
     return false;
