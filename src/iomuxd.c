@@ -127,16 +127,6 @@ static bool check_model(const char *name, char *why, size_t why_size)
     return false;
 }
 
-static int run_daemon(const struct conf *conf, const struct priv *priv)
-{
-    struct logger logger;
-    struct master_options options = { .conf = conf, .priv = priv, .logger = &logger };
-
-    if (logger_open(&logger, conf) == -1)
-        return EXIT_FAILURE;
-    return master_run(&options);
-}
-
 static int with_configuration(const struct command *c)
 {
     struct conf_options options = { .file = c->file,
@@ -149,14 +139,13 @@ static int with_configuration(const struct command *c)
 
     if (conf == NULL)
         return EXIT_FAILURE;
+    if (c->action == ACTION_RUN)
+        return master_run(&options, conf);
     if (!priv_resolve(&priv, conf, stderr))
         goto done;
-    if (c->action == ACTION_RUN)
-        status = run_daemon(conf, &priv);
     if (c->action == ACTION_PRINT)
         conf_print(conf, stdout);
-    if (c->action != ACTION_RUN)
-        status = print_status();
+    status = print_status();
     if (c->test && status == EXIT_SUCCESS)
         fprintf(stderr, "%s: configuration ok\n", c->file);
 done:

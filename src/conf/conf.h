@@ -23,6 +23,7 @@ struct conf_listen {
     const char             *text;       /* as written */
     bool                    wildcard;   /* only a port was given: all addresses of both kinds, as [::]:PORT */
     bool                    datagram;   /* "udp:" */
+    const char             *handed;     /* "systemd:NAME": the name, and no address */
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
     struct conf_place       place;
@@ -117,6 +118,9 @@ struct conf {
     const char            *access_file;
     struct conf_place      access_place;
     enum conf_access_format access_format;
+    const char            *control;     /* the path of the control socket; "off"; NULL: the default one */
+    struct conf_place      control_place;
+    unsigned               generations; /* at once, while old workers finish after a reload */
     const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
     struct conf_place      mime_types_place;
     struct conf_timeouts   timeouts;

@@ -167,6 +167,7 @@ const struct conf_origin *conf_node_origin(const config_setting_t *node);
 bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_user(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
@@ -184,7 +185,7 @@ bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, 
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
 
-/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
+/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path" or "systemd:NAME" into l; l->handed is part of the text.  False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
 /* Would the two fight for the same address? */
 bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);

@@ -8,6 +8,8 @@ enum {
     DURATION_MAX_MS = 86400 * 1000,         /* a day: longer is a slip of the unit */
     POLL_INTERVAL_MAX_US = 1000 * 1000,     /* a second: slower than that serves nobody */
     CONNECTIONS_MAX = 1000000,              /* descriptors of a process (fs.nr_open is about that) */
+    GENERATIONS_MIN = 2,                    /* the one that comes and the one that goes */
+    GENERATIONS_MAX = 32,                   /* each may have as many workers as the one that serves */
     REQUEST_LINE_MIN = 64, REQUEST_LINE_MAX = 1 << 20,
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
@@ -115,6 +117,10 @@ const struct conf_setting conf_settings[] = {
       .fallback = CONF_SANDBOX_AUTO },
     { .key = "watchdog", .kind = &conf_kind_watchdog, AT(struct conf, watchdog_ms),
       RANGE(WATCHDOG_MIN_MS, WATCHDOG_MAX_MS, 10 * 1000) },
+    { .key = "control", .kind = &conf_kind_word, AT(struct conf, control), .check = conf_check_control,
+      .place_offset = offsetof(struct conf, control_place) },
+    { .key = "generations", .kind = &conf_kind_count, AT(struct conf, generations),
+      RANGE(GENERATIONS_MIN, GENERATIONS_MAX, 3) },
     { .key = "log", .kind = &conf_kind_group, .members = log_settings },
     { .key = "access_log", .kind = &conf_kind_group, .members = access_settings },
     { .key = "timeouts", .kind = &conf_kind_group, AT(struct conf, timeouts), .members = timeout_settings },

@@ -39,6 +39,7 @@ struct proto {
     void   (*drain)(struct conn *c);    /* optional: the worker is going, end when it does no harm; else conn_finish */
     void   (*room)(struct conn *c);     /* optional: little output is left; for protocols that speak unasked */
     void   (*back)(struct conn *c, struct errand *e);   /* for who has conn_errand: it is done; it goes behind this */
+    bool   (*busy)(const struct conn *c);       /* optional: is a message under way of which nothing is kept? */
     void   (*close)(struct conn *c);    /* optional: the connection is over, its state is about to go */
 };
 
@@ -53,6 +54,7 @@ struct service {
 };
 
 void                 *conn_state(struct conn *c);
+const void           *conn_state_const(const struct conn *c);
 struct outq          *conn_out(struct conn *c);
 struct env           *conn_env(struct conn *c);
 const struct service *conn_service(const struct conn *c);

@@ -29,17 +29,29 @@ enum {
     MARGIN = 2                  /* it must give so many times `watchdog`, or it ends all before one is replaced */
 };
 
-void health_open(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
+void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
 {
-    uint64_t patience_ms = sysd_watchdog_us() / 1000;
-
-    *h = (struct health){ .watchdog_ms = watchdog_ms, .interval_ms = watchdog_ms / QUESTIONS,
-                          .look_ms = now_ms, .looked_ms = now_ms, .told_ms = now_ms,
-                          .tell_ms = (unsigned)(patience_ms / TELLS) };
-    if (patience_ms > 0 && patience_ms < (uint64_t)watchdog_ms * MARGIN)
+    if (watchdog_ms == h->watchdog_ms)
+        return;
+    h->watchdog_ms = watchdog_ms;
+    h->interval_ms = watchdog_ms / QUESTIONS;
+    h->look_ms = h->looked_ms = now_ms;
+    if (h->manager_ms > 0 && h->manager_ms < (uint64_t)watchdog_ms * MARGIN)
         log_write(LOG_WARN, NULL, "master: the service manager waits %.1f s for a sign of life (WatchdogSec): with "
                   "watchdog = %.1f it may end the daemon before a stuck worker is replaced",
-                  (double)patience_ms / 1000, watchdog_ms / 1000.0);
+                  h->manager_ms / 1000.0, watchdog_ms / 1000.0);
+}
+
+void health_open(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
+{
+    *h = (struct health){ .manager_ms = (unsigned)(sysd_watchdog_us() / 1000), .told_ms = now_ms };
+    health_set(h, watchdog_ms, now_ms);
+}
+
+void health_start(struct metric_slot *m)
+{
+    __atomic_store_n(&m->asked, __atomic_load_n(&m->answered, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    __atomic_store_n(&m->sandbox, 0, __ATOMIC_RELAXED);
 }
 
 /* ---- one worker ---- */
@@ -145,50 +157,62 @@ static bool pulse_is_late(const struct health *h, const struct worker_slot *s)
 
 /* ---- all of them ---- */
 
-static void workers_look(struct health *h, struct crew *c, uint64_t now_ms)
+/* When the next word to the service manager is due. */
+static uint64_t tell_due_ms(const struct health *h)
+{
+    return h->manager_ms > 0 ? h->told_ms + h->manager_ms / TELLS : UINT64_MAX;
+}
+
+void health_begin(struct health *h, uint64_t now_ms)
 {
     uint64_t elapsed_ms = now_ms - h->looked_ms;
 
-    if (elapsed_ms > h->interval_ms)
-        elapsed_ms = h->interval_ms;
-    for (unsigned i = 0; i < c->count; i++)
-        if (c->v[i].pid != 0)
-            pulse_look(&c->v[i], &c->metrics[i], (unsigned)elapsed_ms);
+    h->late = false;
+    h->looking = h->watchdog_ms > 0 && now_ms >= h->look_ms;
+    if (!h->looking)
+        return;
+    h->elapsed_ms = elapsed_ms < h->interval_ms ? (unsigned)elapsed_ms : h->interval_ms;
     h->looked_ms = now_ms;
     h->look_ms = now_ms + h->interval_ms;
 }
 
-static void manager_tell(struct health *h, const struct crew *c, uint64_t now_ms)
+void health_look(struct health *h, struct crew *c, uint64_t now_ms, bool judging)
 {
-    bool late = false;
+    for (unsigned i = 0; h->watchdog_ms > 0 && i < c->count; i++) {
+        struct worker_slot *s = &c->v[i];
 
-    for (unsigned i = 0; i < c->count; i++)
-        late |= h->watchdog_ms > 0 && pulse_is_late(h, &c->v[i]);
-    if (!late)
+        if (s->pid == 0)
+            continue;
+        if (h->looking)
+            pulse_look(s, &c->tally->slots[s->tally], h->elapsed_ms);
+        if (judging) {
+            pulse_judge(h, s, now_ms);
+            pulse_kill(s, now_ms);
+        }
+        h->late |= judging && pulse_is_late(h, s);
+    }
+}
+
+void health_end(struct health *h, uint64_t now_ms)
+{
+    if (now_ms < tell_due_ms(h))
+        return;
+    if (!h->late)
         sysd_notify("WATCHDOG=1");
     h->told_ms = now_ms;
 }
 
-void health_turn(struct health *h, struct crew *c, uint64_t now_ms, bool judging)
+uint64_t health_due_ms(const struct health *h)
 {
-    if (h->watchdog_ms > 0 && now_ms >= h->look_ms)
-        workers_look(h, c, now_ms);
-    for (unsigned i = 0; h->watchdog_ms > 0 && judging && i < c->count; i++) {
-        if (c->v[i].pid == 0)
-            continue;
-        pulse_judge(h, &c->v[i], now_ms);
-        pulse_kill(&c->v[i], now_ms);
-    }
-    if (h->tell_ms > 0 && now_ms >= h->told_ms + h->tell_ms)
-        manager_tell(h, c, now_ms);
+    uint64_t look = h->watchdog_ms > 0 ? h->look_ms : UINT64_MAX, tell = tell_due_ms(h);
+
+    return look < tell ? look : tell;
 }
 
-uint64_t health_due(const struct health *h, const struct crew *c)
+uint64_t health_crew_due_ms(const struct crew *c)
 {
-    uint64_t due = h->watchdog_ms > 0 ? h->look_ms : UINT64_MAX;
+    uint64_t due = UINT64_MAX;
 
-    if (h->tell_ms > 0 && h->told_ms + h->tell_ms < due)
-        due = h->told_ms + h->tell_ms;
     for (unsigned i = 0; i < c->count; i++) {
         const struct pulse *p = &c->v[i].pulse;
 

@@ -7,14 +7,18 @@
 #include <stdint.h>
 
 struct crew;
+struct metric_slot;
 
 struct health {
     unsigned watchdog_ms;       /* who stands still for so long is stuck; 0: nobody is */
     unsigned interval_ms;       /* between two questions */
-    unsigned tell_ms;           /* between two words to the service manager; 0: it does not ask */
+    unsigned manager_ms;        /* the service manager waits so long for a word; 0: it does not */
     uint64_t look_ms;           /* when to look at the workers next */
     uint64_t looked_ms;         /* when that was done */
     uint64_t told_ms;           /* the latest word to the service manager */
+    bool     looking;           /* it is time to; in this turn: */
+    unsigned elapsed_ms;        /* since the last look */
+    bool     late;              /* somebody is */
 };
 
 /* What the master knows of one process. */
@@ -27,11 +31,20 @@ struct pulse {
 /* Reads what the service manager wants to hear (WATCHDOG_USEC). */
 void health_open(struct health *h, unsigned watchdog_ms, uint64_t now_ms);
 
-/* Asks the workers, and sees to those that are stuck: a backtrace in the log, an end.  Their places are for the master
- * to fill again.  `judging` false: nobody is ended. */
-void health_turn(struct health *h, struct crew *c, uint64_t now_ms, bool judging);
+/* Another configuration rules. */
+void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms);
 
-/* When health_turn wants to be called at the latest. */
-uint64_t health_due(const struct health *h, const struct crew *c);
+/* A process is about to begin with this slot. */
+void health_start(struct metric_slot *m);
+
+/* A turn, in which all crews are looked at: who is asked, who is stuck; such are to leave a backtrace in the log and to
+ * end, and their places are for the master to fill again.  `judging` false: nobody is ended. */
+void health_begin(struct health *h, uint64_t now_ms);
+void health_look(struct health *h, struct crew *c, uint64_t now_ms, bool judging);
+void health_end(struct health *h, uint64_t now_ms);
+
+/* When there has to be a turn at the latest; UINT64_MAX: never. */
+uint64_t health_due_ms(const struct health *h);
+uint64_t health_crew_due_ms(const struct crew *c);
 
 #endif

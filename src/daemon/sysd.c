@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
@@ -33,6 +34,11 @@ uint64_t sysd_watchdog_us(void)
     uint64_t us = 0;
 
     return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
+bool sysd_listens(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 bool sysd_has_journal(void)

@@ -12,7 +12,10 @@
  * none listens. */
 void sysd_notify(const char *state);
 
-/* How long the service manager waits for "WATCHDOG=1", in microseconds; 0: it does not. */
+/* Does one listen? */
+bool sysd_listens(void);
+
+/* How long it waits for "WATCHDOG=1", in microseconds; 0: it does not. */
 uint64_t sysd_watchdog_us(void);
 
 /* Can sysd_journal be used in this build? */

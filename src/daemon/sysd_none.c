@@ -14,6 +14,11 @@ uint64_t sysd_watchdog_us(void)
     return 0;
 }
 
+bool sysd_listens(void)
+{
+    return false;
+}
+
 bool sysd_has_journal(void)
 {
     return false;

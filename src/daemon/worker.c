@@ -22,6 +22,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
+#include "daemon/survey.h"
 #include "daemon/title.h"
 #include "driver/driver.h"
 
@@ -38,7 +39,7 @@ struct worker {
     int                 channel, signals, access_fd;
     struct sandbox      sandbox;
     bool                failed;         /* when its loop was ready */
-    char                who[96];
+    char                who[96];        /* for what is said of a crash */
 };
 
 /* Says what failed, from errno. */
@@ -48,8 +49,9 @@ static int worker_fail(const struct worker *w, const char *what)
                      (int)getpid(), what);
 }
 
-/* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well. */
-static void worker_drain(struct worker *w, const char *why)
+/* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well.  `passed`: others
+ * accept on the listeners. */
+static void worker_drain(struct worker *w, const char *why, bool passed)
 {
     if (w->loop.phase != LOOP_RUN)
         return;
@@ -57,6 +59,7 @@ static void worker_drain(struct worker *w, const char *why)
               (int)getpid(), why);
     w->loop.drain_deadline_ms = clock_monotonic_ms() + w->start->conf->timeouts.drain_ms;
     w->env.draining = true;
+    w->loop.passed = passed;
     w->loop.phase = LOOP_DRAIN;
 }
 
@@ -72,11 +75,60 @@ static void worker_reopen_access(struct worker *w, int taken)
     w->access_fd = taken;
 }
 
+/* A part of shared memory is filled with the connections, which takes a microsecond for every few of them. */
+static void worker_survey(struct worker *w, int fd, unsigned part)
+{
+    struct survey_part p;
+    uint32_t id;
+
+    if (w->loop.survey == NULL || survey_open(&p, fd, part) == -1) {
+        close(fd);
+        return;
+    }
+    close(fd);
+    w->loop.survey(w->loop.surveyed, &p.census);
+    id = survey_write(&p);
+    (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_SURVEYED, .value = id, .fd = -1 });
+}
+
+/* A socket that goes away, of an address that is served here. */
+static void worker_sweep(struct worker *w, int fd, unsigned address)
+{
+    for (unsigned i = 0; i < w->listener_count && w->loop.sweep != NULL && address < w->start->listens->count; i++) {
+        if (w->listeners[i].gone != &w->start->listens->gone[address])
+            continue;
+        w->loop.sweep(w->loop.self, &w->listeners[i], fd);
+        break;
+    }
+    close(fd);
+}
+
+static void worker_hurry(struct worker *w)
+{
+    worker_drain(w, "told by the master", true);
+    w->loop.drain_deadline_ms = clock_monotonic_ms();
+}
+
 static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
     case CHANNEL_DRAIN:
-        worker_drain(w, "told by the master");
+        worker_drain(w, "told by the master", m->value != 0);
+        break;
+    case CHANNEL_HURRY:
+        worker_hurry(w);
+        break;
+    case CHANNEL_RECLAIM:
+        w->loop.reclaim = true;
+        break;
+    case CHANNEL_SWEEP:
+        worker_sweep(w, m->fd, m->value);
+        break;
+    case CHANNEL_LEVEL:
+        log_set_level((enum log_level)m->value);
+        break;
+    case CHANNEL_SURVEY:
+        worker_survey(w, m->fd, m->value);
         break;
     case CHANNEL_LOG:
         logger_adopt(w->start->logger, m->fd);
@@ -89,6 +141,7 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
                          __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
         break;
     case CHANNEL_READY:         /* is what workers say */
+    case CHANNEL_SURVEYED:
         break;
     }
 }
@@ -107,7 +160,7 @@ static void worker_hear_master(void *arg)
                       "(no descriptor left for it?)", w->start->name, (int)getpid());
     }
     if (got == -1)
-        worker_drain(w, "the master is gone");
+        worker_drain(w, "the master is gone", false);
 }
 
 static void worker_hear_signal(void *arg)
@@ -115,7 +168,7 @@ static void worker_hear_signal(void *arg)
     struct worker *w = arg;
 
     while (signals_next(w->signals) != 0)
-        worker_drain(w, "SIGTERM");     /* no other is heard */
+        worker_drain(w, "SIGTERM", false);      /* no other is heard */
 }
 
 /* The drivers look for errands that are back whenever they have been woken. */
@@ -124,7 +177,7 @@ static void worker_hear_bell(void *arg)
     (void)arg;
 }
 
-/* The first worker of a pool says it for all, once for each change. */
+/* The first worker of a pool says it for all, once. */
 static void worker_tell_sandbox(const struct worker *w)
 {
     const struct worker_start *s = w->start;
@@ -133,13 +186,13 @@ static void worker_tell_sandbox(const struct worker *w)
     char text[SANDBOX_TEXT_SIZE];
     bool missing = w->sandbox.missing[0] != '\0';
 
-    if (s->index == s->pool->first && s->slot->sandbox != word)
+    __atomic_store_n(&s->slot->sandbox, word, __ATOMIC_RELAXED);
+    if (s->index == s->pool->first && !s->again)
         log_write(missing ? LOG_NOTICE : LOG_INFO, &about, "sandbox: pool %s: %s%s%s", s->pool->conf->name,
                   sandbox_text(word, s->pool->model, text), missing ? "; missing: " : "", w->sandbox.missing);
-    __atomic_store_n(&s->slot->sandbox, word, __ATOMIC_RELAXED);
 }
 
-/* The master must not hear of a worker that is less closed than it must be. */
+/* The master must not hear of a worker that is less closed than it has to be. */
 static void worker_say_ready(void *arg)
 {
     struct worker *w = arg;
@@ -153,6 +206,7 @@ static void worker_say_ready(void *arg)
     }
     worker_tell_sandbox(w);
     s->logger->starting = false;
+    s->logger->report = NULL;
     if (channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }) == -1)
         log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot tell the master that it is ready",
                   s->name, (int)getpid());
@@ -180,23 +234,38 @@ static void worker_title(const struct worker *w)
     title_set(role);
 }
 
+static unsigned count_sockets(const struct listen_set *set)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        n += set->v[i].socket_count;
+    return n;
+}
+
+/* Those of its sockets that are this worker's. */
+static void worker_listen_on(struct worker *w, const struct listen_set *set, unsigned at)
+{
+    const struct listen_address *a = &set->v[at];
+
+    for (unsigned i = 0; i < a->socket_count; i++) {
+        if (a->sockets[i].worker != w->start->index)
+            continue;
+        w->listeners[w->listener_count++] = (struct listener){ .fd = a->sockets[i].fd, .datagram = a->datagram,
+                                             .service = service_at(w->services, a->service_index),
+                                             .text = a->text, .gone = &set->gone[at] };
+    }
+}
+
 static int worker_listeners(struct worker *w)
 {
     const struct listen_set *set = w->start->listens;
 
-    w->listeners = calloc(set->count + 1, sizeof *w->listeners);
+    w->listeners = calloc(count_sockets(set) + 1, sizeof *w->listeners);
     if (w->listeners == NULL)
         return -1;
-    for (unsigned i = 0; i < set->count; i++) {
-        const struct listen_address *a = &set->v[i];
-
-        if (a->fds[w->start->index] == -1)
-            continue;           /* it is served by other workers */
-        w->listeners[w->listener_count++] = (struct listener){ .fd = a->fds[w->start->index],
-                                             .datagram = a->datagram,
-                                             .service = service_at(w->services, a->service_index),
-                                             .text = a->text };
-    }
+    for (unsigned i = 0; i < set->count; i++)
+        worker_listen_on(w, set, i);
     return 0;
 }
 
@@ -264,6 +333,7 @@ static int worker_close_files(struct worker *w)
 
 static int worker_begin(struct worker *w)
 {
+    logger_use(w->start->logger);
     worker_title(w);
     snprintf(w->who, sizeof w->who, "worker %s", w->start->name);
     crash_watch(w->start->logger, w->who);

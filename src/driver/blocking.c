@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -56,6 +57,12 @@ struct blocking {
     int             failed;             /* errno of a wait that cannot work */
 };
 
+/* What a thread lets the main thread see of its connection: atomics, since nobody waits for the other. */
+struct shown {
+    uint64_t received, sent;
+    uint32_t state;             /* enum census_state */
+};
+
 struct thread {
     struct list            siblings;
     struct blocking       *b;
@@ -67,6 +74,8 @@ struct thread {
     int                    fd;
     unsigned               receive_ms;  /* as set on the socket; 0: for ever */
     enum wish              heard;
+    uint32_t               opened_s;
+    struct shown           shown;
     struct direct_load     load;        /* of a file that is read past the page cache */
     char                   input[INPUT];
 };
@@ -158,9 +167,18 @@ static void hear_wish(struct thread *t)
     conn_drain(t->conn);
 }
 
+static void thread_show(struct thread *t)
+{
+    const struct conn *c = t->conn;
+    __atomic_store_n(&t->shown.received, c->received, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.sent, c->sent, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.state, census_state_of(c), __ATOMIC_RELAXED);
+}
+
 static void thread_turn(struct thread *t)
 {
     struct conn *c = t->conn;
+    thread_show(t);
     if (c->out.bytes > 0)
         thread_send(t);
     if (conn_wants_shut(c)) {
@@ -177,6 +195,7 @@ static void thread_turn(struct thread *t)
     if (c->out.bytes > 0)
         return;
     if (conn_wants_input(c)) {
+        thread_show(t);
         env_rest(&t->env);
         deadline_arm(t, false);
         thread_receive(t, 0);
@@ -238,6 +257,8 @@ static struct thread *thread_new(struct blocking *b, const struct listener *l, i
     t->peer = *peer;
     t->receive_ms = 0;
     t->heard = WISH_NONE;
+    t->shown = (struct shown){ 0 };
+    t->opened_s = (uint32_t)(e->now_ms / 1000);
     t->load = (struct direct_load){ 0 };
     list_init(&t->siblings);
     env_init(&t->env, e->slot);
@@ -292,11 +313,11 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
         b->complained = false;
 }
 
-static void listener_serve(struct blocking *b, const struct listener *l, int budget)
+static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
 {
     while (budget-- > 0 && roster_has_place(&b->places)) {
         struct peer peer;
-        int fd = sock_accept(l->fd, SOCK_CLOEXEC, &peer);
+        int fd = sock_accept(from, SOCK_CLOEXEC, &peer);
         if (fd == -1 && roster_accept_failed(&b->places, l, errno))
             return;
         if (fd == -1)
@@ -305,6 +326,32 @@ static void listener_serve(struct blocking *b, const struct listener *l, int bud
         b->places.count++;
         thread_begin(b, l, fd, &peer);
     }
+}
+
+static void threads_sweep(void *self, const struct listener *l, int fd)
+{
+    struct blocking *b = self;
+    if (l->datagram)
+        clerks_sweep(b->loop, l, fd);
+    else
+        listener_serve(b, l, fd, ROSTER_LAST_ACCEPTS);
+}
+
+static void threads_survey(void *self, struct census *c)
+{
+    struct blocking *b = self;
+    uint32_t now_s = (uint32_t)(b->loop->env->now_ms / 1000);
+    pthread_mutex_lock(&b->lock);
+    for (const struct list *l = b->threads.next; l != &b->threads; l = l->next) {
+        const struct thread *t = LIST_ENTRY(l, struct thread, siblings);
+        struct census_row row = { .peer = t->peer, .age_s = now_s - t->opened_s,
+                                  .state = __atomic_load_n(&t->shown.state, __ATOMIC_RELAXED),
+                                  .received = __atomic_load_n(&t->shown.received, __ATOMIC_RELAXED),
+                                  .sent = __atomic_load_n(&t->shown.sent, __ATOMIC_RELAXED) };
+        snprintf(row.service, sizeof row.service, "%s", t->listener->service->name);
+        census_add(c, &row);
+    }
+    pthread_mutex_unlock(&b->lock);
 }
 
 static void hush(const struct blocking *b)
@@ -372,7 +419,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
     count_threads(b);
     for (unsigned i = 0; n > 0 && i < l->listener_count; i++)
         if (place && b->polled[i].revents != 0)
-            listener_serve(b, &l->listeners[i], ACCEPTS);
+            listener_serve(b, &l->listeners[i], l->listeners[i].fd, ACCEPTS);
     for (unsigned i = 0; n > 0 && i < l->watch_count; i++)
         if (b->polled[l->listener_count + i].revents != 0)
             l->watches[i].readable(l->watches[i].arg);
@@ -386,12 +433,12 @@ static void threads_drain(struct blocking *b)
     for (unsigned i = 0; i < l->listener_count; i++) {
         if (b->polled[i].fd == -1)
             continue;
-        if (l->phase == LOOP_DRAIN)
-            listener_serve(b, &l->listeners[i], ROSTER_LAST_ACCEPTS);
+        if (listener_sweeps(l, &l->listeners[i]))
+            listener_serve(b, &l->listeners[i], l->listeners[i].fd, ROSTER_LAST_ACCEPTS);
         b->polled[i].fd = -1;
         close(l->listeners[i].fd);
     }
-    clerks_end(&b->clerks, l->phase == LOOP_DRAIN);
+    clerks_end(&b->clerks, l);
     wish_for(b, WISH_DRAIN);
     count_threads(b);
     while (l->phase == LOOP_DRAIN && b->places.count > 0) {
@@ -431,6 +478,10 @@ static int blocking_run(struct loop *l, const void *ops)
     roster_open(&b.places, l);
     int result = blocking_open(&b), error;
     if (result == 0) {
+        l->self = &b;
+        l->survey = threads_survey;
+        l->surveyed = &b;
+        l->sweep = threads_sweep;
         l->ready(l->arg);
         while (l->phase == LOOP_RUN && b.failed == 0)
             blocking_turn(&b, true, false);

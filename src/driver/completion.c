@@ -371,24 +371,34 @@ static void on_done(struct completion *k, const struct done *d)
     conn_advance(k, d->op->owner);
 }
 
-static void door_sweep(struct completion *k, struct door *d)
+/* Whoever waits is served, up to so many. */
+static void flights_sweep(void *self, const struct listener *l, int from)
 {
+    struct completion *k = self;
     struct peer peer;
     int fd, left = ROSTER_LAST_ACCEPTS;
-    while (left-- > 0 && k->roster.count < k->loop->connections_max &&
-           (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
-        flight_begin(k, d->listener, fd, &peer);
+    if (l->datagram)
+        windows_sweep(&k->windows, l, from);
+    while (!l->datagram && left-- > 0 && k->roster.count < k->loop->connections_max &&
+           (fd = sock_accept(from, SOCK_CLOEXEC, &peer)) != -1)
+        flight_begin(k, l, fd, &peer);
+}
+
+static void door_sweep(struct completion *k, struct door *d)
+{
+    if (listener_sweeps(k->loop, d->listener))
+        flights_sweep(k, d->listener, d->listener->fd);
     door_shut(k, d);
     door_close(k, d);
 }
 
-/* What waits in the backlog is served, then nobody is let in. */
+/* What waits in the backlog is served, unless others do it, then nobody is let in. */
 static void doors_close(struct completion *k)
 {
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         if (!k->loop->listeners[i].datagram)
             door_sweep(k, &k->doors[i]);
-    windows_end_datagrams(&k->windows);
+    windows_end_datagrams(&k->windows, k->loop);
 }
 
 /* The engine goes on by itself; one line tells of it. */
@@ -547,6 +557,8 @@ static int serve_until_told(struct completion *k)
     limit_adopt(k);
     if (completion_open(k) == -1)
         return -1;
+    k->loop->self = k;
+    k->loop->sweep = flights_sweep;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);

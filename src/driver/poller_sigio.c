@@ -65,13 +65,18 @@ static int sg_open(struct poller *p)
     return 0;
 }
 
+/* A listener may be another process's too, as may be its flags: those stay as they are. */
+static int flags_with(int fd, uint32_t generation)
+{
+    int flags = generation == ANY_GENERATION ? fcntl(fd, F_GETFL) : O_NONBLOCK;
+    return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_ASYNC);
+}
+
 static int sg_add(struct poller *p, int fd, uint32_t generation)
 {
     struct sigio_self *s = p->self;
     struct f_owner_ex me = { F_OWNER_TID, gettid() };
-    (void)generation;
-    if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 ||
-        fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) == -1)
+    if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 || flags_with(fd, generation) == -1)
         return -1;
     s->added[fd] = 1;
     if (fd >= s->top)
@@ -86,9 +91,18 @@ static int sg_add(struct poller *p, int fd, uint32_t generation)
 static void sg_remove(struct poller *p, int fd, bool closing)
 {
     struct sigio_self *s = p->self;
+    struct f_owner_ex owner = { 0 };
     s->added[fd] = 0;
-    if (!closing)
-        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (closing || fcntl(fd, F_GETOWN_EX, &owner) == -1 || owner.type != F_OWNER_TID || owner.pid != gettid())
+        return;                 /* the next worker has taken the listener over */
+    int flags = fcntl(fd, F_GETFL);
+    if (flags != -1)
+        (void)fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+}
+
+static void sg_reclaim(struct poller *p, int fd)
+{
+    (void)sg_add(p, fd, ANY_GENERATION);
 }
 
 static int report_fresh(struct sigio_self *s, struct ready *out, int max)
@@ -158,5 +172,6 @@ static void sg_close(struct poller *p)
 
 const struct poller_ops poller_sigio = {
     .name = "sigio", .edge = true, .short_read = false,
-    .open = sg_open, .add = sg_add, .remove = sg_remove, .wait = sg_wait, .close = sg_close,
+    .open = sg_open, .add = sg_add, .remove = sg_remove, .wait = sg_wait, .reclaim = sg_reclaim,
+    .close = sg_close,
 };

@@ -395,14 +395,28 @@ static bool has_unfinished(const struct readiness *r)
     return more;
 }
 
-/* What waits on a listener is served, then nobody is let in. */
+/* Whoever waits is served, whether there is a place or not, unless descriptors run out. */
+static void listener_sweep(void *self, const struct listener *l, int fd)
+{
+    struct readiness *r = self;
+    struct peer peer;
+    int left = ROSTER_LAST_ACCEPTS, got;
+    if (l->datagram) {
+        for (int i = 0; i < LAST_LETTERS && sock_serve_datagrams(r->batch, fd, l->service, r->env); i++)
+            ;
+        return;
+    }
+    while (left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
+        conn_begin(r, l, got, &peer);
+}
+
+/* What waits on a listener is served, if nobody else does, then nobody is let in. */
 static void listener_close(struct readiness *r, unsigned index)
 {
     const struct listener *l = &r->loop->listeners[index];
-    if (l->datagram)
-        for (int i = 0; i < LAST_LETTERS && sock_serve_datagrams(r->batch, l->fd, l->service, r->env); i++)
-            ;
-    else
+    if (listener_sweeps(r->loop, l) && l->datagram)
+        listener_sweep(r, l, l->fd);
+    else if (listener_sweeps(r->loop, l))
         listener_accept(r, index, ROSTER_LAST_ACCEPTS);
     r->poller.ops->remove(&r->poller, l->fd, false);
     r->slots[l->fd] = (struct slot){ 0 };
@@ -489,6 +503,14 @@ static int readiness_open(struct readiness *r)
     return 0;
 }
 
+/* Another process has had the signals of these sockets, and is gone. */
+static void listeners_reclaim(struct readiness *r)
+{
+    r->loop->reclaim = false;
+    for (unsigned i = 0; i < r->loop->listener_count && !r->draining && r->poller.ops->reclaim != NULL; i++)
+        r->poller.ops->reclaim(&r->poller, r->loop->listeners[i].fd);
+}
+
 static void readiness_turn(struct readiness *r)
 {
     struct loop *l = r->loop;
@@ -507,6 +529,8 @@ static void readiness_turn(struct readiness *r)
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);
     listeners_arm(r);
+    if (l->reclaim)
+        listeners_reclaim(r);
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
@@ -525,6 +549,8 @@ static int serve_all(struct readiness *r)
 {
     if (readiness_open(r) == -1)
         return -1;
+    r->loop->self = r;
+    r->loop->sweep = listener_sweep;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);

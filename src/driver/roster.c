@@ -21,10 +21,22 @@ enum {
     OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
 };
 
+static void roster_survey(void *roster, struct census *c)
+{
+    const struct roster *r = roster;
+    struct census_row row;
+    for (const struct list *l = r->conns.next; l != &r->conns; l = l->next) {
+        census_look(&row, LIST_ENTRY(l, struct conn, siblings));
+        census_add(c, &row);
+    }
+}
+
 void roster_open(struct roster *r, struct loop *l)
 {
     *r = (struct roster){ .loop = l, .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
     list_init(&r->conns);
+    l->survey = roster_survey;
+    l->surveyed = r;
 }
 
 void roster_close(struct roster *r)

@@ -21,6 +21,7 @@ struct roster {
     uint64_t     stuck_since_ms;        /* no accept has succeeded since; 0: the latest did */
 };
 
+/* From here on the loop can be asked for its connections: these. */
 void roster_open(struct roster *r, struct loop *l);
 void roster_close(struct roster *r);
 

@@ -425,8 +425,13 @@ static void http_drain(struct conn *c)
         conn_finish_now(c);
 }
 
+static bool http_busy(const struct conn *c)
+{
+    return ((const struct http_state *)conn_state_const(c))->phase != PHASE_IDLE;
+}
+
 const struct proto proto_http = {
     .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
     .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
-    .back = http_back, .close = http_close
+    .back = http_back, .busy = http_busy, .close = http_close
 };

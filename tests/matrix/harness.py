@@ -26,7 +26,7 @@ READY = re.compile(r"\bready: pool (\S+), model (\S+), (\d+) workers?")
 
 # What a supervisor or a shell may have put there and what would change where the daemon logs.
 DROPPED_ENV = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-               "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+               "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 
 
 def wait_until(condition, timeout=20.0, what="the condition", pause=0.01):
@@ -168,6 +168,8 @@ class Daemon:
         if config is not None:
             self.config.write_text(config)
         environment = {k: v for k, v in os.environ.items() if k not in DROPPED_ENV}
+        # Daemons of tests run beside each other: each has its control socket in its own folder, unless it says so.
+        environment["RUNTIME_DIRECTORY"] = str(self.folder)
         environment.update(env or {})
         command = [str(binary)] + (list(arguments) if arguments is not None else ["-c", str(self.config)])
         command += list(options)

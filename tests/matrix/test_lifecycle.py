@@ -401,13 +401,6 @@ def test_a_unix_socket_that_is_served_is_not_taken(daemon, tmp_path):
 
 # --- signals ------------------------------------------------------------------------------------------------------
 
-def test_sighup_is_survived_and_answered_in_the_log(daemon):
-    d = daemon(SITE)
-    d.signal(signal.SIGHUP)
-    d.wait_log(r"warn master: SIGHUP: ")
-    assert echoes(d)
-
-
 def test_a_terminal_that_signals_all_processes_ends_it_well(daemon, model):
     d = daemon(SITE, workers=2)
     assert echoes(d)

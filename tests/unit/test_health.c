@@ -18,7 +18,8 @@ static const struct model model = { .name = "epoll" };
 static const struct pool pool = { .model = &model };
 static struct worker_slot slots[WORKERS];
 static struct metric_slot metrics[WORKERS];
-static struct crew crew = { .v = slots, .metrics = metrics, .count = WORKERS };
+static struct tally tally = { .slots = metrics };
+static struct crew crew = { .v = slots, .tally = &tally, .count = WORKERS };
 static struct health health;
 static int worker_ends[WORKERS];
 static uint64_t now_ms;
@@ -48,7 +49,7 @@ static void worker_begin_with(unsigned at, bool ignores_abort)
     int ends[2];
 
     ck_assert_int_eq(channel_open(ends), 0);
-    slots[at] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = ends[0], .ready = true };
+    slots[at] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = ends[0], .tally = (int)at, .ready = true };
     worker_ends[at] = ends[1];
     slots[at].pid = idle_process(ignores_abort);
 }
@@ -106,13 +107,27 @@ static void answer(unsigned at)
     metrics[at].answered = metrics[at].asked;
 }
 
+static uint64_t due_ms(void)
+{
+    uint64_t mine = health_due_ms(&health), theirs = health_crew_due_ms(&crew);
+
+    return mine < theirs ? mine : theirs;
+}
+
+static void turn(bool judging)
+{
+    health_begin(&health, now_ms);
+    health_look(&health, &crew, now_ms, judging);
+    health_end(&health, now_ms);
+}
+
 /* Lets time pass until health wants to look again; at most `ms`. */
 static void pass(uint64_t ms)
 {
-    uint64_t due = health_due(&health, &crew);
+    uint64_t due = due_ms();
 
     now_ms = due < now_ms + ms ? due : now_ms + ms;
-    health_turn(&health, &crew, now_ms, true);
+    turn(true);
 }
 
 START_TEST(health_asks_each_worker_four_times_in_the_time_of_the_watchdog)
@@ -153,7 +168,7 @@ START_TEST(health_kills_who_does_not_end_when_told)
     }
     while (!slots[0].pulse.killed) {
         answer(1);
-        ck_assert_uint_le(health_due(&health, &crew), slots[0].pulse.kill_ms);
+        ck_assert_uint_le(due_ms(), slots[0].pulse.kill_ms);
         pass(LOOK_MS);
     }
     ck_assert_uint_le(now_ms, STARTED_MS + WATCHDOG_MS + LOOK_MS + 2000);
@@ -184,10 +199,10 @@ START_TEST(health_counts_a_time_in_which_it_did_not_run_itself_as_one_look)
         answer(0);
         answer(1);
         now_ms += 3600 * 1000;
-        health_turn(&health, &crew, now_ms, true);
+        turn(true);
     }
     now_ms += 3600 * 1000;
-    health_turn(&health, &crew, now_ms, true);
+    turn(true);
     ck_assert_uint_eq(slots[0].pulse.silent_ms, LOOK_MS);
     ck_assert(lives(0) && lives(1));
 }
@@ -209,7 +224,7 @@ START_TEST(health_ends_nobody_when_it_is_not_to_judge)
 {
     for (unsigned i = 0; i < 100; i++) {
         now_ms += LOOK_MS;
-        health_turn(&health, &crew, now_ms, false);
+        turn(false);
     }
     ck_assert(lives(0) && lives(1));
     ck_assert_uint_eq(said, 0);
@@ -219,10 +234,33 @@ END_TEST
 START_TEST(health_without_a_watchdog_asks_nobody_and_never_wants_to_be_called)
 {
     health_open(&health, 0, now_ms);
-    ck_assert(health_due(&health, &crew) == UINT64_MAX);
-    health_turn(&health, &crew, now_ms + 1000 * 1000, true);
+    ck_assert(due_ms() == UINT64_MAX);
+    now_ms += 1000 * 1000;
+    turn(true);
     ck_assert_uint_eq(questions(0), 0);
     ck_assert(lives(0) && lives(1));
+}
+END_TEST
+
+START_TEST(health_follows_another_configuration)
+{
+    pass(LOOK_MS);
+    health_set(&health, 4 * WATCHDOG_MS, now_ms);
+    ck_assert_uint_eq(due_ms(), now_ms);
+    pass(0);
+    ck_assert_uint_eq(due_ms(), now_ms + 4 * LOOK_MS);
+    health_set(&health, 0, now_ms);
+    ck_assert(due_ms() == UINT64_MAX);
+}
+END_TEST
+
+START_TEST(health_forgets_what_a_slot_was_asked_before)
+{
+    metrics[0].asked = 7;
+    metrics[0].sandbox = 1;
+    health_start(&metrics[0]);
+    ck_assert_uint_eq(metrics[0].asked, metrics[0].answered);
+    ck_assert_uint_eq(metrics[0].sandbox, 0);
 }
 END_TEST
 
@@ -233,7 +271,7 @@ START_TEST(health_stands_a_channel_that_nobody_reads)
         answer(0);
         answer(1);
         now_ms += health.interval_ms;
-        health_turn(&health, &crew, now_ms, true);
+        turn(true);
     }
     ck_assert_uint_gt(questions(0), 10);
     ck_assert(lives(0) && lives(1));
@@ -256,6 +294,8 @@ int main(void)
     tcase_add_test(t, health_has_more_patience_with_a_worker_that_starts);
     tcase_add_test(t, health_ends_nobody_when_it_is_not_to_judge);
     tcase_add_test(t, health_without_a_watchdog_asks_nobody_and_never_wants_to_be_called);
+    tcase_add_test(t, health_follows_another_configuration);
+    tcase_add_test(t, health_forgets_what_a_slot_was_asked_before);
     tcase_add_test(t, health_stands_a_channel_that_nobody_reads);
     suite_add_tcase(s, t);
     r = srunner_create(s);
