@@ -295,6 +295,7 @@ static void commit(struct master *m, uint64_t now_ms)
     m->serving = g;
     g->phase = GENERATION_SERVING;
     g->logger.starting = false;
+    g->logger.report = NULL;
     logger_use(&g->logger);
     control_commit(&m->control);
     reload_note(m, g, true);

@@ -295,7 +295,7 @@ def test_systemd_is_told_of_each_pool(daemon, needs, tmp_path):
         daemon(ECHO, settings=pools(pool("main", io_model="poll", workers=2), pool("trial", io_model="select")),
                env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert s.recv(4096).decode() == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; main: 2 of 2, model poll; " \
-                                        "trial: 1 of 1, model select"
+                                        "trial: 1 of 1, model select, 0 connections, generation 1"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------
