@@ -82,6 +82,7 @@ int generation_open(struct generation *g, const struct generation_sources *from,
 
     if (!known || !logs)
         return -1;
+    g->logger.report = g->report;               /* of its workers, until they are ready */
     if (from->listens.running == NULL) {        /* the first: nobody else has a log yet */
         g->logger.starting = true;
         logger_use(&g->logger);

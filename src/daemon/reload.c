@@ -296,6 +296,7 @@ static void commit(struct master *m, uint64_t now_ms)
     m->serving = g;
     g->phase = GENERATION_SERVING;
     g->logger.starting = false;
+    g->logger.report = NULL;
     logger_use(&g->logger);
     control_commit(&m->control);
     sandbox_master(g->conf->sandbox);

@@ -313,6 +313,13 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
         b->complained = false;
 }
 
+static void show_places(const struct blocking *b)
+{
+    struct metric_slot *slot = b->loop->env->slot;
+    if (slot != NULL)
+        __atomic_store_n(&slot->active, b->places.count, __ATOMIC_RELAXED);
+}
+
 static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
 {
     while (budget-- > 0 && roster_has_place(&b->places)) {
@@ -325,6 +332,7 @@ static void listener_serve(struct blocking *b, const struct listener *l, int fro
         roster_accepted(&b->places);
         b->places.count++;
         thread_begin(b, l, fd, &peer);
+        show_places(b);
     }
 }
 
@@ -363,12 +371,10 @@ static void hush(const struct blocking *b)
 
 static void count_threads(struct blocking *b)
 {
-    struct metric_slot *slot = b->loop->env->slot;
     pthread_mutex_lock(&b->lock);
     b->places.count = b->count;
     pthread_mutex_unlock(&b->lock);
-    if (slot != NULL)
-        __atomic_store_n(&slot->active, b->places.count, __ATOMIC_RELAXED);
+    show_places(b);
 }
 
 /* True when a thread has not heard of the wish yet. */

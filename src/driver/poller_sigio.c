@@ -65,18 +65,22 @@ static int sg_open(struct poller *p)
     return 0;
 }
 
-/* A listener may be another process's too, as may be its flags: those stay as they are. */
-static int flags_with(int fd, uint32_t generation)
+/* A listener may be another process's too, as are its flags: the others stay as they are.  The kernel remembers under
+ * which number a socket was armed, and forgets that only when it is disarmed; there it may have another one. */
+static int arm_shared(int fd)
 {
-    int flags = generation == ANY_GENERATION ? fcntl(fd, F_GETFL) : O_NONBLOCK;
-    return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_ASYNC);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags == -1 || ((flags & O_ASYNC) != 0 && fcntl(fd, F_SETFL, flags & ~O_ASYNC) == -1))
+        return -1;
+    return fcntl(fd, F_SETFL, flags | O_ASYNC);
 }
 
 static int sg_add(struct poller *p, int fd, uint32_t generation)
 {
     struct sigio_self *s = p->self;
     struct f_owner_ex me = { F_OWNER_TID, gettid() };
-    if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 || flags_with(fd, generation) == -1)
+    if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 ||
+        (generation == ANY_GENERATION ? arm_shared(fd) : fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC)) == -1)
         return -1;
     s->added[fd] = 1;
     if (fd >= s->top)

@@ -114,6 +114,7 @@ def test_a_connection_that_spins_in_its_thread_hinders_nobody(daemon, probe_bin,
     if family != "blocking":
         pytest.skip("is about threads of connections")
     d = daemon(PROBE, settings=WATCHED, timeouts={"drain": 1}, binary=probe_bin)
+    d.allow_log("died of signal 9")     # at the end: it does not drain
     before = d.worker_pids()
     Probe(d).send("spin")
     began = time.monotonic()
@@ -128,6 +129,38 @@ def test_idle_workers_are_left_alone(daemon, model):
     before = d.worker_pids()
     time.sleep(3 * WATCHDOG)            # the span over which nothing may happen
     assert d.worker_pids() == before and "stuck" not in d.log()
+
+
+def test_workers_that_drain_for_long_are_left_alone(daemon, model):
+    """An old generation is not stuck: it finishes what it has."""
+    d = daemon(http_service(RESPOND_HELLO), settings=WATCHED, timeouts={"drain": 30})
+    web = Http(d.connect())
+    web.send(b"GET /hello HTTP/1.1\r\nHost: te")
+    (old,) = d.worker_pids()
+    wait_until(lambda: d.ask("status")["connections"] == 1, what="the connection being accepted")
+    d.reload()
+    began = time.monotonic()
+    while time.monotonic() - began < 3 * WATCHDOG:      # the span over which nothing may happen
+        assert old in d.worker_pids()
+        time.sleep(0.1)
+    web.send(b"st\r\n\r\n")
+    assert web.read().body == HELLO
+    wait_until(lambda: old not in d.worker_pids(), what="the end of the old worker")
+    assert "stuck" not in d.log()
+
+
+def test_a_reload_brings_another_watchdog(daemon, plain_model):
+    d = daemon(http_service(RESPOND_HELLO), settings="watchdog = 0;")
+    d.configure(d.config.read_text().replace("watchdog = 0", "watchdog = 1"))
+    d.reload()
+    d.expect_worker_death()
+    d.allow_log(r"stuck: |died of signal 9")
+    wait_until(lambda: len(d.worker_pids()) == 1, what="the end of the old worker")
+    before = d.worker_pids()
+    os.kill(before[0], SIGSTOP)
+    d.wait_log("stuck: ")
+    replaced(d, before)
+    assert Http(d.connect()).get("/hello").body == HELLO
 
 
 def test_who_was_stopped_with_its_master_gets_time_to_answer(daemon, plain_model):

@@ -126,6 +126,27 @@ def test_memory_of_a_worker_is_its_own(daemon, whole, model):
     assert os.stat(f"/proc/{d.worker()}/mem").st_uid == 0
 
 
+def test_status_says_what_each_worker_has_given_up(daemon, model):
+    d = daemon(http_service(RESPOND_HELLO), workers=2)
+    said = enforced(d)
+    status = d.ask("status")
+    assert [w["sandbox"] for w in status["workers"]] == [said.split("; missing")[0]] * 2
+    assert said.split("; missing")[0] in d.ctl("status").stdout
+    d.configure(d.config.read_text() + 'sandbox = "off";\n')
+    d.reload()
+    (worker, *_) = [w for w in d.ask("status")["workers"] if w["state"] == "ready"]
+    assert worker["sandbox"] in ("off", "off, ring restrictions")
+
+
+def test_a_reload_closes_the_master_too(daemon, sanitizer):
+    d = daemon(http_service(RESPOND_HELLO), settings='sandbox = "off";')
+    d.configure(d.config.read_text().replace('"off"', '"auto"'))
+    d.reload()
+    assert status_field(d.pid, "NoNewPrivs") == "1"
+    d.reload()          # with what is left it can do it again
+    assert Http(d.connect()).get("/hello").body == HELLO
+
+
 # --- the setting ----------------------------------------------------------------------------------------------
 
 def test_require_serves_where_everything_is_there(daemon, whole, model):
