@@ -13,8 +13,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -281,7 +281,8 @@ static void fault_watch(int number)
 void crash_watch(const struct logger *l, const char *who)
 {
     struct sigaction action = { .sa_sigaction = where_answer, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
-    stack_t stack = { .ss_sp = malloc(ALT_STACK), .ss_size = ALT_STACK };
+    stack_t stack = { .ss_size = ALT_STACK,
+                      .ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) };
     void *frame[1];
 
     crash_scene.who = who;
@@ -290,7 +291,7 @@ void crash_watch(const struct logger *l, const char *who)
     crash_scene.object_count = 0;
     backtrace(frame, 1);            /* loads the unwinder, which a handler could not */
     dl_iterate_phdr(object_note, NULL);
-    if (stack.ss_sp != NULL)
+    if (stack.ss_sp != MAP_FAILED)
         sigaltstack(&stack, NULL);
     sigemptyset(&action.sa_mask);
     sigaction(thread_where(), &action, NULL);

@@ -44,10 +44,12 @@ def log_time(text):
 
 def replaced(d, before):
     """Waits until the place of a worker is filled again; the pids then."""
-    wait_until(lambda: len(d.worker_pids()) == len(before) and d.worker_pids() != before, what="a new worker")
-    new = next(pid for pid in d.worker_pids() if pid not in before)
-    d.wait_log(rf"\(pid {new}\): ready")
-    return d.worker_pids()
+    def filled():
+        now = d.worker_pids()
+        new = set(now) - set(before)
+        return now if len(now) == len(before) and new and all(f"(pid {p}): ready" in d.log() for p in new) else None
+
+    return wait_until(filled, what="a new worker")
 
 
 # --- stuck ----------------------------------------------------------------------------------------------------
