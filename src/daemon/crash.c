@@ -3,7 +3,7 @@
  * scene.  Everything that a handler does is safe there (signal-safety(7)): what is not is done when the scene is set:
  * the unwinder is loaded, the list of loaded objects is taken down, the folder of this process's threads is opened.
  *
- * An address is told as OBJECT+OFFSET, for addr2line(1): names of static functions are in the debugging symbols only. */
+ * An address is told as OBJECT+OFFSET, for addr2line(1): static functions have names in the debugging symbols only. */
 #include "daemon/crash.h"
 
 #include <elf.h>

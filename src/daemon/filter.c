@@ -11,12 +11,11 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "base/log.h"
 
 static const char *const calls_of_all[] = {
     /* connections and datagrams: sockets that are there; none is made, bound or connected */
@@ -55,12 +54,12 @@ struct condition {
     unsigned             count;
 };
 
-enum { CONDITIONS = 10 };
+enum { CONDITIONS = 10 };        /* the rows below */
 
 static void conditions_fill(struct condition c[CONDITIONS])
 {
     const scmp_datum_t self = (scmp_datum_t)getpid();
-    const struct scmp_arg_cmp to_self = SCMP_CMP(0, SCMP_CMP_EQ, self);
+    const struct scmp_arg_cmp to_self = SCMP_CMP(0, SCMP_CMP_EQ, self, 0);
     const struct scmp_arg_cmp no_code = SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     const struct condition all[CONDITIONS] = {
         { "tgkill", { to_self }, 1 },
@@ -69,10 +68,10 @@ static void conditions_fill(struct condition c[CONDITIONS])
         { "mmap", { no_code }, 1 },
         { "mmap2", { no_code }, 1 },
         { "mprotect", { no_code }, 1 },
-        { "clone", { SCMP_CMP(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) }, 1 },    /* no process */
-        { "prlimit64", { SCMP_CMP(2, SCMP_CMP_EQ, 0) }, 1 },                                /* only ask */
-        { "ioctl", { SCMP_CMP(1, SCMP_CMP_EQ, FIONREAD), SCMP_CMP(1, SCMP_CMP_EQ, TIOCOUTQ) }, 2 },
-        { "socket", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX) }, 1 },                             /* the journal */
+        { "clone", { SCMP_CMP(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) }, 1 }, /* no process */
+        { "prlimit64", { SCMP_CMP(2, SCMP_CMP_EQ, 0, 0) }, 1 },                             /* only ask */
+        { "ioctl", { SCMP_CMP(1, SCMP_CMP_EQ, FIONREAD, 0), SCMP_CMP(1, SCMP_CMP_EQ, TIOCOUTQ, 0) }, 2 },
+        { "socket", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX, 0) }, 1 },                          /* the journal */
     };
 
     for (unsigned i = 0; i < CONDITIONS; i++)
@@ -154,7 +153,7 @@ bool filter_available(char *why, size_t why_size)
 {
     if (seccomp_api_get() >= 2)         /* all threads at once: Linux 3.17 */
         return true;
-    snprintf(why, why_size, "not in this kernel");
+    snprintf(why, why_size, "not in this kernel, or another filter forbids it");
     return false;
 }
 

@@ -12,7 +12,7 @@ struct filter_wants {
     bool               journal; /* it opens a socket to the journal by itself */
 };
 
-/* Can there be one in this build, on this kernel?  False says why not. */
+/* Can there be one in this build, on this kernel, under the filters that rule already?  False says why not. */
 bool filter_available(char *why, size_t why_size);
 
 /* From now on every thread of this process has the calls that were asked for, and for all others EPERM, or ENOSYS where

@@ -121,8 +121,8 @@ static void pulse_judge(const struct health *h, struct worker_slot *s, uint64_t 
         pulse_end(s, now_ms);
         return;
     }
-    log_write(LOG_NOTICE, &about, "worker %s (pid %d): no turn of its loop for %.1f s; it is held by a debugger", s->name,
-              (int)s->pid, s->pulse.silent_ms / 1000.0);
+    log_write(LOG_NOTICE, &about, "worker %s (pid %d): no turn of its loop for %.1f s; it is held by a debugger",
+              s->name, (int)s->pid, s->pulse.silent_ms / 1000.0);
     s->pulse.silent_ms = 0;
 }
 

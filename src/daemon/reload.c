@@ -282,6 +282,7 @@ static void hurry_oldest(struct master *m, uint64_t now_ms)
 
 static void old_goes(struct master *m, struct generation *old, uint64_t now_ms)
 {
+    sandbox_master(m->serving->conf->sandbox);
     listen_succeed(&m->serving->listens, &old->listens);
     announce_addresses(&old->listens, old->listens.gone, generation_model(old));
     generation_drain(old, true, now_ms);
@@ -299,7 +300,6 @@ static void commit(struct master *m, uint64_t now_ms)
     g->logger.report = NULL;
     logger_use(&g->logger);
     control_commit(&m->control);
-    sandbox_master(g->conf->sandbox);
     health_set(&m->health, g->conf->watchdog_ms, now_ms);
     reload_note(m, g, true);
     if (old != g)

@@ -34,7 +34,10 @@ static bool landlock_available(char *why, size_t why_size)
 {
     if (landlock_version() > 0)
         return true;
-    snprintf(why, why_size, "%s", errno == EOPNOTSUPP ? "not switched on in this kernel" : "not in this kernel");
+    if (errno == ENOSYS || errno == EOPNOTSUPP)
+        snprintf(why, why_size, "not %s this kernel", errno == ENOSYS ? "in" : "switched on in");
+    else
+        snprintf(why, why_size, "forbidden: %s (a filter of system calls?)", strerror(errno));
     return false;
 }
 

@@ -103,12 +103,14 @@ def test_all_threads_say_where_they_are(daemon, probe_bin, model, family, saniti
     d.allow_log(r"died of signal|backtrace:|:   #\d")
     before = d.worker_pids()
     Probe(d).send("hang")
+    d.wait_log("probe: hangs")
     assert int(Probe(d).ask("pid")) == before[0], "others are served beside a connection that hangs"
     os.kill(before[0], SIGABRT)
     d.wait_log(rf"\(pid {before[0]}\): died of signal 6")
     said = names(probe_bin, frames(d.log(), before[0]))
     assert "blocking_run" in said and "probe_hang" in said, d.log()
-    assert d.log().count("backtrace:") == 3, "the main thread and two of connections"
+    if sanitizer != "thread":           # which holds signals back
+        assert d.log().count("backtrace:") == 3, "the main thread and two of connections"
     replaced(d, before)
 
 

@@ -30,6 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "core/conn.h"
 
 #ifdef HAVE_LIBURING
@@ -227,6 +228,7 @@ __attribute__((noinline)) static int probe_spin(const char *nothing)
 __attribute__((noinline)) static int probe_hang(const char *nothing)
 {
     (void)nothing;
+    log_write(LOG_INFO, NULL, "probe: hangs");
     while (poll(NULL, 0, 1000) == 0 || errno == EINTR)
         ;
     return -1;
