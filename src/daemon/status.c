@@ -221,7 +221,7 @@ json_t *status_models(void)
 json_t *status_version(void)
 {
     return json_pack("{s:b, s:s, s:s, s:i}", "ok", 1, "version", PACKAGE_VERSION, "features",
-                     FEATURES[0] == ' ' ? FEATURES + 1 : FEATURES, "pid", (int)getpid());
+                     &FEATURES[FEATURES[0] == ' '], "pid", (int)getpid());
 }
 
 json_t *status_reload(const struct reload_result *r)
