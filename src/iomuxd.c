@@ -14,6 +14,7 @@
 #include "daemon/master.h"
 #include "daemon/priv.h"
 #include "daemon/title.h"
+#include "daemon/words.h"
 #include "driver/model.h"
 
 enum { EXIT_USAGE = 2 };
@@ -131,6 +132,8 @@ static int with_configuration(const struct command *c)
     struct conf_options options = { .file = c->file,
                                     .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model, .target_check = logger_check,
+                                    .format_check = words_check_format,
+                                    .location_check = words_check_location,
                                     .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fmt.h"
+#include "base/random.h"
 #include "core/access.h"
 
 /* Blocks kept for reuse: enough for a burst of replies, 1 MiB and 64 KiB at most. */
@@ -20,6 +21,7 @@ void env_init(struct env *e, struct metric_slot *slot)
         .slot = slot,
         .date_s = -1,
     };
+    random_fill(e->secret, sizeof e->secret);
     env_turn(e);
 }
 

@@ -16,6 +16,8 @@ struct access_log;
 struct errands;
 struct file_cache;
 struct rate;
+struct tally;
+struct verified;
 
 enum {
     ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
@@ -30,6 +32,7 @@ struct env {
     time_t   date_s;            /* the second that `date` shows */
     char     date[ENV_DATE_SIZE];
 
+    uint64_t secret[2];         /* random: a key for what nobody may guess */
     uint32_t generation;        /* of the newest connection */
     bool     draining;          /* the worker is going: the next reply on a connection is its last */
 
@@ -38,7 +41,10 @@ struct env {
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
     struct errands    *errands; /* NULL: who has an errand does it himself */
+    struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
+    struct rate       *request_rate;    /* requests of each address; NULL: no limit */
+    struct tally      *tally;   /* connections of each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */

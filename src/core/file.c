@@ -79,6 +79,11 @@ void root_close(struct root *r)
     free(r);
 }
 
+int root_descriptor(const struct root *r)
+{
+    return r->fd;
+}
+
 void root_direct(struct root *r, uint64_t min, bool *told)
 {
     r->direct_min = min;
@@ -130,6 +135,18 @@ void file_unref(struct file *f)
         close(f->fd);
     free((void *)(uintptr_t)f->bytes);
     free(f);
+}
+
+struct file *file_of_bytes(char *taken, size_t n)
+{
+    struct file *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        return NULL;
+    f->fd = -1;
+    f->refs = 1;
+    f->bytes = taken;
+    f->size = n;
+    return f;
 }
 
 struct file_cache *file_cache_new(void)

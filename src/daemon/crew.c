@@ -14,9 +14,9 @@
 #include "base/log.h"
 #include "daemon/signals.h"
 
-int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally)
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger)
 {
-    c->tally = tally;
+    c->ledger = ledger;
     c->v = calloc(pools->workers, sizeof *c->v);
     if (c->v == NULL)
         return -1;
@@ -24,7 +24,7 @@ int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally)
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .tally = -1,
+        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .ledger = -1,
                                    .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
@@ -66,7 +66,7 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
     start.pool = c->v[at].pool;
     start.name = c->v[at].name;
     start.index = at;
-    start.slot = &c->tally->slots[c->v[at].tally];
+    start.slot = &c->ledger->slots[c->v[at].ledger];
     start.channel = channel;
     start.signals_before = before;
     exit(worker_run(&start));
@@ -83,11 +83,11 @@ static void slot_pause(struct worker_slot *s, uint64_t now_ms)
     s->next_start_ms = now_ms + s->pause_ms;
 }
 
-static void slot_give_tally(struct crew *c, struct worker_slot *s)
+static void slot_give_ledger(struct crew *c, struct worker_slot *s)
 {
-    if (s->tally != -1)
-        tally_put_back(c->tally, s->tally);
-    s->tally = -1;
+    if (s->ledger != -1)
+        ledger_put_back(c->ledger, s->ledger);
+    s->ledger = -1;
 }
 
 /* A channel and a slot for counters; the end of the worker, or -1 with errno. */
@@ -95,12 +95,12 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
 
-    s->tally = tally_take(c->tally);
-    if (s->tally == -1)
+    s->ledger = ledger_take(c->ledger);
+    if (s->ledger == -1)
         return -1;
-    metric_sum(&c->tally->slots[s->tally], 1, &s->base);
+    metric_sum(&c->ledger->slots[s->ledger], 1, &s->base);
     if (channel_open(ends) == -1) {
-        slot_give_tally(c, s);
+        slot_give_ledger(c, s);
         return -1;
     }
     s->channel = ends[0];
@@ -131,7 +131,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     if (s->pid == -1) {
         s->pid = 0;
         slot_close_channel(s);
-        slot_give_tally(c, s);
+        slot_give_ledger(c, s);
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot fork", s->name);
     }
@@ -198,7 +198,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     s->ready = s->told = false;
     s->kill_ms = UINT64_MAX;
     slot_close_channel(s);
-    slot_give_tally(c, s);
+    slot_give_ledger(c, s);
 }
 
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
@@ -276,7 +276,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     leaving->v = grown;
     leaving->v[leaving->count++] = *s;
     s->pid = 0;
-    s->channel = s->tally = -1;
+    s->channel = s->ledger = -1;
     s->ready = s->told = false;
     s->kill_ms = UINT64_MAX;
     return 0;

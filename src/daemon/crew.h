@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "daemon/channel.h"
-#include "daemon/tally.h"
+#include "daemon/ledger.h"
 #include "daemon/worker.h"
 
 enum {
@@ -25,7 +25,7 @@ struct worker_slot {
     const struct pool *pool;
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
-    int      tally;                     /* its slot of the counters; -1: none */
+    int      ledger;                     /* its slot of the counters; -1: none */
     struct metric_slot base;            /* what had been counted there before */
     bool     ready;
     bool     told;                      /* to drain */
@@ -42,7 +42,7 @@ struct crew {
     struct worker_start common;         /* what all are told, without what is each one's own */
     crew_word          *word;           /* NULL: there is nothing else to hear */
     void               *word_arg;
-    struct tally       *tally;
+    struct ledger       *ledger;
     struct worker_slot *v;
     unsigned            count;
     bool                killed;         /* by crew_kill */
@@ -50,7 +50,7 @@ struct crew {
 
 /* Makes the places of all workers of all pools, which must outlive the crew; nobody is started.  -1 with
  * errno. */
-int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally);
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger);
 void crew_free(struct crew *c);
 
 /* In a worker: closes the master's ends. */

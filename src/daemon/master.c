@@ -58,7 +58,7 @@ uint64_t master_connections(const struct master *m)
 {
     struct metric_slot sum;
 
-    tally_sum(&m->tally, &sum);
+    ledger_sum(&m->ledger, &sum);
     return sum.active;
 }
 
@@ -105,7 +105,7 @@ static void say_totals(const struct master *m)
 {
     struct metric_slot sum;
 
-    tally_sum(&m->tally, &sum);
+    ledger_sum(&m->ledger, &sum);
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
               "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted,
               sum.total.requests);
@@ -521,7 +521,7 @@ static int master_begin(struct master *m, struct conf *taken)
         return log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
     m->polled_room = descriptors_count(m);
     m->polled = calloc(m->polled_room, sizeof *m->polled);
-    if (m->polled == NULL || tally_open(&m->tally) == -1)
+    if (m->polled == NULL || ledger_open(&m->ledger) == -1)
         return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->serving->pools.workers,
                          plural(m->serving->pools.workers));
     say_who(&m->serving->priv);
@@ -535,7 +535,7 @@ static void master_end(struct master *m)
     while (!list_empty(&m->generations))
         generation_free(generation_of(m->generations.next));
     handed_close(&m->handed);
-    tally_close(&m->tally);
+    ledger_close(&m->ledger);
     reload_result_free(&m->last);
     free(m->polled);
 }

@@ -14,7 +14,7 @@
 #include "daemon/generation.h"
 #include "daemon/handed.h"
 #include "daemon/survey.h"
-#include "daemon/tally.h"
+#include "daemon/ledger.h"
 
 enum master_phase {
     MASTER_STARTING,            /* the first generation is not whole yet */
@@ -39,7 +39,7 @@ struct master {
     bool               served;          /* was RUNNING */
     int                signals;         /* the pipe */
     unsigned long      descriptors;     /* that a process may have */
-    struct tally       tally;
+    struct ledger       ledger;
     struct handed      handed;
     struct list        generations;     /* the oldest first */
     struct generation *serving;         /* NULL: none yet; its log is the master's */

@@ -94,7 +94,7 @@ static int open_with_complaints(struct master *m, struct generation *g)
 {
     struct generation_sources from = {
         .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
-        .tally = &m->tally, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
+        .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
     };
     char *text = NULL;
     size_t size = 0;

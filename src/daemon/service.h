@@ -22,8 +22,9 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
 bool *service_notes_new(const struct conf *c);
 void service_notes_free(bool *notes, const struct conf *c);
 
-/* The service with this place in the configuration, one of the pool; constant while the set lives. */
-const struct service *service_at(const struct service_set *s, unsigned index);
+/* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
+ * lives. */
+const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
 
 /* No connection and no file reference of these services may be left. */
 void service_set_free(struct service_set *s);

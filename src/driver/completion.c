@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +33,7 @@ enum {
     NARROW_SHARE = 8,           /* doors are counted in shares of the limit: with less room than so many eighths */
     NARROW_BELOW = 2,           /* one is let in at a time; */
     WIDE_FROM = 3,              /* from so many on as many as come */
+    EXTRA_SHARE = 16,           /* of what an engine carries: for those who are refused, as much for those who leave */
     STRAIN_MS = 10000           /* without strain for so long, the next is news again */
 };
 
@@ -306,16 +306,17 @@ static void width_follow(struct completion *k)
  * is shut, and opened again when it has come back. */
 static void doors_follow(struct completion *k)
 {
-    bool place = !k->draining && roster_has_place(&k->roster);
     width_follow(k);
     for (unsigned i = 0; i < k->loop->listener_count; i++) {
         struct door *d = &k->doors[i];
+        bool place = !k->draining && roster_has_place(&k->roster, d->listener);
         place && (!d->accepting || d->many == k->wide) ? door_open(k, d) : door_shut(k, d);
     }
 }
 
 static void flight_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
 {
+    (void)roster_yield(&k->roster);     /* its receive comes back with the end */
     struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
     if (c == NULL) {
         k->env->count.refused++;
@@ -429,24 +430,12 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     return n;
 }
 
-/* Has anybody sent what no operation has brought yet?  A pool of threads may be slow to take it. */
-static bool input_waits(const struct completion *k)
-{
-    for (const struct list *l = k->roster.conns.next; l != &k->roster.conns; l = l->next) {
-        const struct conn *c = LIST_ENTRY(l, struct conn, siblings);
-        int n = 0;
-        if (conn_wants_input(c) && ioctl(c->fd, FIONREAD, &n) == 0 && n > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Receives that can be answered come back in these rounds, and what they bring is served. */
+/* Receives that can be answered come back in these rounds, and are served.  A pool of threads may be slow. */
 static void take_what_came(struct completion *k)
 {
     unsigned rounds = LOOKS_MAX, silent = 0;
     while (rounds-- > 0 && silent < SILENT_LOOKS && k->roster.count > 0)
-        silent = wait_and_serve(k, LOOK_MS) > 0 || input_waits(k) ? 0 : silent + 1;
+        silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
@@ -541,15 +530,28 @@ static void completion_close(struct completion *k)
     free(k->doors);
 }
 
+/* What an engine is to carry: those who are refused or give way come on top. */
+static unsigned engine_load(const struct completion *k, unsigned connections)
+{
+    return connections + 2 * k->roster.extra_max;
+}
+
 /* An engine may carry fewer connections than were asked for; the others wait in the backlog. */
 static void limit_adopt(struct completion *k)
 {
     struct loop *l = k->loop;
-    if (k->engine.connections_max >= l->connections_max)
+    unsigned most = k->engine.connections_max, asked = l->connections_max;
+    if (most >= engine_load(k, asked))
         return;
+    if (k->roster.extra_max > most / EXTRA_SHARE + 1)
+        k->roster.extra_max = most / EXTRA_SHARE + 1;
+    l->connections_max = most > 2 * k->roster.extra_max ? most - 2 * k->roster.extra_max : 1;
+    if (l->connections_max >= asked) {
+        l->connections_max = asked;
+        return;
+    }
     log_write(LOG_NOTICE, &k->env->about, "worker %s: the model %s carries at most %u connections here, not %u",
-              k->env->about.worker, k->engine.ops->name, k->engine.connections_max, l->connections_max);
-    l->connections_max = k->engine.connections_max;
+              k->env->about.worker, k->engine.ops->name, l->connections_max, asked);
 }
 
 static int serve_until_told(struct completion *k)
@@ -575,8 +577,8 @@ static int completion_run(struct loop *l, const void *ops)
         return -1;
     k->loop = l;
     k->env = l->env;
-    k->engine = (struct engine){ .ops = ops, .connections_max = l->connections_max };
     roster_open(&k->roster, l);
+    k->engine = (struct engine){ .ops = ops, .connections_max = engine_load(k, l->connections_max) };
     int result = stage_pool_open(&k->stages), error;
     k->engine.load_memory = stage_memory(&k->stages);
     if (result == 0)

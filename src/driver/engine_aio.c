@@ -31,6 +31,7 @@
 
 enum {
     CONNECTIONS_MAX = 4096,     /* each may hold two threads: one reads, one writes */
+    EXTRA_MAX = 256,            /* beside them: those that are refused or give way */
     SPARE_THREADS = 64,         /* for file loads */
     SPARE_FDS = 256,            /* beside two for each connection */
     RECV_SIZE = 8192,           /* bytes of one receive */
@@ -96,7 +97,7 @@ bool engine_aio_available(char *why, size_t why_size)
 static unsigned connections_fit(unsigned wanted)
 {
     struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-    unsigned long fit = wanted < CONNECTIONS_MAX ? wanted : CONNECTIONS_MAX;
+    unsigned long fit = wanted < CONNECTIONS_MAX + EXTRA_MAX ? wanted : CONNECTIONS_MAX + EXTRA_MAX;
     getrlimit(RLIMIT_NOFILE, &limit);
     unsigned long spare = limit.rlim_cur / 2 < SPARE_FDS ? limit.rlim_cur / 2 : SPARE_FDS;
     if (limit.rlim_cur != RLIM_INFINITY && (limit.rlim_cur - spare) / 2 < fit)

@@ -9,7 +9,8 @@ Where the default model is missing, tests that do not care which one it is run o
 
 Fixtures
   iomuxd_bin      path of the binary
-  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd
+  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd,
+                  libxcrypt
   needs           needs("systemd") skips the test where the binary is built without it
   plain_model     name of a model for tests that are about something else: the default where it can run
   plain           'io_model = "...";' if a configuration has to name that model, '' where it is the default
@@ -17,6 +18,7 @@ Fixtures
   model           name of an I/O model; a test that uses it runs once for each (a whole module:
                   pytestmark = pytest.mark.usefixtures("model"))
   family          its family: "multiplexing", "asynchronous" ...
+  others          names of two models or more for tests that need several
   calm            settings under which a worker of the model rests when there is nothing to do, as d.quiet()
                   wants it: a pause between sweeps for the family that polls, nothing for all others
   daemon          factory: starts iomuxd and waits until it is ready.  After the test every daemon is stopped
@@ -181,6 +183,15 @@ def plain(plain_model):
 @pytest.fixture(scope="session")
 def sanitizer(iomuxd_bin):
     return harness.sanitized(iomuxd_bin)
+
+
+@pytest.fixture
+def others(iomuxd_bin):
+    """Models for tests that need some beside their own: all of the plainest family that can run, two at least."""
+    names = [name for name, family, yes, _ in listed_models(iomuxd_bin) if yes and family == "multiplexing"]
+    if len(names) < 2:
+        pytest.skip("fewer than two models of the family multiplexing can run here")
+    return names
 
 
 @pytest.fixture

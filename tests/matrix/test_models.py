@@ -21,13 +21,11 @@ import pytest
 from client import Http, request
 from conftest import listed_models
 from harness import proc_tasks, wait_until
+from models import MODELS
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
-FAMILIES = {"epoll": "multiplexing", "epoll-level": "multiplexing", "poll": "multiplexing", "select": "multiplexing",
-            "nonblocking": "non-blocking", "blocking": "blocking", "sigio": "signal-driven", "aio": "asynchronous",
-            "io_uring": "asynchronous"}
-AUTO = ("epoll", "poll", "select")
+AUTO = [name for name, m in MODELS.items() if m.auto]
 
 CONNECTIONS = 64
 REQUESTS = 4000             # of all together, under strace
@@ -38,10 +36,6 @@ ATTEMPTS = 3                # a busy machine gives the worker less to do at a ti
 WAITING = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6", "rt_sigtimedwait",
            "rt_sigsuspend", "pause", "io_uring_enter", "io_getevents", "io_pgetevents", "nanosleep",
            "clock_nanosleep"}
-OWN_WAY = {"epoll": {"epoll_wait", "epoll_pwait"}, "epoll-level": {"epoll_wait", "epoll_pwait"},
-           "poll": {"poll", "ppoll"}, "select": {"select", "pselect6"}, "nonblocking": set(),
-           "blocking": {"poll", "ppoll"}, "sigio": {"rt_sigtimedwait"}, "aio": {"poll", "ppoll"},
-           "io_uring": {"io_uring_enter"}}
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 IO_URING_SETUP = 425        # the number is the same on all architectures of Debian
@@ -54,8 +48,8 @@ CAP_SYS_ADMIN = 21
 # --- the list -----------------------------------------------------------------------------------------------------
 
 def test_the_list_has_every_model_with_its_family(iomuxd_bin):
-    assert {name: family for name, family, _, _ in listed_models(iomuxd_bin)} == FAMILIES
-    assert [name for name, *_ in listed_models(iomuxd_bin)] == list(FAMILIES)
+    assert [(name, family) for name, family, _, _ in listed_models(iomuxd_bin)] == \
+        [(name, m.family) for name, m in MODELS.items()]
 
 
 def test_the_list_names_limits_and_reasons(iomuxd_bin):
@@ -169,9 +163,9 @@ HANDICAPS = {
 
 def need(binary, name):
     """Skips a test about one model where that cannot run."""
-    reasons = {m: why for m, _, available, why in listed_models(binary) if not available}
-    if name in reasons:
-        pytest.skip(f"{name}: {reasons[name]}")
+    reasons = {m: None if available else why for m, _, available, why in listed_models(binary)}
+    if reasons.get(name, "there is no such model") is not None:
+        pytest.skip(f"{name}: {reasons.get(name, 'there is no such model')}")
 
 
 def run(binary, *arguments, prepare=None):
@@ -212,10 +206,10 @@ def test_what_is_not_available_is_refused_as_the_list_says(iomuxd_bin, tmp_path)
         assert re.search(rf"^{config}:1: io_model: .*{re.escape(why)}", done.stderr, re.M), done.stderr
 
 
-def test_other_models_do_not_mind(iomuxd_bin, tmp_path):
+def test_other_models_do_not_mind(iomuxd_bin, others, tmp_path):
     """A filter against io_uring concerns nobody who does not ask for it."""
     config = tmp_path / "c.conf"
-    config.write_text(f'io_model = "poll"; workers = 1;\nservices = ( {SITE} );\n')
+    config.write_text(f'io_model = "{others[0]}"; workers = 1;\nservices = ( {SITE} );\n')
     assert run(iomuxd_bin, "-t", "-c", config, prepare=refuse_io_uring(EPERM)).returncode == 0
 
 
@@ -319,7 +313,7 @@ def test_each_model_waits_in_its_own_way_only(daemon, busy, model):
     d = daemon(SITE)
     answers, calls = busy(d, visitors(d), REQUESTS // 2)
     waits = {name for name in calls if name in WAITING}
-    assert waits <= OWN_WAY[model], calls
+    assert waits <= MODELS[model].waits_in, calls
     assert waits or model in ("nonblocking", "blocking"), f"it never waited: {calls}"
     if model == "blocking":
         received, failed = calls["recvfrom"]
@@ -372,7 +366,7 @@ def test_epoll_makes_two_calls_for_a_request(daemon, busy, iomuxd_bin):
     clients, seen = visitors(d), []
     for _ in range(ATTEMPTS):
         answers, calls = busy(d, clients, REQUESTS)
-        assert set(calls) <= {"recvfrom", "sendto"} | OWN_WAY["epoll"], calls
+        assert set(calls) <= {"recvfrom", "sendto"} | MODELS["epoll"].waits_in, calls
         seen.append(sum(n for n, _ in calls.values()) / answers)
         if seen[-1] <= CALLS:
             break
@@ -405,4 +399,4 @@ def test_connections_that_come_and_go_leave_the_way_of_waiting_as_it_is(daemon, 
         th.join()
     calls = t.end()
     assert not failures
-    assert {name for name in calls if name in WAITING} <= OWN_WAY[model], calls
+    assert {name for name in calls if name in WAITING} <= MODELS[model].waits_in, calls

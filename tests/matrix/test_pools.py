@@ -19,6 +19,7 @@ import pytest
 from client import Http, read_exactly, read_to_end
 from conftest import listed_models
 from harness import title, wait_until
+from models import MODELS
 from sites import RESPOND_HELLO, HELLO, file_site, http_service, tiny_service
 from swarm import Swarm
 
@@ -97,9 +98,9 @@ def connected(d, service, count):
 
 
 @pytest.fixture
-def partner(model):
+def partner(model, others):
     """Another model, to stand beside the one of the test."""
-    return "poll" if model != "poll" else "select"
+    return next(m for m in others if m != model)
 
 
 # --- a service in several pools ---------------------------------------------------------------------------------
@@ -287,27 +288,29 @@ def test_the_access_log_of_all_pools_is_opened_again(daemon, tmp_path, model, pa
     wait_until(lambda: log.read_text().count("\n") == SPREAD, what="the lines in the new file")
 
 
-def test_systemd_is_told_of_each_pool(daemon, needs, tmp_path):
+def test_systemd_is_told_of_each_pool(daemon, needs, others, tmp_path):
     needs("systemd")
+    one, two = others[:2]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(tmp_path / "notify"))
         s.settimeout(30)
-        daemon(ECHO, settings=pools(pool("main", io_model="poll", workers=2), pool("trial", io_model="select")),
+        daemon(ECHO, settings=pools(pool("main", io_model=one, workers=2), pool("trial", io_model=two)),
                env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        assert s.recv(4096).decode() == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; main: 2 of 2, model poll; " \
-                                        "trial: 1 of 1, model select, 0 connections, generation 1"
+        assert s.recv(4096).decode() == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; " \
+                                        f"main: 2 of 2, model {one}; trial: 1 of 1, model {two}, 0 connections, generation 1"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------
 
-def test_auto_is_chosen_for_each_pool_and_logged(daemon, iomuxd_bin):
+def test_auto_is_chosen_for_each_pool_and_logged(daemon, iomuxd_bin, others):
     available = {name for name, _, yes, _ in listed_models(iomuxd_bin) if yes}
-    chosen = next(m for m in ("epoll", "poll", "select") if m in available)
-    d = started(daemon(ECHO, model="auto", settings=pools(pool("main"), pool("named", io_model="select"),
+    chosen = next(name for name, m in MODELS.items() if m.auto and name in available)
+    named = others[-1]
+    d = started(daemon(ECHO, model="auto", settings=pools(pool("main"), pool("named", io_model=named),
                                                           pool("other", io_model="auto"))), "other")
     assert re.findall(r'pool (\S+): io_model "auto" takes (\w+)', d.log()) == [("main", chosen), ("other", chosen)]
     assert re.findall(r"ready: pool (\S+), model (\w+),", d.log()) == \
-        [("main", chosen), ("named", "select"), ("other", chosen)]
+        [("main", chosen), ("named", named), ("other", chosen)]
 
 
 def test_a_shortage_of_descriptors_is_said_once(daemon):
@@ -335,11 +338,12 @@ def test_mistakes_are_named_with_their_place(iomuxd_bin, plain, tmp_path):
         (1, f'{config}:2: services.[1]: "time" is in no pool, so nobody would serve it\n')
 
 
-def test_options_reach_pools_by_number_and_by_name(daemon):
-    d = started(daemon(ECHO, settings=pools(pool("main", io_model="poll"), pool("trial", io_model="poll")),
-                       options=["-o", "pools.[0].io_model=select", "-o", "pools.trial.workers=3"]), "trial")
-    assert re.findall(r"ready: (pool .*)", d.log()) == ["pool main, model select, 1 worker",
-                                                        "pool trial, model poll, 3 workers"]
+def test_options_reach_pools_by_number_and_by_name(daemon, others):
+    one, two = others[:2]
+    d = started(daemon(ECHO, settings=pools(pool("main", io_model=one), pool("trial", io_model=one)),
+                       options=["-o", f"pools.[0].io_model={two}", "-o", "pools.trial.workers=3"]), "trial")
+    assert re.findall(r"ready: (pool .*)", d.log()) == [f"pool main, model {two}, 1 worker",
+                                                        f"pool trial, model {one}, 3 workers"]
 
 
 def test_a_start_that_fails_in_one_pool_fails_whole_and_says_so_once(daemon, tmp_path):
