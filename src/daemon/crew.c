@@ -115,7 +115,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     int end;
 
     s->started_ms = now_ms;
-    s->ready = s->told = false;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     end = slot_equip(c, s);
     if (end == -1) {
@@ -150,6 +150,8 @@ void crew_hear(struct crew *c, unsigned at)
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+        } else if (got == 1 && m.kind == CHANNEL_SHUT) {
+            s->shut = true;
         } else if (got == 1 && c->word != NULL) {
             c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {
@@ -195,7 +197,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name,
               (int)s->pid, text, next);
     s->pid = 0;
-    s->ready = s->told = false;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     slot_close_channel(s);
     slot_give_ledger(c, s);
@@ -277,7 +279,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     leaving->v[leaving->count++] = *s;
     s->pid = 0;
     s->channel = s->ledger = -1;
-    s->ready = s->told = false;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     return 0;
 }
@@ -326,6 +328,15 @@ unsigned crew_ready(const struct crew *c)
     for (unsigned i = 0; i < c->count; i++)
         n += c->v[i].ready;
     return n;
+}
+
+bool crew_accepts(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].pid != 0 && !c->v[i].shut;
+    return any;
 }
 
 unsigned crew_ready_in(const struct crew *c, const struct pool *p)

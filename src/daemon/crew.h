@@ -29,6 +29,7 @@ struct worker_slot {
     struct metric_slot base;            /* what had been counted there before */
     bool     ready;
     bool     told;                      /* to drain */
+    bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
     uint64_t started_ms;
     unsigned pause_ms;                  /* before the latest start again */
@@ -86,6 +87,9 @@ void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
+
+/* Does somebody accept connections? */
+bool crew_accepts(const struct crew *c);
 unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
 /* Drops the places in which nobody is: of a crew whose workers are not started again. */

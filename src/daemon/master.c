@@ -66,7 +66,7 @@ static const char *state_word(const struct master *m)
 {
     if (m->phase == MASTER_STOPPING)
         return "Stopping";
-    return m->fresh != NULL && m->phase == MASTER_RUNNING ? "Reloading" : "Serving";
+    return m->phase == MASTER_RUNNING && !reload_is_idle(m) ? "Reloading" : "Serving";
 }
 
 static void describe_reload(const struct master *m, char *text, size_t size)
@@ -128,7 +128,7 @@ static void stop_begin(struct master *m)
 {
     m->phase = MASTER_STOPPING;
     m->told_ms = clock_monotonic_ms();
-    m->fresh = NULL;
+    reload_cancel(m);
     master_tell_systemd(m, "STOPPING=1");
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
@@ -363,7 +363,7 @@ static void kill_late(struct master *m, uint64_t now_ms)
 static void look_after_workers(struct master *m, uint64_t now_ms)
 {
     unsigned ready = crew_ready(&m->serving->crew);
-    bool changed = false, died = false, steady = m->phase == MASTER_RUNNING && m->fresh == NULL;
+    bool changed = false, died = false, steady = reload_is_idle(m);
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         bool dead = attend(m, generation_of(l), now_ms);
@@ -400,6 +400,8 @@ static uint64_t due_ms(const struct master *m)
     }
     if (m->fresh != NULL && m->phase == MASTER_RUNNING)
         due = sooner(due, m->reload_until_ms);
+    if (m->settling != NULL)
+        due = sooner(due, m->settle_until_ms);
     if (m->phase == MASTER_RUNNING && sysd_listens())
         due = sooner(due, m->state_ms + STATE_MS);
     return sooner(due, survey_due_ms(&m->surveys));
@@ -479,7 +481,7 @@ static void master_turn(struct master *m)
         master_signal(m, number);
     now_ms = clock_monotonic_ms();
     control_serve(&m->control, now_ms, command_obey, m);
-    if (m->reload_wanted && m->phase == MASTER_RUNNING && m->fresh == NULL)
+    if (m->reload_wanted && reload_is_idle(m))
         reload_begin(m);
     look_after_workers(m, now_ms);
     survey_expire(&m->surveys, now_ms);

@@ -44,6 +44,8 @@ struct master {
     struct list        generations;     /* the oldest first */
     struct generation *serving;         /* NULL: none yet; its log is the master's */
     struct generation *fresh;           /* the one that is STARTING, or NULL */
+    struct generation *settling;        /* the one before, while its workers may still accept; NULL: none */
+    uint64_t           settle_until_ms; /* nobody waits for them any longer */
     unsigned           last_number;     /* of a generation */
     bool               reload_wanted;
     unsigned           attempts;        /* reloads that have begun */
@@ -70,6 +72,12 @@ int reload_open(struct master *m, struct conf *taken);
 /* After workers were heard and buried: goes on with the fresh generation: more workers, or the change, or the end of
  * patience.  `died`: one of its workers did. */
 void reload_step(struct master *m, bool died, uint64_t now_ms);
+
+/* May another reload begin? */
+bool reload_is_idle(const struct master *m);
+
+/* Everything ends: who waits for a reload hears that. */
+void reload_cancel(struct master *m);
 
 /* A fresh generation is given up. */
 void reload_fail(struct master *m, const char *why);

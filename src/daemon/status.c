@@ -75,7 +75,7 @@ static const char *phase_word(const struct master *m)
     case MASTER_STOPPING: return "stopping";
     case MASTER_RUNNING:  break;
     }
-    return m->fresh != NULL ? "reloading" : "running";
+    return reload_is_idle(m) ? "running" : "reloading";
 }
 
 static const char *generation_word(const struct generation *g)

@@ -128,6 +128,7 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         worker_reopen_access(w, m->fd);
         break;
     case CHANNEL_READY:         /* is what workers say */
+    case CHANNEL_SHUT:
     case CHANNEL_SURVEYED:
         break;
     }
@@ -173,6 +174,13 @@ static void worker_say_ready(void *arg)
     if (channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }) == -1)
         log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot tell the master that it is ready",
                   w->start->name, (int)getpid());
+}
+
+static void worker_say_shut(void *arg)
+{
+    const struct worker *w = arg;
+
+    (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_SHUT, .fd = -1 });
 }
 
 /* SIGINT and SIGHUP come from a terminal to all processes at once: the master acts on them. */
@@ -308,7 +316,7 @@ static void worker_loop(struct worker *w)
                              .watches = w->watches, .watch_count = WATCHES,
                              .connections_max = w->start->connections_max,
                              .poll_interval_us = w->start->conf->poll_interval_us,
-                             .ready = worker_say_ready, .arg = w };
+                             .ready = worker_say_ready, .shut = worker_say_shut, .arg = w };
 }
 
 /* Says what failed, from errno. */

@@ -298,6 +298,7 @@ static void threads_drain(struct blocking *b)
         close(l->listeners[i].fd);
     }
     clerks_end(&b->clerks, l);
+    loop_tell_shut(l);
     wish_for(b, WISH_DRAIN);
     count_threads(b);
     while (l->phase == LOOP_DRAIN && b->places.count > 0) {

@@ -444,6 +444,7 @@ static void readiness_drain(struct readiness *r)
     roster_last_round(&r->roster);
     for (unsigned i = 0; i < r->loop->listener_count; i++)
         listener_close(r, i);
+    loop_tell_shut(r->loop);
     r->draining = true;
     list_init(&all);
     list_splice(&all, &r->roster.conns);

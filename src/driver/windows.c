@@ -37,7 +37,8 @@ static bool window_letters(struct windows *w, const struct window *one)
 
 void windows_sweep(struct windows *w, const struct listener *l, int fd)
 {
-    sock_sweep_datagrams(w->batch, fd, l->service, w->env);
+    if (l->datagram)
+        sock_sweep_datagrams(w->batch, fd, l->service, w->env);
 }
 
 static void window_make(struct windows *w, const struct watch *watch, const struct listener *letters, int fd)
