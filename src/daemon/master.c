@@ -394,6 +394,8 @@ static uint64_t due_ms(const struct master *m)
 {
     uint64_t due = control_due_ms(&m->control);
 
+    if (m->reload_wanted && reload_is_idle(m))
+        return 0;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         due = sooner(due, crew_due_ms(&generation_of(l)->crew));
         due = sooner(due, crew_due_ms(&generation_of(l)->leaving));
