@@ -36,8 +36,10 @@ static void date_refresh(struct env *e)
 /* hot */
 void env_turn(struct env *e)
 {
+    uint64_t wall_ms = clock_wall_ms();
     e->now_ms = clock_monotonic_ms();
-    e->now_s = clock_wall_s();
+    e->now_s = (time_t)(wall_ms / 1000);
+    e->now_part_ms = (unsigned)(wall_ms % 1000);
     e->turn++;
     if (e->now_s != e->date_s)
         date_refresh(e);

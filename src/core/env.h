@@ -27,7 +27,8 @@ enum {
 
 struct env {
     uint64_t now_ms;            /* monotonic, read once a turn */
-    time_t   now_s;             /* wall clock, read once a turn */
+    time_t   now_s;             /* wall clock, read once a turn, */
+    unsigned now_part_ms;       /* and how far into that second it is */
     uint64_t turn;              /* grows each turn, and within one for who asks again: what was checked at it is fresh */
     time_t   date_s;            /* the second that `date` shows */
     char     date[ENV_DATE_SIZE];

@@ -46,6 +46,26 @@ static void deadline_arm(struct thread *t, bool was_early)
         receive_for(t, left);
 }
 
+/* Before it waits: may it give way?  The main thread looks for somebody when the house is full. */
+static void idle_begin(struct thread *t)
+{
+    uint64_t since = conn_idle_since(t->conn);
+    if (since == 0)
+        return;
+    pthread_mutex_lock(&t->house->lock);
+    __atomic_store_n(&t->idle_since, since, __ATOMIC_RELAXED);
+    idlers_note(&t->house->idlers, &t->idle);
+    pthread_mutex_unlock(&t->house->lock);
+    if (__atomic_load_n(&t->house->shut, __ATOMIC_RELAXED))     /* said before the lock was taken to look for somebody */
+        house_ring(t->house);
+}
+
+/* Something came. */
+static void idle_end(struct thread *t)
+{
+    __atomic_store_n(&t->idle_since, 0, __ATOMIC_RELAXED);
+}
+
 static void thread_receive(struct thread *t, int flags)
 {
     struct conn *c = t->conn;
@@ -53,6 +73,8 @@ static void thread_receive(struct thread *t, int flags)
     int error = errno;
     env_turn(&t->env);
     t->env.count.receives++;
+    if (n >= 0)
+        idle_end(t);            /* who was only interrupted is idle as before */
     if (n > 0) {
         conn_input(c, (struct span){ t->input, (size_t)n });
     } else if (n == 0) {
@@ -116,25 +138,6 @@ static void hear_wish(struct thread *t)
     conn_drain(t->conn);
 }
 
-/* Before it waits: may it give way?  The main thread looks for somebody when the house is full. */
-static void idle_begin(struct thread *t)
-{
-    uint64_t since = conn_idle_since(t->conn);
-    if (since == 0)
-        return;
-    pthread_mutex_lock(&t->house->lock);
-    __atomic_store_n(&t->idle_since, since, __ATOMIC_RELAXED);
-    idlers_note(&t->house->idlers, &t->idle);
-    pthread_mutex_unlock(&t->house->lock);
-    if (__atomic_load_n(&t->house->shut, __ATOMIC_RELAXED))     /* said before the lock was taken to look for somebody */
-        house_ring(t->house);
-}
-
-static void idle_end(struct thread *t)
-{
-    __atomic_store_n(&t->idle_since, 0, __ATOMIC_RELAXED);
-}
-
 static void thread_show(struct thread *t)
 {
     const struct conn *c = t->conn;
@@ -168,9 +171,10 @@ void threads_survey(void *arg, struct census *c)
 static void thread_turn(struct thread *t)
 {
     struct conn *c = t->conn;
-    thread_show(t);
-    if (c->out.bytes > 0)
+    if (c->out.bytes > 0) {
+        thread_show(t);
         thread_send(t);
+    }
     if (conn_wants_shut(c)) {
         shutdown(t->fd, SHUT_WR);
         conn_shut(c);
@@ -190,7 +194,6 @@ static void thread_turn(struct thread *t)
         deadline_arm(t, false);
         idle_begin(t);
         thread_receive(t, 0);
-        idle_end(t);
     }
 }
 

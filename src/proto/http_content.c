@@ -7,7 +7,10 @@
 #include "base/fmt.h"
 
 enum {
-    YOUNG_S = 2,                /* since its last change: another one could hide behind the same time stamp */
+    STRONG_DATE_S = 2,          /* since then: Last-Modified, in seconds, hides no change (RFC 9110 section 8.8.2.2) */
+    SETTLED_MS = 100,           /* since its last change: no other one hides behind the same time stamp, which is a tick
+                                 * of some kernel at most; */
+    SETTLED_COARSE_MS = 2000,   /* where stamps are whole seconds, or two */
     ETAG_MAX = 3 * FMT_HEX_MAX + 11,    /* W/"mtime-size-inode-coding" */
     FIELDS_MAX = 512            /* bytes of all fields of a file's reply; a media type has at most 127 */
 };
@@ -32,6 +35,12 @@ void http_content_send(struct http_exchange *x, struct span fields, struct file 
         outq_lend(x->out, (struct span){ taken->bytes + part.first, (size_t)part.n }, taken);
     else
         outq_file(x->out, taken, (off_t)part.first, (size_t)part.n);
+}
+
+static bool stamp_settled(const struct env *e, const struct file *f)
+{
+    int64_t age_ms = (int64_t)(e->now_s - f->mtime_s) * 1000 + (int64_t)e->now_part_ms - f->mtime_ns / 1000000;
+    return age_ms >= (f->mtime_ns != 0 ? SETTLED_MS : SETTLED_COARSE_MS);
 }
 
 /* Strong only when no second change can hide in the same time stamp (RFC 9110 section 8.8.1).  What is coded says so:
@@ -202,6 +211,7 @@ static void content_reply_anew(struct http_exchange *x, struct http_content *c, 
     char etag[ETAG_MAX];
     struct http_validator v = { .etag = { etag, etag_write(etag, f, c->coding, strong) },
                                 .modified_s = modified > 0 ? modified : 0, .strong = strong,
+                                .strong_date = now - f->mtime_s >= STRONG_DATE_S,
                                 .removed = http_fields_removed(x) };
     struct shown s = { .v = &v, .type = mime_type(x->site->mime, c->name), .dated = true,
                        .coding = http_coding_name(c->coding), .vary = x->vary };
@@ -230,7 +240,7 @@ static void content_reply_anew(struct http_exchange *x, struct http_content *c, 
 void http_content_reply(struct http_exchange *x, struct http_content *taken)
 {
     struct file *f = taken->file;
-    bool strong = x->env->now_s - f->mtime_s >= YOUNG_S;
+    bool strong = stamp_settled(x->env, f);
     if (strong && f->note_n > 0 && f->note_kind == note_kind(taken) && (x->request->seen & CONDITIONS) == 0) {
         x->status = 200;
         http_content_send(x, (struct span){ f->note, f->note_n }, f, (struct http_part){ 0, f->size });

@@ -471,7 +471,8 @@ size_t http_content_range_put(char *to, struct http_part part, uint64_t size);
 struct http_validator {
     struct span etag;           /* with W/ and quotes; length 0: none */
     time_t      modified_s;     /* as shown in Last-Modified; -1: none */
-    bool        strong;         /* neither can hide a change */
+    bool        strong;         /* the entity tag hides no change, */
+    bool        strong_date;    /* nor does `modified_s` */
     unsigned    removed;        /* HTTP_REMOVE bits: not to be shown */
 };
 

@@ -181,5 +181,5 @@ bool http_if_range(const struct http_request *r, const struct http_validator *v,
     if (value.n > 0 && (value.p[0] == '"' || value.p[0] == 'W'))
         if (value.p[0] == '"' || etag_weak(value))
             return etag_equal(value, v->etag, false);
-    return v->strong && date_of(r, FIELD_IF_RANGE, now, &when) && when == v->modified_s;
+    return v->strong_date && date_of(r, FIELD_IF_RANGE, now, &when) && when == v->modified_s;
 }

@@ -22,6 +22,11 @@ HALF_HEAD = b"GET /hello HTTP/1.1\r\nHost: x\r\n"
 MB = 1 << 20
 
 
+def memory_bound(model, sanitizer):
+    """Bytes that a worker may keep after a flood.  The C library keeps the stacks of the threads that aio needed."""
+    return (64 if sanitizer is not None else 24 if model == "aio" else 8) * MB
+
+
 def readable(sock, seconds=0):
     return bool(select.select([sock], [], [], seconds)[0])
 
@@ -33,9 +38,10 @@ def answered(d, service=None, source=None):
 
 
 def later():
-    """Waits until the server's clock, which counts milliseconds, shows another time."""
+    """Waits until the server's clock, which counts milliseconds and is read once a turn, shows another time: a turn may
+    be long where a processor is short."""
     now = time.monotonic_ns()
-    wait_until(lambda: time.monotonic_ns() - now > 3_000_000, pause=0.001)
+    wait_until(lambda: time.monotonic_ns() - now > 50_000_000)
 
 
 def used(web):
@@ -144,11 +150,9 @@ def test_without_anybody_idle_new_clients_hear_503_and_are_not_reset(daemon):
     assert len(re.findall("limits.connections", d.log())) == 1
 
 
-def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, sanitizer):
-    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 20})
-    answered(d).close()
-    wait_until(d.quiet, what="the first client being gone")
-    before, memory = d.fds(), d.private()
+def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, model, sanitizer, calm):
+    d = daemon(http_service(RESPOND_HELLO), limits={"connections": 20}, settings=calm)
+    before, memory = at_rest(d), d.private()
     busy = [Http(d.connect()) for _ in range(20)]
     for web in busy:
         web.send(HALF_HEAD)
@@ -177,7 +181,7 @@ def test_a_flood_past_the_limit_is_refused_and_leaves_nothing(daemon, sanitizer)
     for s in silent:
         s.close()
     wait_until(lambda: d.fds() <= before, what="all descriptors being closed")
-    assert d.private() - memory < (8 if sanitizer is None else 64) * MB
+    assert d.private() - memory < memory_bound(model, sanitizer)
 
 
 # --- limits of an address ----------------------------------------------------------------------------------------
@@ -227,21 +231,31 @@ def test_clients_of_a_unix_socket_are_not_counted(daemon, tmp_path):
     assert d.alive()
 
 
-def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, sanitizer):
+def test_a_flood_from_one_address_is_refused_and_others_are_served(daemon, model, sanitizer):
     d = daemon(http_service(RESPOND_HELLO), limits={"connections_per_address": 10, "connections": 1000},
                timeouts={"header": 30})
     other = answered(d, source="127.0.0.2")
     before, memory = d.fds(), d.private()
     flood = [d.connect(source="127.0.0.9") for _ in range(600)]
-    for _ in range(20):
+    for s in flood:
+        try:
+            s.sendall(HALF_HEAD)
+        except OSError:
+            pass                                        # refused before it could speak
+    for i in range(20):
         assert other.get("/hello").body == HELLO
-        answered(d, source="127.0.0.3").close()
+        answered(d, source=f"127.0.1.{i + 1}").close()
     wait_until(lambda: d.fds() <= before + 11, what="all but ten of the flood being gone")
     for s in flood:
         s.close()
     wait_until(lambda: d.fds() <= before, what="all descriptors being closed")
-    answered(d, source="127.0.0.9")
-    assert d.private() - memory < (8 if sanitizer is None else 64) * MB
+
+    def served():
+        web = Http(d.connect(source="127.0.0.9"))
+        web.send(request("/hello"))
+        return web.read().status == 200
+    wait_until(served, what="the address being served again")
+    assert d.private() - memory < memory_bound(model, sanitizer)
 
 
 def test_requests_beyond_the_rate_of_an_address_get_429_in_order(daemon):
@@ -305,8 +319,17 @@ def beside(d, attack):
     return n
 
 
-def under_attack(d, socks, data):
-    before = d.fds() - len(socks)
+def at_rest(d):
+    """The descriptors of a worker that has served somebody and has nothing to do."""
+    answered(d).close()
+    wait_until(d.quiet, what="the first client being gone")
+    return d.fds()
+
+
+def under_attack(d, before, begin, data):
+    socks = [d.connect("web", source="127.0.0.7") for _ in range(ATTACKERS)]
+    for s in socks:
+        s.sendall(begin)
     attack = Drip(socks, data)
     attack.start()
     try:
@@ -320,26 +343,17 @@ def under_attack(d, socks, data):
     wait_until(lambda: d.fds() <= before + 1, what="all descriptors being closed")
 
 
-def attackers(d, begin):
-    socks = [d.connect("web", source="127.0.0.7") for _ in range(ATTACKERS)]
-    for s in socks:
-        s.sendall(begin)
-    wait_until(lambda: d.fds() >= ATTACKERS, what="all attackers being there")
-    return socks
+def test_slow_heads_end_beside_ordinary_clients(daemon, calm):
+    d = daemon(http_service(RESPOND_HELLO), timeouts={"header": SHORT, "body": 60, "idle": 60}, settings=calm)
+    under_attack(d, at_rest(d), HALF_HEAD + b"X: ", b"y")
 
 
-def test_slow_heads_end_beside_ordinary_clients(daemon):
-    d = daemon(http_service(RESPOND_HELLO), timeouts={"header": SHORT, "body": 60, "idle": 60})
-    answered(d).close()
-    under_attack(d, attackers(d, HALF_HEAD + b"X: "), b"y")
-
-
-def test_slow_bodies_end_beside_ordinary_clients(daemon):
-    d = daemon(http_service(RESPOND_HELLO), timeouts={"body": SHORT, "header": 60, "idle": 60},
+def test_slow_bodies_end_beside_ordinary_clients(daemon, calm):
+    d = daemon(http_service(RESPOND_HELLO), timeouts={"body": SHORT, "header": 60, "idle": 60}, settings=calm,
                limits={"body_rate": 1000})
-    answered(d).close()
-    under_attack(d, attackers(d, request("/hello", "POST", [("Content-Length", "100000")])), b"y")
-    under_attack(d, attackers(d, request("/hello", "POST", [("Transfer-Encoding", "chunked")]) + b"ffff\r\n"), b"y")
+    before = at_rest(d)
+    under_attack(d, before, request("/hello", "POST", [("Content-Length", "100000")]), b"y")
+    under_attack(d, before, request("/hello", "POST", [("Transfer-Encoding", "chunked")]) + b"ffff\r\n", b"y")
 
 
 def test_a_body_that_comes_slowly_but_steadily_passes(daemon):
@@ -354,12 +368,11 @@ def test_a_body_that_comes_slowly_but_steadily_passes(daemon):
     assert web.get("/hello").body == HELLO
 
 
-def test_readers_that_stand_still_end_beside_ordinary_clients(daemon, www):
+def test_readers_that_stand_still_end_beside_ordinary_clients(daemon, www, calm):
     folder = www({"big.bin": 8_000_000})
-    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"send": SHORT, "idle": 60, "header": 60})
-    answered(d).close()
-    wait_until(d.quiet, what="the first client being gone")
-    before = d.fds()
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"send": SHORT, "idle": 60, "header": 60},
+               settings=calm)
+    before = at_rest(d)
     socks = [d.connect(rcvbuf=4096, source="127.0.0.7") for _ in range(ATTACKERS)]
     for s in socks:
         s.sendall(request("/big.bin"))
@@ -385,9 +398,7 @@ def test_a_reader_that_is_slow_but_steady_is_not_cut(daemon, www):
 
 def test_silent_clients_end_and_leave_nothing(daemon, calm):
     d = daemon(http_service(RESPOND_HELLO), timeouts={"header": SHORT, "idle": SHORT}, settings=calm)
-    answered(d).close()
-    wait_until(d.quiet, what="the first client being gone")
-    before = d.fds()
+    before = at_rest(d)
     silent = [d.connect() for _ in range(ATTACKERS)] + [answered(d).sock for _ in range(ATTACKERS)]
     for s in silent:
         assert read_to_end(s) == b""

@@ -137,7 +137,7 @@ START_TEST(entry_does_not_wait_for_a_header_for_ever)
     struct rig g;
     enter(&g, &full, &a_proxy, true);
     for (int i = 0; i < 10; i++) {
-        in(&g, HEADER + i, 1);
+        in(&g, &HEADER[i], 1);
         ck_assert_uint_eq(conn_due(g.c), NOW_MS + HEADER_MS);
         g.env.now_ms += 100;
     }
