@@ -21,12 +21,12 @@ enum { WORKER_NAME_SIZE = CONF_POOL_NAME_MAX + sizeof ".4294967295" };
 
 /* A place for a worker; processes come and go in it. */
 struct worker_slot {
-    char     name[WORKER_NAME_SIZE];    /* "main.0" */
+    struct metric_slot base;            /* what had been counted in its slot before */
     const struct pool *pool;
+    char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
     int      ledger;                     /* its slot of the counters; -1: none */
-    struct metric_slot base;            /* what had been counted there before */
     bool     ready;
     bool     told;                      /* to drain */
     bool     shut;                      /* it accepts no more */

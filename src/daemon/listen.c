@@ -257,6 +257,8 @@ static int listen_deal(struct listen_address *a, const struct pool_set *pools, c
     unsigned deals = servers > there ? servers : there;
     bool copies = a->handed != NULL || a->address.ss_family == AF_UNIX;
 
+    if (servers == 0)
+        return 0;
     a->sockets = calloc(deals + 1, sizeof *a->sockets);
     if (a->sockets == NULL)
         return -1;
