@@ -15,6 +15,7 @@
 #include "daemon/priv.h"
 #include "daemon/sandbox.h"
 #include "daemon/title.h"
+#include "daemon/words.h"
 #include "driver/model.h"
 
 enum { EXIT_USAGE = 2 };
@@ -132,7 +133,9 @@ static int with_configuration(const struct command *c)
     struct conf_options options = { .file = c->file,
                                     .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model, .target_check = logger_check,
-                                    .sandbox_check = sandbox_check, .user_check = priv_check_user, .group_check = priv_check_group };
+                                    .format_check = words_check_format,
+                                    .location_check = words_check_location, .sandbox_check = sandbox_check,
+                                    .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;
     int status = EXIT_FAILURE;

@@ -40,6 +40,7 @@ jansson.h             src/daemon/command.c src/daemon/status. src/ctl/ src/iomux
 liburing.h            src/driver/engine_uring.c
 sys/epoll.h           src/driver/poller_epoll.c
 systemd/              src/daemon/sysd.c
+crypt.h               src/base/password.c
 seccomp.h             src/daemon/filter.c
 bsd/                  src/daemon/title.c
 '
@@ -61,7 +62,9 @@ _GLOBAL_OFFSET_TABLE_
 impure='
 src/core/file.c       close fstat fstatat open pread preadv2
 src/core/bypass.c     fcntl fstatfs statx
+src/core/catalog.c    close closedir dirfd fdopendir fstat fstatat readdir
 src/core/beneath.c    close fcntl fstat fstatat open openat syscall
+src/core/verified.c   pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
 src/core/access.c     close fcntl fstat fsync open write pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
 '
 

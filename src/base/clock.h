@@ -16,4 +16,7 @@ uint64_t clock_monotonic_us(void);
 /* Seconds since the Epoch, the wall clock. */
 time_t clock_wall_s(void);
 
+/* The same in milliseconds, behind by a kernel tick at most. */
+uint64_t clock_wall_ms(void);
+
 #endif

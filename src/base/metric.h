@@ -13,11 +13,16 @@
     X(accepted,        "connections accepted")                                     \
     X(closed,          "connections closed")                                       \
     X(refused,         "connections refused for want of descriptors or memory")    \
+    X(refused_address, "connections refused: their address has as many as it may")  \
+    X(refused_full,    "connections refused: the limit of connections is reached") \
+    X(refused_proxy,   "connections closed: not from a proxy, or without its header") \
+    X(gave_way,        "idle connections that gave way to new ones")               \
     X(requests,        "requests answered")                                        \
     X(responses_2xx,   "responses with a 2xx status")                              \
     X(responses_3xx,   "responses with a 3xx status")                              \
     X(responses_4xx,   "responses with a 4xx status")                              \
     X(responses_5xx,   "responses with a 5xx status")                              \
+    X(requests_held,   "requests answered with 429: their address asks too often") \
     X(messages,        "messages received by services other than HTTP")            \
     X(datagrams,       "datagrams received")                                       \
     X(datagrams_sent,  "datagrams sent")                                           \

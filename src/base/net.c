@@ -46,7 +46,7 @@ static uint8_t mask_of(unsigned bits, unsigned i)
     unsigned before = 8 * i;
     if (bits >= before + 8)
         return 0xff;
-    return bits <= before ? 0 : (uint8_t)(0xff00u >> (bits - before));
+    return (uint8_t)(bits <= before ? 0 : 0xff00u >> (bits - before));
 }
 
 /* True when there were host bits to clear. */

@@ -12,11 +12,32 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/net.h"
 
 /* Where a setting stands, for complaints that come after reading (an address that cannot be bound). */
 struct conf_place {
     const char *file;           /* NULL: a default; an override is "-o PATH=VALUE" in line 0 */
     unsigned    line;           /* 0: the file as a whole */
+};
+
+/* Networks; one of the family AF_UNIX holds all that come by Unix sockets. */
+struct conf_nets {
+    const struct net *v;
+    unsigned          count;
+    bool              set;
+};
+
+/* Who says what of the PROXY protocol; places without a file: it was not said here. */
+struct conf_proxy {
+    bool              on;
+    struct conf_nets  trusted;          /* proxies */
+    struct conf_place on_place, trusted_place;
+};
+
+/* Several strings in the order in which they were written. */
+struct conf_strings {
+    const char *const *v;
+    unsigned           count;
 };
 
 struct conf_listen {
@@ -27,30 +48,90 @@ struct conf_listen {
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
     struct conf_place       place;
+    struct conf_proxy       proxy;      /* what was not said here is the service's */
 };
 
 enum conf_protocol {
     CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME
 };
 
-enum conf_route_kind { CONF_ROUTE_ROOT, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS };
+struct conf_header { const char *name, *value; };
+
+/* Fields of the server's own that replies can do without: bits. */
+enum { CONF_REMOVE_ETAG = 1, CONF_REMOVE_LAST_MODIFIED = 2, CONF_REMOVE_ACCEPT_RANGES = 4 };
+
+struct conf_headers {
+    struct conf_header *add;
+    unsigned            add_count;
+    struct conf_strings remove;
+};
+
+/* One who may ask, and what crypt(3) made of the password. */
+struct conf_user { const char *name, *hash; };
+
+struct conf_auth {
+    const char       *realm;    /* what for */
+    const char       *file;     /* NULL: nobody is asked who it is */
+    struct conf_user *users;    /* of the file, by name */
+    unsigned          user_count;
+};
+
+#define CONF_EXPIRES_UNSET UINT32_MAX
+
+enum conf_route_kind {
+    CONF_ROUTE_ROOT, CONF_ROUTE_ALIAS, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS
+};
+
+enum conf_coding { CONF_CODING_BR, CONF_CODING_ZSTD, CONF_CODING_GZIP, CONF_CODINGS };
+
+enum conf_autoindex { CONF_AUTOINDEX_OFF, CONF_AUTOINDEX_ON, CONF_AUTOINDEX_HTML, CONF_AUTOINDEX_JSON };
+
+enum { CONF_ERROR_PAGE_MAX = 1 << 20 };     /* bytes: each worker keeps all of them in memory */
+
+/* A file that replaces the page of some errors. */
+struct conf_error_page {
+    struct conf_place place;
+    unsigned         *statuses;     /* 400-599 */
+    unsigned          status_count;
+    const char       *file;
+    struct conf_place file_place;
+};
+
+struct conf_error_pages {
+    struct conf_error_page *v;
+    unsigned                count;
+};
 
 struct conf_route {
     struct conf_place    place;
     const char          *path;          /* begins with '/' */
-    const char          *host;          /* lower case, without port; NULL: any */
+    struct conf_strings  hosts;         /* names or "*.NAME", lower case, without port; none: any */
+    struct conf_strings  methods;       /* that it answers, of those that it could; none: all */
+    struct conf_nets     allow, deny;
+    struct conf_auth     auth;
+    struct conf_headers  headers;
+    const char          *cache_control; /* NULL: not set */
+    unsigned             expires_s;     /* CONF_EXPIRES_UNSET */
     enum conf_route_kind kind;
     const char          *root;          /* ROOT: an absolute folder, or relative to the working directory */
     struct conf_place    root_place;
-    const char *const   *index;         /* ROOT: file names */
+    const char          *alias;         /* ALIAS: the same */
+    struct conf_place    alias_place;
+    const char *const   *index;         /* ROOT, ALIAS, as are those up to direct_io: file names */
     unsigned             index_count;
-    bool                 dotfiles;      /* ROOT: serve names that begin with '.' */
-    uint64_t             direct_io;     /* ROOT: from this size on past the page cache; 1: "on", 0: "off" */
+    const char *const   *try;           /* candidates; the last may be a status, "=404" */
+    unsigned             try_count;
+    enum conf_autoindex  autoindex;
+    bool                 dotfiles;      /* serve names that begin with '.' */
+    enum conf_coding     precompressed[CONF_CODINGS];   /* each once, the best first */
+    unsigned             precompressed_count;
+    uint64_t             direct_io;     /* from this size on past the page cache; 1: "on", 0: "off" */
+    struct conf_error_pages error_pages;
     unsigned             status;        /* RESPOND: 200-599; STATUS: 400-599; REDIRECT: 301 302 303 307 308 */
     const char          *type;          /* RESPOND: Content-Type */
     const char          *body;          /* RESPOND */
     size_t               body_size;
-    const char          *to;            /* REDIRECT: Location */
+    const char          *to;            /* REDIRECT: Location, may have variables */
 };
 
 struct conf_service {
@@ -59,8 +140,12 @@ struct conf_service {
     enum conf_protocol   protocol;
     struct conf_listen  *listens;
     unsigned             listen_count;
+    struct conf_proxy    proxy;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
+    struct conf_nets     allow, deny;   /* of routes that have neither */
+    struct conf_headers  headers;       /* of routes that do not say it otherwise */
+    struct conf_error_pages error_pages;    /* HTTP */
     const char          *greeting;      /* GREET */
 };
 
@@ -85,6 +170,9 @@ struct conf_limits {
     unsigned header_bytes;
     unsigned header_count;
     uint64_t body_bytes;
+    unsigned body_rate;                 /* bytes in a second; 0: none, timeouts.body is for the whole body */
+    unsigned connections_per_address;   /* for each worker; 0: no limit */
+    unsigned requests_per_second;       /* of each address, by each worker; 0: no limit */
     unsigned requests;                  /* for each connection; 0: no limit */
     unsigned datagrams_per_address;     /* answers for each second, by each worker; 0: no limit */
 };
@@ -92,7 +180,6 @@ struct conf_limits {
 enum conf_target {
     CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE
 };
-enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
 
 enum conf_sandbox {
     CONF_SANDBOX_AUTO,                  /* whatever of it there is here */
@@ -117,7 +204,7 @@ struct conf {
     enum conf_target       access_target;   /* OFF or FILE */
     const char            *access_file;
     struct conf_place      access_place;
-    enum conf_access_format access_format;
+    const char            *access_format;   /* "combined", "json" or a text with fields */
     const char            *control;     /* the path of the control socket; "off"; NULL: the default one */
     struct conf_place      control_place;
     unsigned               generations; /* at once, while old workers finish after a reload */
@@ -144,8 +231,17 @@ struct conf_options {
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
     conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *format_check;    /* of the access log */
+    conf_word_check   *location_check;  /* where a redirect leads */
     conf_word_check   *sandbox_check;   /* "require" */
 };
+
+/* Names of header fields are compared without case. */
+bool conf_header_adds(const struct conf_headers *h, const char *name);
+bool conf_header_removes(const struct conf_headers *h, const char *name);
+
+/* Those of the server's own that are removed: bits. */
+unsigned conf_header_removed(const struct conf_headers *h);
 
 /* The candidate nearest to a word, by edit distance, for "did you mean". */
 struct conf_near {

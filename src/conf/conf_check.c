@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/template.h"
+
 enum { NAME_MAX_BYTES = 64 };       /* of services: they stand in each line of the log about them */
 
 static bool only_bytes(const char *text, const char *allowed)
@@ -92,6 +94,19 @@ bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *nod
     return false;
 }
 
+bool conf_check_error_page(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    struct stat st;
+
+    if (!conf_check_readable_file(r, node, value))
+        return false;
+    if (stat(value, &st) == 0 && st.st_size <= CONF_ERROR_PAGE_MAX)
+        return true;
+    conf_gripe(r, node, NULL, "\"%.200s\" is too large: an error page has at most %d bytes", value,
+               CONF_ERROR_PAGE_MAX);
+    return false;
+}
+
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
     struct stat st;
@@ -142,24 +157,24 @@ bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, 
     return false;
 }
 
-/* A name (RFC 1123), an IPv4 address or an IPv6 address in brackets (RFC 9110 section 7.2), no port. */
-bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value)
+/* Visible ASCII that may stand in a URL; the braces of ${name} are no part of it. */
+static bool location_clean(const char *value)
 {
-    const char *end = value[0] == '[' ? strchr(value, ']') : strchr(value, ':');
+    struct span text = { value, strlen(value) }, piece;
+    enum template_kind kind;
 
-    if (value[0] == '[' && end != NULL && end[1] == '\0' && only_bytes(value, "[]:."))
-        return true;
-    if (value[0] != '[' && end == NULL && only_bytes(value, "-._"))
-        return true;
-    conf_gripe(r, node, NULL, "\"%.60s\" must be a name or an address as clients send it, without a port,"
-                              " such as \"www.example.org\"", value);
-    return false;
+    while ((kind = template_next(&text, &piece)) != TEMPLATE_END && kind != TEMPLATE_BAD)
+        for (size_t i = 0; kind == TEMPLATE_TEXT && i < piece.n; i++)
+            if ((unsigned char)piece.p[i] <= ' ' || (unsigned char)piece.p[i] > '~' ||
+                strchr("\"<>\\^`{|}", piece.p[i]) != NULL)
+                return false;
+    return true;
 }
 
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
-    if (strpbrk(value, " \"<>\\^`{|}") == NULL)
-        return true;
+    if (location_clean(value))
+        return check_with(r, r->options->location_check, node, value);
     conf_gripe(r, node, NULL, "\"%.60s\" must be a path or a URL, with spaces and the like as %%20", value);
     return false;
 }

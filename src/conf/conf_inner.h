@@ -120,16 +120,20 @@ extern const struct conf_kind
     conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
     conf_kind_sandbox, conf_kind_watchdog,
-    conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target,
-    conf_kind_host, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_format,
+    conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
+    conf_kind_methods, conf_kind_nets, conf_kind_auth, conf_kind_users,
+    conf_kind_headers, conf_kind_header_add, conf_kind_header_remove, conf_kind_cache_control, conf_kind_expires,
     conf_kind_routes, conf_kind_services, conf_kind_pools, conf_kind_pool_services,
     conf_kind_group,        /* with defaults also when it is not there */
     conf_kind_part;         /* without */
 
-/* Every setting outside of lists; those of a service; of a route; of a pool. */
-extern const struct conf_setting conf_settings[], conf_service_settings[], conf_route_settings[],
-    conf_pool_settings[];
+/* Every setting outside of lists; those of a service; of a listener that is a group; of a route; of an error page; of
+ * a pool. */
+extern const struct conf_setting conf_settings[], conf_service_settings[], conf_listen_settings[],
+    conf_route_settings[], conf_error_page_settings[], conf_pool_settings[];
 
 /* Reads a group by its table: unknown keys, missing keys, values and defaults.  node NULL: defaults only. */
 void conf_group_read(struct conf_reader *r, const struct conf_setting *members, config_setting_t *node,
@@ -148,6 +152,15 @@ struct conf_list {
 
 void conf_list_print(struct conf_printer *p, const char *key, const struct conf_setting *members,
                      const struct conf_list *list);
+
+/* Is every method one that a route of this kind answers? */
+void conf_methods_check(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node);
+
+/* What can only be seen with all of a route, or a service, in view; `outer` is the service's, NULL: h is. */
+void conf_headers_check(struct conf_reader *r, const struct conf_headers *h, const struct conf_headers *outer,
+                        const config_setting_t *node);
+void conf_cache_check(struct conf_reader *r, const struct conf_route *route, const struct conf_headers *outer,
+                      const config_setting_t *node);
 
 /* Makes the pool of everything if there is none. */
 void conf_pools_complete(struct conf_reader *r, struct conf *c);
@@ -171,13 +184,22 @@ bool conf_check_control(struct conf_reader *r, const config_setting_t *node, con
 bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_error_page(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_service_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_pool_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_file_name(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_route_path(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_host(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_location(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_method(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_net(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_net_or_unix(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_cache_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, const char *value);
+
+/* Reads one word of a list of them to *word; NULL after a complaint. */
+void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node, unsigned i,
+                  const char **word);
 
 /* One string, or a list or array of strings: how many there are, UINT_MAX after a complaint that it is
  * something else than `want`; and the setting of each.  Elements that are no strings have been complained
@@ -185,8 +207,22 @@ bool conf_check_media_type(struct conf_reader *r, const config_setting_t *node, 
 unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node, const char *want);
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i);
 
-/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path" or "systemd:NAME" into l; l->handed is part of the text.  False: the reason is in `why`. */
+enum { CONF_STRINGS_MAX = 1000 };       /* a complaint about one of them counts its neighbours */
+
+/* Reads words, one or many, that s->check finds fit.  Those that are not have been complained about and are
+ * left out. */
+void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       const char *want, struct conf_strings *to);
+
+/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path" or "systemd:NAME" into l; l->handed is part of the text.
+ * False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
+/* The setting of the i-th listener of a service, for a complaint about its address. */
+const config_setting_t *conf_listen_at(const config_setting_t *listen, unsigned i);
+
+/* Gives listeners what their service says of the PROXY protocol, and complains about what does not fit together. */
+void conf_proxy_check(struct conf_reader *r, struct conf_service *service, const config_setting_t *node);
+
 /* Would the two fight for the same address? */
 bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 
@@ -194,6 +230,7 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b);
 void conf_print_key(struct conf_printer *p, const char *key);
 void conf_print_indent(struct conf_printer *p);
 void conf_print_string(struct conf_printer *p, const char *text);
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count);
 
 static inline void *conf_field(void *base, size_t offset)
 {

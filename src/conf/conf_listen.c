@@ -249,49 +249,123 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b)
     return a->address_size == b->address_size && memcmp(&a->address, &b->address, a->address_size) == 0;
 }
 
-/* One that is no string or does not parse stays in the list with the family AF_UNSPEC, which is the same as
- * nothing. */
-static void one_listen_read(struct conf_reader *r, const config_setting_t *node, struct conf_listen *l)
+/* ---- the listeners of a service: each an address, or a group with an address ---- */
+
+enum { LISTENERS_MAX = 1000 };
+
+static const config_setting_t *listen_node(const config_setting_t *listen, unsigned i)
 {
-    const char *text = conf_node_string(node);
+    bool one = conf_node_string(listen) != NULL || config_setting_is_group(listen);
+
+    return one ? listen : config_setting_get_elem(listen, i);
+}
+
+const config_setting_t *conf_listen_at(const config_setting_t *listen, unsigned i)
+{
+    const config_setting_t *node = listen_node(listen, i);
+
+    return config_setting_is_group(node) ? config_setting_get_member(node, "address") : node;
+}
+
+/* One that does not parse stays in the list with the family AF_UNSPEC, which is the same as nothing. */
+static void address_take(struct conf_reader *r, const config_setting_t *node, const char *text,
+                         struct conf_listen *l)
+{
     char why[200];
 
-    if (text == NULL)
-        return;
     l->text = conf_memory_keep(r->memory, text, strlen(text));
     l->place = conf_node_origin(node)->place;
     if (!conf_listen_parse(l->text != NULL ? l->text : text, l, why, sizeof(why)))
         conf_gripe(r, node, NULL, "\"%.60s\": %s", text, why);
 }
 
+static void one_listen_read(struct conf_reader *r, config_setting_t *node, struct conf_listen *l)
+{
+    const char *text = conf_node_string(node);
+
+    if (text != NULL) {
+        address_take(r, node, text, l);
+    } else if (config_setting_is_group(node)) {
+        conf_group_read(r, conf_listen_settings, node, l);
+        if (l->text != NULL)
+            address_take(r, config_setting_get_member(node, "address"), l->text, l);
+    } else {
+        conf_gripe_value(r, node, NULL, "an address or a group { address = \"8080\"; ... }");
+    }
+}
+
+static unsigned listen_count(struct conf_reader *r, const config_setting_t *node)
+{
+    unsigned n = (unsigned)config_setting_length(node);
+
+    if (conf_node_string(node) != NULL || config_setting_is_group(node))
+        return 1;
+    if (config_setting_is_scalar(node)) {
+        conf_gripe_value(r, node, NULL, "an address such as \"8080\" or a list of addresses");
+        return 0;
+    }
+    if (n == 0)
+        conf_gripe(r, node, NULL, "needs one address at least, such as \"8080\"");
+    if (n <= LISTENERS_MAX)
+        return n;
+    conf_gripe(r, node, NULL, "has %u elements; %d are allowed", n, LISTENERS_MAX);
+    return 0;
+}
+
 static void listen_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
                         void *base)
 {
     struct conf_service *service = base;
-    unsigned n = conf_strings_count(r, node, "an address such as \"8080\" or a list of addresses");
+    unsigned n = listen_count(r, node);
 
     (void)s;
     if (n == 0)
-        conf_gripe(r, node, NULL, "needs one address at least, such as \"8080\"");
-    if (n == 0 || n == UINT_MAX)
         return;
     service->listens = conf_memory_get(r->memory, n * sizeof(*service->listens));
     service->listen_count = service->listens == NULL ? 0 : n;
-    for (unsigned i = 0; i < service->listen_count; i++)
-        one_listen_read(r, conf_strings_at(node, i), &service->listens[i]);
+    for (unsigned i = 0; i < service->listen_count; i++) {
+        bool one = conf_node_string(node) != NULL || config_setting_is_group(node);
+
+        one_listen_read(r, one ? node : config_setting_get_elem(node, i), &service->listens[i]);
+    }
+}
+
+static bool is_plain(const struct conf_listen *l)
+{
+    return l->proxy.on_place.file == NULL && l->proxy.trusted_place.file == NULL;
+}
+
+/* Only what it says itself: the rest is printed with the service. */
+static void listen_group_print(struct conf_printer *p, const struct conf_listen *l)
+{
+    char text[NET_TEXT_SIZE];
+
+    fputs("{ address = ", p->to);
+    conf_print_string(p, l->text);
+    if (l->proxy.on_place.file != NULL)
+        fprintf(p->to, "; proxy_protocol = %s", l->proxy.on ? "true" : "false");
+    for (unsigned i = 0; l->proxy.trusted_place.file != NULL && i < l->proxy.trusted.count; i++)
+        fprintf(p->to, "%s\"%s\"", i == 0 ? "; trusted = [ " : ", ", net_format(&l->proxy.trusted.v[i], text));
+    fputs(l->proxy.trusted_place.file != NULL && l->proxy.trusted.count > 0 ? " ]; }" : "; }", p->to);
 }
 
 static void listen_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
 {
     const struct conf_service *service = base;
+    bool plain = true;
 
+    for (unsigned i = 0; i < service->listen_count; i++)
+        plain &= is_plain(&service->listens[i]);
     conf_print_key(p, s->key);
-    fputs("[ ", p->to);
+    fputs(plain ? "[ " : "( ", p->to);
     for (unsigned i = 0; i < service->listen_count; i++) {
         fputs(i == 0 ? "" : ", ", p->to);
-        conf_print_string(p, service->listens[i].text);
+        if (is_plain(&service->listens[i]))
+            conf_print_string(p, service->listens[i].text);
+        else
+            listen_group_print(p, &service->listens[i]);
     }
-    fputs(" ];\n", p->to);
+    fputs(plain ? " ];\n" : " );\n", p->to);
 }
 
 const struct conf_kind conf_kind_listen = { listen_read, NULL, listen_print };

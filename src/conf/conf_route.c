@@ -2,7 +2,6 @@
 /* The routes of an http service: what each answers with, and that no two are the same. */
 #include "conf/conf_inner.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
@@ -10,35 +9,6 @@ enum {
     ROUTES_MAX = 10000,         /* of a service: they are compared with each other */
     INDEX_MAX = 100
 };
-
-/* ---- host: kept in lower case ---- */
-
-static void host_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
-{
-    struct conf_route *route = base;
-    char *lower;
-
-    conf_kind_word.read(r, s, node, base);
-    if (route->host == NULL)
-        return;
-    lower = conf_memory_keep(r->memory, route->host, strlen(route->host));
-    if (lower == NULL)
-        return;
-    route->host = lower;
-    for (; *lower != '\0'; lower++)
-        *lower = (char)tolower((unsigned char)*lower);
-}
-
-static void host_fall_back(const struct conf_setting *s, void *base)
-{
-    conf_kind_word.fall_back(s, base);
-}
-
-static void host_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
-{
-    if (((const struct conf_route *)base)->host != NULL)
-        conf_kind_word.print(p, s, base);
-}
 
 /* ---- index: names of files, one or many ---- */
 
@@ -68,27 +38,15 @@ static void index_read(struct conf_reader *r, const struct conf_setting *s, conf
     names = conf_memory_get(r->memory, n * sizeof(*names));
     route->index = names;
     route->index_count = names == NULL ? 0 : n;
-    for (unsigned i = 0; i < route->index_count; i++) {
-        const struct conf_setting one = { .key = s->key, .check = s->check };
-        const config_setting_t *name = conf_strings_at(node, i);
-
-        /* The kind of a word reads one name to the start of what it is given. */
-        if (conf_node_string(name) != NULL)
-            conf_kind_word.read(r, &one, (config_setting_t *)name, &names[i]);
-    }
+    for (unsigned i = 0; i < route->index_count; i++)
+        conf_word_at(r, s, node, i, &names[i]);
 }
 
 static void index_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
 {
     const struct conf_route *route = base;
 
-    conf_print_key(p, s->key);
-    fputs("[ ", p->to);
-    for (unsigned i = 0; i < route->index_count; i++) {
-        fputs(i == 0 ? "" : ", ", p->to);
-        conf_print_string(p, route->index[i]);
-    }
-    fputs(route->index_count == 0 ? "];\n" : " ];\n", p->to);
+    conf_print_strings(p, s->key, route->index, route->index_count);
 }
 
 /* ---- redirect: "/to" or { status, to } ---- */
@@ -138,14 +96,14 @@ static void redirect_print(struct conf_printer *p, const struct conf_setting *s,
 /* ---- one route ---- */
 
 static const struct { const char *key; enum conf_route_kind kind; } answers[] = {
-    { "root", CONF_ROUTE_ROOT }, { "respond", CONF_ROUTE_RESPOND },
+    { "root", CONF_ROUTE_ROOT }, { "alias", CONF_ROUTE_ALIAS }, { "respond", CONF_ROUTE_RESPOND },
     { "redirect", CONF_ROUTE_REDIRECT }, { "status", CONF_ROUTE_STATUS }
 };
 
 /* True if exactly one says what the route answers with. */
 static bool answer_find(struct conf_reader *r, struct conf_route *route, const config_setting_t *node)
 {
-    static const char all[] = "root, respond, redirect and status";
+    static const char all[] = "root, alias, respond, redirect and status";
     const char *first = NULL;
     bool one = true;
 
@@ -184,13 +142,21 @@ static void route_read(struct conf_reader *r, struct conf_route *route, config_s
     if (!answer_find(r, route, node))
         return;
     conf_group_check(r, conf_route_settings, node, route);
+    conf_methods_check(r, route, node);
     if (route->kind == CONF_ROUTE_RESPOND)
         body_check(r, route, node);
 }
 
-static bool same_text(const char *a, const char *b)
+/* Is there a host for which both answer, in the same order of preference? */
+static bool host_shared(const struct conf_strings *a, const struct conf_strings *b)
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+    if (a->count == 0 || b->count == 0)
+        return a->count == b->count;
+    for (unsigned i = 0; i < a->count; i++)
+        for (unsigned j = 0; j < b->count; j++)
+            if (strcmp(a->v[i], b->v[j]) == 0)
+                return true;
+    return false;
 }
 
 /* The first route that answers for the same path and host, or NULL. */
@@ -198,7 +164,8 @@ static const struct conf_route *route_taken_by(const struct conf_service *servic
                                                const struct conf_route *route)
 {
     for (const struct conf_route *other = service->routes; other < route; other++)
-        if (route->path != NULL && same_text(route->path, other->path) && same_text(route->host, other->host))
+        if (route->path != NULL && other->path != NULL && strcmp(route->path, other->path) == 0 &&
+            host_shared(&route->hosts, &other->hosts))
             return other;
     return NULL;
 }
@@ -215,6 +182,8 @@ static void route_add(struct conf_reader *r, struct conf_service *service, confi
     }
     service->route_count++;
     route_read(r, route, node);
+    conf_headers_check(r, &route->headers, &service->headers, node);
+    conf_cache_check(r, route, &service->headers, node);
     before = route_taken_by(service, route);
     if (before != NULL)
         conf_gripe(r, config_setting_get_member(node, "path"), NULL,
@@ -252,7 +221,6 @@ static void routes_print(struct conf_printer *p, const struct conf_setting *s, c
                     &(struct conf_list){ service->routes, service->route_count, sizeof(*service->routes) });
 }
 
-const struct conf_kind conf_kind_host = { host_read, host_fall_back, host_print };
 const struct conf_kind conf_kind_index = { index_read, index_fall_back, index_print };
 const struct conf_kind conf_kind_redirect = { redirect_read, NULL, redirect_print };
 const struct conf_kind conf_kind_redirect_status = {

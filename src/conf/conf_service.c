@@ -45,7 +45,7 @@ static void listens_compare(struct conf_reader *r, const struct conf *c, const s
         const struct conf_listen *before = listen_before(c, &service->listens[i], &owner);
 
         if (before != NULL)
-            conf_gripe(r, conf_strings_at(listen, i), NULL, "\"%.60s\" is taken by service \"%s\"",
+            conf_gripe(r, conf_listen_at(listen, i), NULL, "\"%.60s\" is taken by service \"%s\"",
                        service->listens[i].text, owner->name == NULL ? "?" : owner->name);
     }
 }
@@ -74,7 +74,7 @@ static void datagrams_check(struct conf_reader *r, const struct conf_service *se
         return;
     for (unsigned i = 0; i < service->listen_count; i++) {
         if (service->listens[i].datagram)
-            conf_gripe(r, conf_strings_at(listen, i), NULL,
+            conf_gripe(r, conf_listen_at(listen, i), NULL,
                        "\"%.60s\": \"%s\" does not work over datagrams; echo, discard, chargen, daytime and"
                        " time do", service->listens[i].text,
                        service->protocol == CONF_HTTP ? "http" : "greet");
@@ -97,6 +97,8 @@ static void service_read(struct conf_reader *r, struct conf *c, struct conf_serv
         return;
     conf_group_check(r, conf_service_settings, node, service);
     datagrams_check(r, service, node);
+    conf_proxy_check(r, service, node);
+    conf_headers_check(r, &service->headers, NULL, node);
     if (service->protocol == CONF_HTTP)
         routes_check(r, service, node);
 }

@@ -53,6 +53,17 @@ void conf_print_string(struct conf_printer *p, const char *text)
     putc('"', p->to);
 }
 
+void conf_print_strings(struct conf_printer *p, const char *key, const char *const *texts, unsigned count)
+{
+    conf_print_key(p, key);
+    fputs("[ ", p->to);
+    for (unsigned i = 0; i < count; i++) {
+        fputs(i == 0 ? "" : ", ", p->to);
+        conf_print_string(p, texts[i]);
+    }
+    fputs(count == 0 ? "];\n" : " ];\n", p->to);
+}
+
 /* ---- texts (anything) and words (not empty, no control bytes) ---- */
 
 static const char **text_field(const struct conf_setting *s, void *base)
@@ -128,8 +139,6 @@ static void text_print(struct conf_printer *p, const struct conf_setting *s, con
 
 /* ---- one string or many ---- */
 
-enum { STRINGS_MAX = 1000 };    /* a complaint about one of them counts its neighbours */
-
 const config_setting_t *conf_strings_at(const config_setting_t *node, unsigned i)
 {
     return conf_node_string(node) != NULL ? node : config_setting_get_elem(node, i);
@@ -145,8 +154,8 @@ unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node,
         conf_gripe_value(r, node, NULL, "%s", want);
         return UINT_MAX;
     }
-    if (n > STRINGS_MAX) {
-        conf_gripe(r, node, NULL, "has %u elements; %d are allowed", n, STRINGS_MAX);
+    if (n > CONF_STRINGS_MAX) {
+        conf_gripe(r, node, NULL, "has %u elements; %d are allowed", n, CONF_STRINGS_MAX);
         return UINT_MAX;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -156,6 +165,34 @@ unsigned conf_strings_count(struct conf_reader *r, const config_setting_t *node,
             conf_gripe_value(r, element, NULL, "a string");
     }
     return n;
+}
+
+void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
+                       const char *want, struct conf_strings *to)
+{
+    unsigned n = conf_strings_count(r, node, want);
+    const char **words = n == UINT_MAX ? NULL : conf_memory_get(r->memory, n * sizeof(*words));
+
+    *to = (struct conf_strings){ words, 0 };
+    for (unsigned i = 0; words != NULL && i < n; i++) {
+        const config_setting_t *element = conf_strings_at(node, i);
+        const char *word = conf_node_string(element) == NULL ? NULL : word_of_node(r, s, element);
+
+        if (word != NULL)
+            words[to->count++] = conf_memory_keep(r->memory, word, strlen(word));
+    }
+}
+
+/* The kind of a word reads one word to the start of what it is given. */
+void conf_word_at(struct conf_reader *r, const struct conf_setting *s, const config_setting_t *node, unsigned i,
+                  const char **word)
+{
+    const struct conf_setting one = { .key = s->key, .check = s->check };
+    const config_setting_t *element = conf_strings_at(node, i);
+
+    *word = NULL;
+    if (conf_node_string(element) != NULL)
+        word_read(r, &one, (config_setting_t *)element, word);
 }
 
 /* ---- choices ---- */

@@ -14,6 +14,9 @@ enum {
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
     REQUESTS_MAX = 1000000000,
+    BODY_RATE_MAX = 1 << 30,                /* bytes in a second: 8 Gbit/s */
+    REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
+    EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
     DATAGRAMS_MAX = 1000000,                /* answers in a second: more than a worker can send */
     WATCHDOG_MIN_MS = 1000,                 /* a turn takes milliseconds, tens of them where CPU is short */
     WATCHDOG_MAX_MS = 3600 * 1000
@@ -39,10 +42,6 @@ static const struct conf_word log_target_words[] = {
 };
 
 static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
-
-static const struct conf_word access_format_words[] = {
-    { "combined", CONF_ACCESS_COMBINED }, { "json", CONF_ACCESS_JSON }, { NULL, 0 }
-};
 
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
@@ -70,9 +69,7 @@ static const struct conf_setting access_settings[] = {
       .words = access_target_words,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
-    { .key = "format", .kind = &conf_kind_choice, AT(struct conf, access_format),
-      .words = access_format_words,
-      .fallback = CONF_ACCESS_COMBINED },
+    { .key = "format", .kind = &conf_kind_format, AT(struct conf, access_format), .fallback_text = "combined" },
     { .key = NULL }
 };
 
@@ -88,6 +85,8 @@ static const struct conf_setting timeout_settings[] = {
 static const struct conf_setting limit_settings[] = {
     { .key = "connections", .kind = &conf_kind_count, AT(struct conf_limits, connections),
       RANGE(1, CONNECTIONS_MAX, 10000) },
+    { .key = "connections_per_address", .kind = &conf_kind_count,
+      AT(struct conf_limits, connections_per_address), RANGE(0, CONNECTIONS_MAX, 0) },
     { .key = "request_line", .kind = &conf_kind_size, AT(struct conf_limits, request_line),
       RANGE(REQUEST_LINE_MIN, REQUEST_LINE_MAX, 8192) },
     { .key = "header_bytes", .kind = &conf_kind_size, AT(struct conf_limits, header_bytes),
@@ -96,8 +95,12 @@ static const struct conf_setting limit_settings[] = {
       RANGE(1, HEADER_COUNT_MAX, 100) },
     { .key = "body_bytes", .kind = &conf_kind_size64, AT(struct conf_limits, body_bytes),
       RANGE(0, BODY_MAX, 1 << 20) },
+    { .key = "body_rate", .kind = &conf_kind_size, AT(struct conf_limits, body_rate),
+      RANGE(0, BODY_RATE_MAX, 1024) },
     { .key = "requests", .kind = &conf_kind_count, AT(struct conf_limits, requests),
       RANGE(0, REQUESTS_MAX, 0) },
+    { .key = "requests_per_second", .kind = &conf_kind_count, AT(struct conf_limits, requests_per_second),
+      RANGE(0, REQUEST_RATE_MAX, 0) },
     { .key = "datagrams_per_address", .kind = &conf_kind_count, AT(struct conf_limits, datagrams_per_address),
       RANGE(0, DATAGRAMS_MAX, 100) },
     { .key = NULL }
@@ -156,6 +159,26 @@ static bool service_is_greet(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
 }
 
+#define PROXY_SETTINGS(type)                                                                        \
+    { .key = "proxy_protocol", .kind = &conf_kind_flag, AT(type, proxy.on),                         \
+      .place_offset = offsetof(type, proxy.on_place) },                                             \
+    { .key = "trusted", .kind = &conf_kind_nets, AT(type, proxy.trusted), .check = conf_check_net,   \
+      .place_offset = offsetof(type, proxy.trusted_place) }
+
+/* A listener that says more than its address, which is read and printed by its own kind. */
+const struct conf_setting conf_listen_settings[] = {
+    { .key = "address", .kind = &conf_kind_word, AT(struct conf_listen, text),
+      .required = "such as address = \"8080\"" },
+    PROXY_SETTINGS(struct conf_listen),
+    { .key = NULL }
+};
+
+static const struct conf_setting header_settings[] = {
+    { .key = "add", .kind = &conf_kind_header_add },
+    { .key = "remove", .kind = &conf_kind_header_remove },
+    { .key = NULL }
+};
+
 const struct conf_setting conf_service_settings[] = {
     { .key = "name", .kind = &conf_kind_word, AT(struct conf_service, name), .check = conf_check_service_name,
       .required = "each service has a name of its own, for the log" },
@@ -163,9 +186,18 @@ const struct conf_setting conf_service_settings[] = {
       .words = protocol_words,
       .fallback = CONF_PROTOCOL_UNKNOWN, .required = "such as protocol = \"http\"" },
     { .key = "listen", .kind = &conf_kind_listen, .required = "such as listen = \"8080\"" },
+    PROXY_SETTINGS(struct conf_service),
     { .key = "greeting", .kind = &conf_kind_text, AT(struct conf_service, greeting),
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net_or_unix,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net_or_unix,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
+      .applies = service_is_http, .only = "protocol \"http\"" },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
+      .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "routes", .kind = &conf_kind_routes, .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = NULL }
 };
@@ -180,6 +212,16 @@ static enum conf_route_kind route_kind(const void *route)
 static bool route_is_root(const void *route)
 {
     return route_kind(route) == CONF_ROUTE_ROOT;
+}
+
+static bool route_is_alias(const void *route)
+{
+    return route_kind(route) == CONF_ROUTE_ALIAS;
+}
+
+static bool route_has_files(const void *route)
+{
+    return route_is_root(route) || route_is_alias(route);
 }
 
 static bool route_is_respond(const void *route)
@@ -197,6 +239,20 @@ static bool route_is_status(const void *route)
     return route_kind(route) == CONF_ROUTE_STATUS;
 }
 
+#define FOR_FILES .applies = route_has_files, .only = "a route with root or alias"
+
+static const struct conf_word coding_words[] = {
+    { "br", CONF_CODING_BR }, { "zstd", CONF_CODING_ZSTD }, { "gzip", CONF_CODING_GZIP }, { NULL, 0 }
+};
+
+const struct conf_setting conf_error_page_settings[] = {
+    { .key = "status", .kind = &conf_kind_statuses, RANGE(400, 599, 0), .required = "such as status = 404" },
+    { .key = "file", .kind = &conf_kind_word, AT(struct conf_error_page, file), .check = conf_check_error_page,
+      .place_offset = offsetof(struct conf_error_page, file_place),
+      .required = "such as file = \"/srv/errors/404.html\"" },
+    { .key = NULL }
+};
+
 static const struct conf_setting respond_settings[] = {
     { .key = "status", .kind = &conf_kind_count, AT(struct conf_route, status), RANGE(200, 599, 200) },
     { .key = "type", .kind = &conf_kind_word, AT(struct conf_route, type), .check = conf_check_media_type,
@@ -212,19 +268,38 @@ static const struct conf_setting redirect_settings[] = {
     { .key = NULL }
 };
 
+static const struct conf_setting auth_settings[] = {
+    { .key = "realm", .kind = &conf_kind_word, AT(struct conf_auth, realm), .fallback_text = "Restricted" },
+    { .key = "file", .kind = &conf_kind_users, AT(struct conf_auth, file),
+      .required = "such as file = \"/etc/iomuxd.htpasswd\"" },
+    { .key = NULL }
+};
+
 /* The status of a route is one member, filled by one of three settings: only that one has a default. */
 const struct conf_setting conf_route_settings[] = {
     { .key = "path", .kind = &conf_kind_word, AT(struct conf_route, path), .check = conf_check_route_path,
       .required = "such as path = \"/\"" },
-    { .key = "host", .kind = &conf_kind_host, AT(struct conf_route, host), .check = conf_check_host },
+    { .key = "host", .kind = &conf_kind_hosts, AT(struct conf_route, hosts), .check = conf_check_host },
+    { .key = "methods", .kind = &conf_kind_methods, AT(struct conf_route, methods), .check = conf_check_method },
+    { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_route, allow), .check = conf_check_net_or_unix },
+    { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_route, deny), .check = conf_check_net_or_unix },
+    { .key = "basic_auth", .kind = &conf_kind_auth, AT(struct conf_route, auth), .members = auth_settings },
+    { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_route, headers), .members = header_settings },
+    { .key = "cache_control", .kind = &conf_kind_cache_control, AT(struct conf_route, cache_control),
+      .check = conf_check_cache_control },
+    { .key = "expires", .kind = &conf_kind_expires, AT(struct conf_route, expires_s), .max = EXPIRES_MAX_S },
     { .key = "root", .kind = &conf_kind_word, AT(struct conf_route, root), .check = conf_check_folder,
       .place_offset = offsetof(struct conf_route, root_place), .applies = route_is_root },
-    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, .applies = route_is_root,
-      .only = "a route with root" },
-    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), .applies = route_is_root,
-      .only = "a route with root" },
+    { .key = "alias", .kind = &conf_kind_word, AT(struct conf_route, alias), .check = conf_check_folder,
+      .place_offset = offsetof(struct conf_route, alias_place), .applies = route_is_alias },
+    { .key = "index", .kind = &conf_kind_index, .check = conf_check_file_name, FOR_FILES },
+    { .key = "try", .kind = &conf_kind_try, FOR_FILES },
+    { .key = "autoindex", .kind = &conf_kind_autoindex, AT(struct conf_route, autoindex), FOR_FILES },
+    { .key = "dotfiles", .kind = &conf_kind_flag, AT(struct conf_route, dotfiles), FOR_FILES },
+    { .key = "precompressed", .kind = &conf_kind_precompressed, .words = coding_words, FOR_FILES },
     { .key = "direct_io", .kind = &conf_kind_direct_io, AT(struct conf_route, direct_io),
-      RANGE(1, DIRECT_MAX, 0), .applies = route_is_root, .only = "a route with root" },
+      RANGE(1, DIRECT_MAX, 0), FOR_FILES },
+    { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_route, error_pages) },
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },

@@ -11,24 +11,33 @@
 #include "base/span.h"
 #include "core/peer.h"
 
-enum access_format { ACCESS_COMBINED, ACCESS_JSON };
+struct access_form;
+struct access_source;
 
-/* One reply.  `text` holds copies, cut when they are too long; the fields are offsets into it. */
+/* How long the texts of a record are at most: a longer one is cut. */
+enum {
+    ACCESS_METHOD_MAX = 64, ACCESS_TARGET_MAX = 2048, ACCESS_VERSION_MAX = 8, ACCESS_REFERER_MAX = 832,
+    ACCESS_AGENT_MAX = 640, ACCESS_HOST_MAX = 256, ACCESS_USER_MAX = 64,
+    ACCESS_TEXT_MAX = ACCESS_METHOD_MAX + ACCESS_TARGET_MAX + ACCESS_VERSION_MAX + ACCESS_REFERER_MAX +
+                      ACCESS_AGENT_MAX + ACCESS_HOST_MAX + ACCESS_USER_MAX
+};
+
+/* One reply. */
 struct access {
     struct peer peer;
     time_t      when_s;
-    uint64_t    started_us;             /* clock_monotonic_us when the request was complete */
+    uint64_t    started_us;             /* clock_monotonic_us when the head of the request was complete */
     uint64_t    body_bytes;             /* to be sent; made true when the connection ends early */
     const char *service;                /* of the service's name: constant */
     unsigned    status;
-    uint16_t    method_n, target_n, version_n, referer_n, agent_n, host_n;
-    char        text[];                 /* method target version referer agent host, without separators */
+    unsigned    nth;                    /* request on its connection, from 1 */
+    uint16_t    method_n, target_n, version_n, referer_n, agent_n, host_n, user_n;
+    char        text[];                 /* copies: method target version referer agent host user, without separators */
 };
 
-enum { ACCESS_TEXT_MAX = 4096 - 128 };  /* an access record lives in one block of its env */
-
-/* The target of one worker; NULL with errno.  fd is opened with O_APPEND and stays the caller's. */
-struct access_log *access_log_new(int fd, enum access_format format);
+/* The target of one worker, with lines of the form, which is taken over (NULL: the caller failed to make it); NULL
+ * with errno.  fd is opened with O_APPEND and stays the caller's. */
+struct access_log *access_log_new(int fd, struct access_form *taken, const struct access_source *source);
 
 /* Goes on with another descriptor (the log was reopened); what was gathered goes to the old one first. */
 void access_log_reopen(struct access_log *l, int fd);

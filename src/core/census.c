@@ -84,9 +84,9 @@ enum census_state census_state_of(const struct conn *c)
         return CENSUS_SENDING;
     if (c->errand != NULL)
         return CENSUS_WORKING;
-    if (c->kept != NULL || (c->service->proto->busy != NULL && c->service->proto->busy(c)))
+    if (c->kept != NULL || !c->opened)
         return CENSUS_READING;
-    return CENSUS_IDLE;
+    return c->service->proto->idle == NULL || c->service->proto->idle(c) ? CENSUS_IDLE : CENSUS_READING;
 }
 
 void census_look(struct census_row *row, const struct conn *c)

@@ -16,7 +16,7 @@ enum { CENSUS_NAME_SIZE = 65 };         /* of a service: 64 bytes and a NUL */
 
 enum census_state {
     CENSUS_IDLE,                        /* nothing is under way */
-    CENSUS_READING,                     /* a request is coming in */
+    CENSUS_READING,                     /* a request is coming in, or the first one is still to come */
     CENSUS_WORKING,                     /* a helper does something for it */
     CENSUS_SENDING,                     /* output waits for the peer */
     CENSUS_LINGERING,                   /* all is sent, the peer has not closed yet */

@@ -2,6 +2,8 @@
 /* The connection: hands input to its protocol, keeps what was not taken, holds back input while too much output
  * waits, carries half-closes, deadlines and the end.  Once, here, for all drivers and protocols. */
 #include "core/conn_driver.h"
+#include "core/conn_entry.h"
+#include "core/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +53,8 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
     e->count.accepted++;
-    if (s->proto->open != NULL) {
-        s->proto->open(c);
-        settle(c, 0);
-    }
+    conn_entry_begin(c);
+    settle(c, 0);
     return c;
 }
 
@@ -64,11 +64,6 @@ void *conn_driver_part(struct conn *c)
 }
 
 void *conn_state(struct conn *c)
-{
-    return c->state;
-}
-
-const void *conn_state_const(const struct conn *c)
 {
     return c->state;
 }
@@ -88,6 +83,11 @@ const struct service *conn_service(const struct conn *c)
     return c->service;
 }
 
+const void *conn_state_const(const struct conn *c)
+{
+    return c->state;
+}
+
 const void *conn_settings(const struct conn *c)
 {
     return c->service->settings;
@@ -103,6 +103,16 @@ void conn_timeout(struct conn *c, unsigned ms)
 {
     c->timeout_ms = ms;
     c->deadline_ms = ms > 0 ? c->out.env->now_ms + ms : 0;
+}
+
+void conn_extend(struct conn *c, unsigned ms)
+{
+    uint64_t most = c->out.env->now_ms + c->timeout_ms;
+    if (c->deadline_ms == 0)
+        return;
+    c->deadline_ms += ms;
+    if (c->deadline_ms > most)
+        c->deadline_ms = most;
 }
 
 void conn_finish(struct conn *c)
@@ -153,6 +163,12 @@ static void forget_kept(struct conn *c)
     c->kept = NULL;
 }
 
+/* What is kept of a message that is not complete. */
+static size_t message_max(const struct conn *c)
+{
+    return c->header_due ? PROXY_HEADER_MAX : c->service->message_max;
+}
+
 /* Hands bytes to the protocol while it takes them and may go on; returns how many it took. */
 /* hot */
 static size_t feed(struct conn *c, struct span in)
@@ -161,11 +177,12 @@ static size_t feed(struct conn *c, struct span in)
     size_t total = 0;
     while (total < in.n && c->phase == CONN_OPEN && !c->paused && c->errand == NULL) {
         size_t before = c->out.bytes;
-        size_t used = proto->input(c, span_skip(in, total));
+        struct span rest = span_skip(in, total);
+        size_t used = c->header_due ? conn_entry_header(c, rest) : proto->input(c, rest);
         settle(c, before);
         total += used;
         if (used == 0 && c->phase == CONN_OPEN) {
-            if (in.n - total > c->service->message_max)
+            if (in.n - total > message_max(c))
                 conn_abort(c);
             break;
         }
@@ -229,6 +246,12 @@ void conn_input(struct conn *c, struct span in)
         feed_kept(c);
 }
 
+/* It was to give way, and that ended its input, but a message had begun to come just then: it is told to come again. */
+static bool is_cut_off(const struct conn *c)
+{
+    return c->leaving && c->service->proto->idle != NULL && (c->kept != NULL || !c->service->proto->idle(c));
+}
+
 /* The protocol hears of the end once it has seen all that came before. */
 static void tell_eof(struct conn *c)
 {
@@ -236,7 +259,11 @@ static void tell_eof(struct conn *c)
         return;
     size_t before = c->out.bytes;
     c->eof_told = true;
-    if (c->service->proto->eof != NULL)
+    if (!c->opened)
+        conn_finish_now(c);
+    else if (is_cut_off(c))
+        conn_refuse(c);
+    else if (c->service->proto->eof != NULL)
         c->service->proto->eof(c);
     else
         conn_finish(c);
@@ -257,9 +284,16 @@ void conn_sent(struct conn *c, size_t n)
     e->count.bytes_sent += n;
     c->sent += n;
     c->sent_turn = (uint32_t)e->turn;
-    c->progress_ms = e->now_ms;
+    conn_sent_now(c);
+}
+
+/* hot */
+void conn_sent_now(struct conn *c)
+{
+    uint64_t now = c->out.env->now_ms;
+    c->progress_ms = now;
     if (c->out.bytes == 0 && c->timeout_ms > 0)
-        c->deadline_ms = e->now_ms + c->timeout_ms;
+        c->deadline_ms = now + c->timeout_ms;
 }
 
 void conn_moving(struct conn *c)
@@ -270,7 +304,7 @@ void conn_moving(struct conn *c)
 static bool make_room(struct conn *c)
 {
     size_t before = c->out.bytes;
-    if (c->service->proto->room == NULL || c->phase != CONN_OPEN)
+    if (c->service->proto->room == NULL || c->phase != CONN_OPEN || !c->opened)
         return false;
     c->service->proto->room(c);
     settle(c, before);
@@ -347,12 +381,12 @@ void conn_expired(struct conn *c)
     }
     c->deadline_ms = 0;
     c->timeout_ms = 0;
-    if (before > 0 || c->phase != CONN_OPEN || c->service->proto->expired == NULL)
+    if (before > 0 || c->phase != CONN_OPEN || !c->opened || c->service->proto->expired == NULL)
         conn_abort(c);
     else
         c->service->proto->expired(c);
-    if (c->phase != CONN_OPEN)
-        c->out.env->count.timeouts++;   /* else the protocol only wanted to be woken */
+    c->hasty = c->phase != CONN_OPEN;
+    c->out.env->count.timeouts += c->hasty;     /* else the protocol only wanted to be woken */
     settle(c, before);
 }
 
@@ -361,7 +395,9 @@ void conn_drain(struct conn *c)
     if (c->phase != CONN_OPEN)
         return;
     size_t before = c->out.bytes;
-    if (c->service->proto->drain != NULL)
+    if (!c->opened)
+        conn_finish_now(c);
+    else if (c->service->proto->drain != NULL)
         c->service->proto->drain(c);
     else
         conn_finish(c);
@@ -385,7 +421,15 @@ bool conn_wants_shut(const struct conn *c)
 void conn_shut(struct conn *c)
 {
     c->phase = CONN_LINGERING;
-    conn_timeout(c, CONN_LINGER_MS);
+    conn_timeout(c, c->hasty ? CONN_LINGER_SHORT_MS : CONN_LINGER_MS);
+}
+
+uint64_t conn_idle_since(const struct conn *c)
+{
+    const struct proto *proto = c->service->proto;
+    if (c->phase != CONN_OPEN || c->out.bytes > 0 || c->kept != NULL || c->errand != NULL || !c->opened || c->eof)
+        return 0;
+    return proto->idle != NULL && proto->idle(c) ? c->progress_ms : 0;
 }
 
 /* hot */
@@ -404,8 +448,9 @@ void conn_free(struct conn *c)
 {
     if (c == NULL)
         return;
-    if (c->service->proto->close != NULL)
+    if (c->opened && c->service->proto->close != NULL)
         c->service->proto->close(c);
+    conn_entry_end(c);
     c->out.env->count.closed++;
     if (c->errand != NULL)
         c->errand->free(c->errand);

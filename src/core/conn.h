@@ -19,12 +19,14 @@
 struct conn;
 struct datagram_proto;
 struct errand;
+struct proxy_rules;
 
 /* A protocol: what to do with bytes.  None of its functions waits, none of them frees the connection. */
 struct proto {
     const char *name;
     size_t      state_size;             /* bytes of state for each connection, zeroed before open */
     bool        peer_speaks_first;
+    struct span refusal;                /* optional: what a peer hears that is not let in; constant */
 
     void   (*open)(struct conn *c);     /* optional: the connection begins */
 
@@ -39,32 +41,42 @@ struct proto {
     void   (*drain)(struct conn *c);    /* optional: the worker is going, end when it does no harm; else conn_finish */
     void   (*room)(struct conn *c);     /* optional: little output is left; for protocols that speak unasked */
     void   (*back)(struct conn *c, struct errand *e);   /* for who has conn_errand: it is done; it goes behind this */
-    bool   (*busy)(const struct conn *c);       /* optional: is a message under way of which nothing is kept? */
     void   (*close)(struct conn *c);    /* optional: the connection is over, its state is about to go */
+
+    /* optional: the peer has what it asked for and can do without the connection, which may give way to another.  Called
+     * only while no input is kept and all output is sent. */
+    bool   (*idle)(const struct conn *c);
 };
 
-/* A service: a protocol with its settings, behind one or more listeners.  Constant while workers run. */
+/* A service: a protocol with its settings, behind one or more listeners.  Listeners that differ in what is said here have
+ * a copy each.  Constant while workers run. */
 struct service {
     const char         *name;
     const struct proto *proto;          /* over connections; */
     const struct datagram_proto *datagram;      /* over datagrams: a service may have both, NULL: it has not */
     const void         *settings;       /* the protocol's own */
     size_t              message_max;    /* bytes of an incomplete message that are kept; more aborts */
+    const struct proxy_rules *proxy;    /* connections begin with a PROXY header; NULL: they do not */
     unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */
 };
 
 void                 *conn_state(struct conn *c);
-const void           *conn_state_const(const struct conn *c);
 struct outq          *conn_out(struct conn *c);
 struct env           *conn_env(struct conn *c);
 const struct service *conn_service(const struct conn *c);
 const void           *conn_settings(const struct conn *c);
+const void           *conn_state_const(const struct conn *c);
+
+/* The client, as far as it is known: behind a proxy that says so, not the proxy. */
 const struct peer    *conn_peer(const struct conn *c);
 
 /* From now on the peer has `ms` for what the protocol waits for; 0: as long as it likes.  Set it when a state
  * begins, not for each byte.  While output is pending the service's send timeout rules instead, and this time
  * begins anew when all is sent. */
 void conn_timeout(struct conn *c, unsigned ms);
+
+/* The time that runs ends `ms` later, but never later than if it began now. */
+void conn_extend(struct conn *c, unsigned ms);
 
 /* Has something done that may take its time (core/errand.h).  Until the protocol hears of it (back) it gets no input,
  * no end of it, and no time runs but the one for sending.  One errand at a time; it is taken over. */

@@ -20,7 +20,8 @@ enum {
     CONN_OUT_HIGH = 256 * 1024,     /* bytes queued: above, input is not wanted: the peer must read first */
     CONN_ITEMS_LOW = 64,            /* the same for items: a reply of few bytes still takes blocks, 4 KiB each, */
     CONN_ITEMS_HIGH = 256,          /* and a peer that pipelines and never reads must not take them all */
-    CONN_LINGER_MS = 5000           /* for the last answer to arrive; a peer that sends on after that is reset */
+    CONN_LINGER_MS = 5000,          /* for the last answer to arrive; a peer that sends on after that is reset */
+    CONN_LINGER_SHORT_MS = 500      /* ... of who was not let in, or has had its time */
 };
 
 enum conn_phase { CONN_OPEN, CONN_ENDING, CONN_LINGERING, CONN_OVER };
@@ -48,7 +49,15 @@ struct conn {
     bool              eof;          /* the peer shut down its sending half */
     bool              eof_told;     /* ... and the protocol knows */
     bool              paused;       /* too much output is queued for more input */
+    bool              header_due;   /* the header of a proxy comes first */
+    bool              opened;       /* the protocol knows of it */
+    bool              counted;      /* among those of its address */
+    bool              refused;      /* it was not let in */
+    bool              hasty;        /* it lingers for a short time only */
+    bool              extra;        /* the driver's: it has no place, and is refused */
+    bool              leaving;      /* the driver's: it gives way to another, which is why its input ends */
     struct heap_node  timer;        /* the driver's: in its heap of deadlines */
+    struct heap_node  idle;         /* the driver's: among those that may give way */
     struct list       siblings;     /* the driver's: all its connections */
     _Alignas(16) char state[];      /* the protocol's, then the driver's */
 };
@@ -58,6 +67,13 @@ struct conn {
 struct conn *conn_new(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size);
 void *conn_driver_part(struct conn *c);
 
+/* There is no place for it: it hears so in the words of its protocol and ends; without words it is over at once.  To be
+ * said between two messages. */
+void conn_refuse(struct conn *c);
+
+/* Since when it has nothing to do and may give way, monotonic ms; 0: it has. */
+uint64_t conn_idle_since(const struct conn *c);
+
 /* Bytes came; they are only lent.  While lingering they are dropped. */
 void conn_input(struct conn *c, struct span in);
 
@@ -66,6 +82,9 @@ void conn_eof(struct conn *c);
 
 /* n bytes of the queue's front went out.  May make room for kept input: ask conn_resume. */
 void conn_sent(struct conn *c, size_t n);
+
+/* The call that moved output took its time, and the clock was read behind it: what conn_sent noted happened now. */
+void conn_sent_now(struct conn *c);
 
 /* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
 void conn_moving(struct conn *c);

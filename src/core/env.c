@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fmt.h"
+#include "base/random.h"
 #include "core/access.h"
 
 /* Blocks kept for reuse: enough for a burst of replies, 1 MiB and 64 KiB at most. */
@@ -20,6 +21,7 @@ void env_init(struct env *e, struct metric_slot *slot)
         .slot = slot,
         .date_s = -1,
     };
+    random_fill(e->secret, sizeof e->secret);
     env_turn(e);
 }
 
@@ -34,8 +36,10 @@ static void date_refresh(struct env *e)
 /* hot */
 void env_turn(struct env *e)
 {
+    uint64_t wall_ms = clock_wall_ms();
     e->now_ms = clock_monotonic_ms();
-    e->now_s = clock_wall_s();
+    e->now_s = (time_t)(wall_ms / 1000);
+    e->now_part_ms = (unsigned)(wall_ms % 1000);
     e->turn++;
     if (e->now_s != e->date_s)
         date_refresh(e);

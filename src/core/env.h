@@ -16,6 +16,8 @@ struct access_log;
 struct errands;
 struct file_cache;
 struct rate;
+struct tally;
+struct verified;
 
 enum {
     ENV_BLOCK_SIZE = 4096,      /* output is built in blocks of a page: a reply's head and small body fit one */
@@ -25,11 +27,13 @@ enum {
 
 struct env {
     uint64_t now_ms;            /* monotonic, read once a turn */
-    time_t   now_s;             /* wall clock, read once a turn */
+    time_t   now_s;             /* wall clock, read once a turn, */
+    unsigned now_part_ms;       /* and how far into that second it is */
     uint64_t turn;              /* grows each turn, and within one for who asks again: what was checked at it is fresh */
     time_t   date_s;            /* the second that `date` shows */
     char     date[ENV_DATE_SIZE];
 
+    uint64_t secret[2];         /* random: a key for what nobody may guess */
     uint32_t generation;        /* of the newest connection */
     bool     draining;          /* the worker is going: the next reply on a connection is its last */
 
@@ -38,7 +42,10 @@ struct env {
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
     struct errands    *errands; /* NULL: who has an errand does it himself */
+    struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
+    struct rate       *request_rate;    /* requests of each address; NULL: no limit */
+    struct tally      *tally;   /* connections of each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */

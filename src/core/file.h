@@ -32,7 +32,10 @@ struct file {
     unsigned    direct_align;   /* bytes: the open file is read past the page cache, and offset, length and memory of
                                  * each read are aligned so; 0: through it */
     uint64_t    warm_until_ms;  /* the driver's: until then the page cache is taken to hold all of it */
-    uint16_t    note_n;         /* the protocol's note about this file (a ready reply head), 0: none yet */
+    uint64_t    absent_turn;    /* the protocol's, as is all below: the turn that `absent` is about */
+    uint8_t     absent;         /* what was looked for beside this file in that turn and is not there */
+    uint8_t     note_kind;      /* which of several replies the note is for */
+    uint16_t    note_n;         /* a note about this file (a ready reply head), 0: none yet */
     char        note[FILE_NOTE_MAX];
 };
 
@@ -59,6 +62,10 @@ struct file *file_get(struct env *e, struct root *root, struct span path);
 
 /* A read past the page cache was refused after all: from now on this file is read through it. */
 void file_direct_refused(struct env *e, struct file *f);
+
+/* What was made in memory, as a file that is nowhere else: the bytes, from malloc, are taken over.  NULL with ENOMEM,
+ * and they are not. */
+struct file *file_of_bytes(char *taken, size_t n);
 
 struct file *file_ref(struct file *f);
 void file_unref(struct file *f);

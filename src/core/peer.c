@@ -8,34 +8,58 @@
 
 #include "base/fmt.h"
 
-static struct peer peer_of_ip4(const uint8_t address[4], in_port_t port)
+static struct peer peer_of_ip4(const struct sockaddr_in *a)
 {
-    struct peer p = { .family = AF_INET, .port = ntohs(port) };
-    memcpy(p.address, address, 4);
+    struct peer p = { .family = AF_INET, .port = ntohs(a->sin_port) };
+    memcpy(p.address, &a->sin_addr, 4);
     return p;
 }
 
-/* A client of IPv4 on a socket of IPv6 is a client of IPv4. */
 static struct peer peer_of_ip6(const struct sockaddr_in6 *a)
 {
-    if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr))
-        return peer_of_ip4(a->sin6_addr.s6_addr + 12, a->sin6_port);
     struct peer p = { .family = AF_INET6, .port = ntohs(a->sin6_port) };
     memcpy(p.address, a->sin6_addr.s6_addr, sizeof p.address);
-    return p;
+    return peer_unmapped(&p);
+}
+
+struct peer peer_unmapped(const struct peer *p)
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    struct peer four = { .family = AF_INET, .port = p->port };
+    if (p->family != AF_INET6 || memcmp(p->address, mapped, sizeof mapped) != 0)
+        return *p;
+    memcpy(four.address, p->address + sizeof mapped, 4);
+    return four;
 }
 
 struct peer peer_of(const struct sockaddr_storage *address, socklen_t length)
 {
     if (address == NULL || length < sizeof address->ss_family)
         return (struct peer){ 0 };
-    if (address->ss_family == AF_INET && length >= sizeof(struct sockaddr_in)) {
-        const struct sockaddr_in *a = (const void *)address;
-        return peer_of_ip4((const void *)&a->sin_addr, a->sin_port);
-    }
+    if (address->ss_family == AF_INET && length >= sizeof(struct sockaddr_in))
+        return peer_of_ip4((const void *)address);
     if (address->ss_family == AF_INET6 && length >= sizeof(struct sockaddr_in6))
         return peer_of_ip6((const void *)address);
     return (struct peer){ .family = address->ss_family == AF_UNIX ? AF_UNIX : 0 };
+}
+
+/* An IPv4 address stands where no sender of IPv6 can be: beneath ff00::/8, the multicast addresses. */
+uint64_t peer_key(const struct peer *p)
+{
+    uint64_t key = p->family == AF_INET6 ? 0 : UINT64_C(0xffffffff);
+    int bytes = p->family == AF_INET6 ? 8 : 4;
+    for (int i = 0; i < bytes; i++)
+        key = key << 8 | p->address[i];
+    return key;
+}
+
+/* Each bit of the key reaches those that choose the place (the finish of SplitMix64, with a secret before it). */
+uint64_t peer_key_hash(uint64_t key, uint64_t seed)
+{
+    uint64_t x = (key ^ seed) * UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
 }
 
 static size_t put_word(char *to, const char *word)

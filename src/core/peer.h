@@ -3,6 +3,7 @@
 #ifndef CORE_PEER_H
 #define CORE_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -17,6 +18,22 @@ enum { PEER_TEXT_SIZE = 64 };
 
 /* From what accept(2) gave; length may be 0. */
 struct peer peer_of(const struct sockaddr_storage *address, socklen_t length);
+
+/* The same peer; a client of IPv4 on a socket of IPv6 (::ffff:192.0.2.1) is a client of IPv4. */
+struct peer peer_unmapped(const struct peer *p);
+
+/* Has it an address that can be told from others, of IPv4 or IPv6? */
+static inline bool peer_has_address(const struct peer *p)
+{
+    return p->family == AF_INET || p->family == AF_INET6;
+}
+
+/* What counts as one client where limits are per address: an IPv4 address, or the /64 of an IPv6 address, which is
+ * what one host has at least.  The port does not matter. */
+uint64_t peer_key(const struct peer *p);
+
+/* Spreads keys over tables; `seed` is a secret: nobody shall be able to choose addresses that fall on each other. */
+uint64_t peer_key_hash(uint64_t key, uint64_t seed);
 
 /* "192.0.2.1:80", "[2001:db8::1]:80", "unix", with a NUL; returns the length. */
 size_t peer_format(const struct peer *p, char text[PEER_TEXT_SIZE]);

@@ -47,25 +47,6 @@ void rate_free(struct rate *r)
     free(r);
 }
 
-/* An IPv4 address stands where no sender of IPv6 can be: beneath ff00::/8, the multicast addresses. */
-static uint64_t rate_key(const struct peer *p)
-{
-    uint64_t key = p->family == AF_INET6 ? 0 : UINT64_C(0xffffffff);
-    int bytes = p->family == AF_INET6 ? 8 : 4;
-    for (int i = 0; i < bytes; i++)
-        key = key << 8 | p->address[i];
-    return key;
-}
-
-/* Each bit of the key reaches those that choose the set (the finish of SplitMix64, with a secret before it). */
-static uint64_t rate_hash(const struct rate *r, uint64_t key)
-{
-    uint64_t x = (key ^ r->seed) * UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 static void set_lock(struct bucket_set *s)
 {
     while (__atomic_test_and_set(&s->taken, __ATOMIC_ACQUIRE))
@@ -94,8 +75,8 @@ static struct bucket *bucket_of(struct bucket_set *s, uint64_t key)
 /* hot */
 bool rate_allows(struct rate *r, const struct peer *p, uint64_t now_ms)
 {
-    uint64_t key = rate_key(p), now = now_ms * UINT64_C(1000000);
-    struct bucket_set *s = &r->set[rate_hash(r, key) % SETS];
+    uint64_t key = peer_key(p), now = now_ms * UINT64_C(1000000);
+    struct bucket_set *s = &r->set[peer_key_hash(key, r->seed) % SETS];
     set_lock(s);
     struct bucket *b = bucket_of(s, key);
     uint64_t full = (b->full_ns > now ? b->full_ns : now) + r->cost_ns;

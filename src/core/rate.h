@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many answers an address may have for each second: a token bucket for each, in a table of fixed size.
+/* How many answers, to datagrams or to requests, an address may have for each second: a token bucket for each, in a
+ * table of fixed size.
  *
  * A bucket that has filled up again is as good as a new one, so the table needs to know only who was answered within
  * the last second.  When a place is short, the bucket that is nearest to full goes (among full ones the one that was
@@ -25,8 +26,7 @@ struct rate;
 struct rate *rate_new(unsigned per_second, uint64_t seed);
 void rate_free(struct rate *r);
 
-/* May the address have another answer?  If so, it is counted.  An IPv6 address counts as its /64, which is what one
- * host has at least; the port does not matter.  Threads may call it at the same time. */
+/* May the address (peer_key) have another answer?  If so, it is counted.  Threads may call it at the same time. */
 bool rate_allows(struct rate *r, const struct peer *p, uint64_t now_ms);
 
 #endif

@@ -11,23 +11,16 @@
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
 
-/* json_array_foreach wants what it only reads to be changeable. */
-static json_t *elements(const json_t *object, const char *key)
-{
-    return json_object_get(object, key);
-}
-
 static void show_reload(const json_t *r, FILE *to)
 {
-    json_t *errors = elements(r, "errors"), *one;
-    size_t i;
+    const json_t *errors = json_object_get(r, "errors");
 
     if (!json_is_object(r))
         return;
     fprintf(to, "%-14s%s at %s, after %lld ms\n", "last reload", json_is_true(json_object_get(r, "ok")) ? "ok" : "failed",
             talk_text(r, "when"), (long long)talk_number(r, "took_ms"));
-    json_array_foreach(errors, i, one)
-        fprintf(to, "%-14s%s\n", "", json_is_string(one) ? json_string_value(one) : "");
+    for (size_t i = 0; i < json_array_size(errors); i++)
+        fprintf(to, "%-14s%s\n", "", talk_element(errors, i));
 }
 
 static void show_totals(const json_t *answer, FILE *to)
@@ -48,14 +41,15 @@ static void show_generations(const json_t *answer, FILE *to)
     static const struct table_column columns[] = {
         { "GENERATION", true }, { "STATE", false }, { "WORKERS", true }, { "BEGAN", false }
     };
-    json_t *all = elements(answer, "generations"), *one;
+    const json_t *all = json_object_get(answer, "generations");
     struct table t;
-    size_t i;
 
     if (json_array_size(all) < 2)
         return;
     table_begin(&t, COLUMNS(columns));
-    json_array_foreach(all, i, one) {
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+
         table_number(&t, talk_number(one, "generation"));
         table_text(&t, talk_text(one, "state"));
         table_number(&t, talk_number(one, "workers"));
@@ -70,12 +64,13 @@ static void show_listeners(const json_t *answer, FILE *to)
     static const struct table_column columns[] = {
         { "SERVICE", false }, { "PROTOCOL", false }, { "SOCKETS", true }, { "ADDRESS", false }
     };
-    json_t *all = elements(answer, "listeners"), *one;
+    const json_t *all = json_object_get(answer, "listeners");
     struct table t;
-    size_t i;
 
     table_begin(&t, COLUMNS(columns));
-    json_array_foreach(all, i, one) {
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+
         table_text(&t, talk_text(one, "service"));
         table_text(&t, talk_text(one, "protocol"));
         table_number(&t, talk_number(one, "sockets"));
@@ -91,12 +86,13 @@ static void show_workers(const json_t *answer, FILE *to)
         { "WORKER", false }, { "PID", true }, { "GEN", true }, { "MODEL", false }, { "STATE", false }, { "AGE", true },
         { "CONNECTIONS", true }, { "REQUESTS", true }, { "RECEIVED", true }, { "SENT", true }, { "SANDBOX", false }
     };
-    json_t *all = elements(answer, "workers"), *one;
+    const json_t *all = json_object_get(answer, "workers");
     struct table t;
-    size_t i;
 
     table_begin(&t, COLUMNS(columns));
-    json_array_foreach(all, i, one) {
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+
         table_text(&t, talk_text(one, "worker"));
         table_number(&t, talk_number(one, "pid"));
         table_number(&t, talk_number(one, "generation"));
@@ -156,16 +152,14 @@ size_t show_connection_rows(const json_t *list, FILE *to, size_t rows, size_t wi
 void show_connections(const json_t *answer, FILE *to)
 {
     const json_t *list = json_object_get(answer, "connections");
-    json_t *silent = elements(answer, "silent_workers"), *one;
-    size_t i;
+    const json_t *silent = json_object_get(answer, "silent_workers");
 
     show_connection_rows(list, to, SIZE_MAX, 0, "\n");
     if ((json_int_t)json_array_size(list) < talk_number(answer, "total"))
         fprintf(to, "%zu of %lld connections are shown (--limit)\n", json_array_size(list),
                 (long long)talk_number(answer, "total"));
-    json_array_foreach(silent, i, one)
-        fprintf(to, "worker %s has not answered: its connections are missing\n",
-                json_is_string(one) ? json_string_value(one) : "?");
+    for (size_t i = 0; i < json_array_size(silent); i++)
+        fprintf(to, "worker %s has not answered: its connections are missing\n", talk_element(silent, i));
 }
 
 void show_models(const json_t *answer, FILE *to)
@@ -173,12 +167,13 @@ void show_models(const json_t *answer, FILE *to)
     static const struct table_column columns[] = {
         { "MODEL", false }, { "FAMILY", false }, { "HERE", false }, { "REMARK", false }
     };
-    json_t *all = elements(answer, "models"), *one;
+    const json_t *all = json_object_get(answer, "models");
     struct table t;
-    size_t i;
 
     table_begin(&t, COLUMNS(columns));
-    json_array_foreach(all, i, one) {
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+
         table_text(&t, talk_text(one, "model"));
         table_text(&t, talk_text(one, "family"));
         table_text(&t, json_is_true(json_object_get(one, "available")) ? "yes" : "no");

@@ -44,8 +44,7 @@ void talk_default_path(char path[TALK_PATH_SIZE])
 
 static int fail_silent(const struct talk *t, unsigned limit_ms)
 {
-    fprintf(stderr, "iomuxctl: no answer from %s in %.0f s: is the daemon stuck?\n", t->path,
-            (limit_ms + 999) / 1000 * 1.0);
+    fprintf(stderr, "iomuxctl: no answer from %s in %u s: is the daemon stuck?\n", t->path, (limit_ms + 999) / 1000);
     return CTL_SILENT;
 }
 
@@ -160,16 +159,21 @@ static int talk_whole(struct talk *t, const json_t *request, unsigned limit_ms)
     return status;
 }
 
+const char *talk_element(const json_t *array, size_t i)
+{
+    const char *text = json_string_value(json_array_get(array, i));
+
+    return text != NULL ? text : "?";
+}
+
 static int say_errors(const json_t *answer)
 {
     const json_t *errors = json_object_get(answer, "errors");
-    size_t i;
-    const json_t *one;
 
     if (json_array_size(errors) == 0)
         fputs("iomuxctl: the daemon has failed and says no reason\n", stderr);
-    json_array_foreach((json_t *)(uintptr_t)errors, i, one)
-        fprintf(stderr, "%s\n", json_is_string(one) ? json_string_value(one) : "?");
+    for (size_t i = 0; i < json_array_size(errors); i++)
+        fprintf(stderr, "%s\n", talk_element(errors, i));
     return CTL_REFUSED;
 }
 

@@ -29,6 +29,7 @@ json_t *talk_ask(const char *path, json_t *taken, unsigned limit_ms, int *status
 
 /* Members of an answer; what is missing or of another type is "" or 0. */
 const char *talk_text(const json_t *object, const char *key);
+const char *talk_element(const json_t *array, size_t i);
 json_int_t talk_number(const json_t *object, const char *key);
 
 #endif

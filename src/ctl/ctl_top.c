@@ -100,12 +100,11 @@ static void frame_line(const struct top *t, FILE *to, size_t *left, const char *
 /* The same worker in the status before: its process is the same. */
 static const json_t *worker_before(const struct top *t, const json_t *now)
 {
-    json_t *all = json_object_get(t->last, "workers"), *one;
-    size_t i;
+    const json_t *all = json_object_get(t->last, "workers");
 
-    json_array_foreach(all, i, one)
-        if (talk_number(one, "pid") == talk_number(now, "pid"))
-            return one;
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (talk_number(json_array_get(all, i), "pid") == talk_number(now, "pid"))
+            return json_array_get(all, i);
     return NULL;
 }
 
@@ -143,15 +142,15 @@ static void frame_workers(const struct top *t, FILE *to, size_t *left, const jso
         { "WORKER", false }, { "PID", true }, { "GEN", true }, { "MODEL", false }, { "STATE", false },
         { "CONNS", true }, { "REQ/s", true }, { "RECV/s", true }, { "SENT/s", true }
     };
-    json_t *all = json_object_get(status, "workers"), *one;
-    size_t i, room = *left > 4 ? *left - 4 : 0;     /* some connections are to be seen too */
+    const json_t *all = json_object_get(status, "workers");
+    size_t room = *left > 4 ? *left - 4 : 0;     /* some connections are to be seen too */
     struct table table;
 
     if (room < 2)
         return;
     table_begin(&table, columns, sizeof columns / sizeof *columns);
-    json_array_foreach(all, i, one) {
-        const json_t *before = worker_before(t, one);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i), *before = worker_before(t, one);
 
         table_text(&table, talk_text(one, "worker"));
         table_number(&table, talk_number(one, "pid"));

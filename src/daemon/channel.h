@@ -9,6 +9,7 @@
 
 enum channel_kind {
     CHANNEL_READY = 1,          /* worker to master: I accept connections */
+    CHANNEL_SHUT,               /* worker to master: I accept no more */
     CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end.  value 1: others accept
                                  * what waits on the listeners, but for those that are gone (listen_set.gone) */
     CHANNEL_HURRY,              /* master to worker, after DRAIN: the time for that is over */

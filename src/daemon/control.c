@@ -142,7 +142,7 @@ void control_answer(struct control_client *c, char *taken, size_t size)
 }
 
 /* What comes behind the first line is not looked at. */
-static void client_read(struct control_client *c, control_obey *obey, void *arg)
+static void client_hear(struct control_client *c, control_obey *obey, void *arg)
 {
     ssize_t n = recv(c->fd, c->request + c->got, sizeof c->request - c->got, MSG_DONTWAIT);
     char *end;
@@ -253,7 +253,7 @@ static void accept_some(struct control *c, uint64_t now_ms)
 static void client_turn(struct control_client *c, short moved, uint64_t now_ms, control_obey *obey, void *arg)
 {
     if (c->state == CONTROL_READING && moved != 0)
-        client_read(c, obey, arg);
+        client_hear(c, obey, arg);
     else if (c->state == CONTROL_ANSWERING && moved != 0)
         client_send(c);
     else if (c->state == CONTROL_WAITING && moved != 0)

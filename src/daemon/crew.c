@@ -14,9 +14,9 @@
 #include "base/log.h"
 #include "daemon/signals.h"
 
-int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally)
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger)
 {
-    c->tally = tally;
+    c->ledger = ledger;
     c->v = calloc(pools->workers, sizeof *c->v);
     if (c->v == NULL)
         return -1;
@@ -24,7 +24,7 @@ int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally)
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .tally = -1,
+        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .ledger = -1,
                                    .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
@@ -67,7 +67,7 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
     start.name = c->v[at].name;
     start.index = at;
     start.again = c->v[at].was_filled;
-    start.slot = &c->tally->slots[c->v[at].tally];
+    start.slot = &c->ledger->slots[c->v[at].ledger];
     start.channel = channel;
     start.signals_before = before;
     exit(worker_run(&start));
@@ -84,11 +84,11 @@ static void slot_pause(struct worker_slot *s, uint64_t now_ms)
     s->next_start_ms = now_ms + s->pause_ms;
 }
 
-static void slot_give_tally(struct crew *c, struct worker_slot *s)
+static void slot_give_ledger(struct crew *c, struct worker_slot *s)
 {
-    if (s->tally != -1)
-        tally_put_back(c->tally, s->tally);
-    s->tally = -1;
+    if (s->ledger != -1)
+        ledger_put_back(c->ledger, s->ledger);
+    s->ledger = -1;
 }
 
 /* A channel and a slot for counters; the end of the worker, or -1 with errno. */
@@ -96,13 +96,13 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
 
-    s->tally = tally_take(c->tally);
-    if (s->tally == -1)
+    s->ledger = ledger_take(c->ledger);
+    if (s->ledger == -1)
         return -1;
-    metric_sum(&c->tally->slots[s->tally], 1, &s->base);
-    health_start(&c->tally->slots[s->tally]);
+    metric_sum(&c->ledger->slots[s->ledger], 1, &s->base);
+    health_start(&c->ledger->slots[s->ledger]);
     if (channel_open(ends) == -1) {
-        slot_give_tally(c, s);
+        slot_give_ledger(c, s);
         return -1;
     }
     s->channel = ends[0];
@@ -117,7 +117,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     int end;
 
     s->started_ms = now_ms;
-    s->ready = s->told = false;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     s->pulse = (struct pulse){ 0 };
     end = slot_equip(c, s);
@@ -134,7 +134,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     if (s->pid == -1) {
         s->pid = 0;
         slot_close_channel(s);
-        slot_give_tally(c, s);
+        slot_give_ledger(c, s);
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot fork", s->name);
     }
@@ -154,6 +154,8 @@ void crew_hear(struct crew *c, unsigned at)
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+        } else if (got == 1 && m.kind == CHANNEL_SHUT) {
+            s->shut = true;
         } else if (got == 1 && c->word != NULL) {
             c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {
@@ -199,10 +201,10 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name,
               (int)s->pid, text, next);
     s->pid = 0;
-    s->ready = s->told = false;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     slot_close_channel(s);
-    slot_give_tally(c, s);
+    slot_give_ledger(c, s);
 }
 
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
@@ -280,8 +282,8 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     leaving->v = grown;
     leaving->v[leaving->count++] = *s;
     s->pid = 0;
-    s->channel = s->tally = -1;
-    s->ready = s->told = false;
+    s->channel = s->ledger = -1;
+    s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     return 0;
 }
@@ -330,6 +332,15 @@ unsigned crew_ready(const struct crew *c)
     for (unsigned i = 0; i < c->count; i++)
         n += c->v[i].ready;
     return n;
+}
+
+bool crew_accepts(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].pid != 0 && !c->v[i].shut;
+    return any;
 }
 
 unsigned crew_ready_in(const struct crew *c, const struct pool *p)

@@ -9,7 +9,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/health.h"
-#include "daemon/tally.h"
+#include "daemon/ledger.h"
 #include "daemon/worker.h"
 
 enum {
@@ -22,14 +22,15 @@ enum { WORKER_NAME_SIZE = CONF_POOL_NAME_MAX + sizeof ".4294967295" };
 
 /* A place for a worker; processes come and go in it. */
 struct worker_slot {
-    char     name[WORKER_NAME_SIZE];    /* "main.0" */
+    struct metric_slot base;            /* what had been counted in its slot before */
     const struct pool *pool;
+    char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
-    int      tally;                     /* its slot of the counters; -1: none */
-    struct metric_slot base;            /* what had been counted there before */
+    int      ledger;                     /* its slot of the counters; -1: none */
     bool     ready;
     bool     told;                      /* to drain */
+    bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
     uint64_t started_ms;
     unsigned pause_ms;                  /* before the latest start again */
@@ -45,7 +46,7 @@ struct crew {
     struct worker_start common;         /* what all are told, without what is each one's own */
     crew_word          *word;           /* NULL: there is nothing else to hear */
     void               *word_arg;
-    struct tally       *tally;
+    struct ledger       *ledger;
     struct worker_slot *v;
     unsigned            count;
     bool                killed;         /* by crew_kill */
@@ -53,7 +54,7 @@ struct crew {
 
 /* Makes the places of all workers of all pools, which must outlive the crew; nobody is started.  -1 with
  * errno. */
-int crew_init(struct crew *c, const struct pool_set *pools, struct tally *tally);
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger);
 void crew_free(struct crew *c);
 
 /* In a worker: closes the master's ends. */
@@ -89,6 +90,9 @@ void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
+
+/* Does somebody accept connections? */
+bool crew_accepts(const struct crew *c);
 unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
 /* Drops the places in which nobody is: of a crew whose workers are not started again. */

@@ -67,8 +67,8 @@ static int open_crew(struct generation *g, const struct generation_sources *from
                                             .listens = &g->listens, .access_fd = g->access_fd, .notes = g->notes,
                                             .connections_max = fit_connections(g, from->descriptors),
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
-    g->leaving.tally = from->tally;
-    if (crew_init(&g->crew, &g->pools, from->tally) == 0)
+    g->leaving.ledger = from->ledger;
+    if (crew_init(&g->crew, &g->pools, from->ledger) == 0)
         return 0;
     return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", g->pools.workers,
                      g->pools.workers == 1 ? "" : "s");

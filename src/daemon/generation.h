@@ -54,7 +54,7 @@ struct generation {
 /* What it is made with. */
 struct generation_sources {
     struct listen_sources listens;
-    struct tally         *tally;
+    struct ledger         *ledger;
     unsigned long         descriptors;  /* that a process may have */
     void                (*abandon)(void *arg, const struct listen_set *kept);
     void                 *abandon_arg;

@@ -42,34 +42,39 @@ static void handed_name(struct handed_one *one, const char **names)
         (*names)++;
 }
 
-bool handed_parse(struct handed *h, const char *pid, const char *count, const char *names, long self, char *why,
-                  size_t why_size)
+static int handed_make(struct handed *h, unsigned count, const char *names)
+{
+    h->v = calloc(count + 1u, sizeof *h->v);
+    if (h->v == NULL)
+        return -1;
+    for (; h->count < count; h->count++) {
+        h->v[h->count].fd = HANDED_FIRST + (int)h->count;
+        handed_name(&h->v[h->count], &names);
+    }
+    return 0;
+}
+
+bool handed_parse(struct handed *h, const struct handed_words *w, char *why, size_t why_size)
 {
     long owner, n;
 
     *h = (struct handed){ 0 };
-    if (pid == NULL || count == NULL)
+    if (w->pid == NULL || w->count == NULL)
         return true;
-    if (!number_read(pid, LONG_MAX, &owner)) {
-        snprintf(why, why_size, "LISTEN_PID=%.40s is no process id", pid);
+    if (!number_read(w->pid, LONG_MAX, &owner)) {
+        snprintf(why, why_size, "LISTEN_PID=%.40s is no process id", w->pid);
         return false;
     }
-    if (owner != self)          /* meant for a process that started this one */
+    if (owner != w->self)       /* meant for a process that started this one */
         return true;
-    if (!number_read(count, HANDED_MAX, &n)) {
-        snprintf(why, why_size, "LISTEN_FDS=%.40s is no number from 0 to %d", count, HANDED_MAX);
+    if (!number_read(w->count, HANDED_MAX, &n)) {
+        snprintf(why, why_size, "LISTEN_FDS=%.40s is no number from 0 to %d", w->count, HANDED_MAX);
         return false;
     }
-    h->v = calloc((size_t)n + 1, sizeof *h->v);
-    if (h->v == NULL) {
-        snprintf(why, why_size, "%s", strerror(errno));
-        return false;
-    }
-    for (; h->count < (unsigned)n; h->count++) {
-        h->v[h->count].fd = HANDED_FIRST + (int)h->count;
-        handed_name(&h->v[h->count], &names);
-    }
-    return true;
+    if (handed_make(h, (unsigned)n, w->names) == 0)
+        return true;
+    snprintf(why, why_size, "%s", strerror(errno));
+    return false;
 }
 
 /* What kind of socket it is; something else is left alone. */
@@ -94,8 +99,8 @@ static void handed_look(struct handed_one *one)
 
 bool handed_take(struct handed *h, char *why, size_t why_size)
 {
-    bool sound = handed_parse(h, getenv("LISTEN_PID"), getenv("LISTEN_FDS"), getenv("LISTEN_FDNAMES"),
-                              (long)getpid(), why, why_size);
+    struct handed_words words = { getenv("LISTEN_PID"), getenv("LISTEN_FDS"), getenv("LISTEN_FDNAMES"), (long)getpid() };
+    bool sound = handed_parse(h, &words, why, why_size);
 
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");

@@ -28,9 +28,14 @@ struct handed {
  * be right, or memory is short. */
 bool handed_take(struct handed *h, char *why, size_t why_size);
 
-/* The same from these words (each may be NULL) for the process `pid`, without looking at the descriptors. */
-bool handed_parse(struct handed *h, const char *pid, const char *count, const char *names, long self, char *why,
-                  size_t why_size);
+/* What the environment says, each may be NULL; and who is asking. */
+struct handed_words {
+    const char *pid, *count, *names;
+    long        self;
+};
+
+/* The same from these words, without looking at the descriptors. */
+bool handed_parse(struct handed *h, const struct handed_words *w, char *why, size_t why_size);
 
 /* Closes all: in a worker, which has what it needs of them elsewhere. */
 void handed_close(struct handed *h);

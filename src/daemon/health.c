@@ -184,7 +184,7 @@ void health_look(struct health *h, struct crew *c, uint64_t now_ms, bool judging
         if (s->pid == 0)
             continue;
         if (h->looking)
-            pulse_look(s, &c->tally->slots[s->tally], h->elapsed_ms);
+            pulse_look(s, &c->ledger->slots[s->ledger], h->elapsed_ms);
         if (judging) {
             pulse_judge(h, s, now_ms);
             pulse_kill(s, now_ms);

@@ -39,8 +39,9 @@ static void listen_address_init(struct listen_address *a, const struct conf_serv
     a->handed = l->handed;
     a->service = s->name;
     a->service_index = service_index;
+    a->listen_index = (unsigned)(l - s->listens);
     a->protocol = proto->name;
-    a->client_first = proto->peer_speaks_first;
+    a->client_first = proto->peer_speaks_first || l->proxy.on;
     a->datagram = l->datagram;
     a->address = l->address;
     a->size = l->address_size;
@@ -256,6 +257,8 @@ static int listen_deal(struct listen_address *a, const struct pool_set *pools, c
     unsigned deals = servers > there ? servers : there;
     bool copies = a->handed != NULL || a->address.ss_family == AF_UNIX;
 
+    if (servers == 0)
+        return 0;
     a->sockets = calloc(deals + 1, sizeof *a->sockets);
     if (a->sockets == NULL)
         return -1;

@@ -38,6 +38,7 @@ struct listen_address {
     const char *service;                /* its name */
     const char *protocol;               /* and what it speaks */
     unsigned    service_index;          /* in the configuration */
+    unsigned    listen_index;           /* among the service's listeners */
     bool        datagram;               /* UDP: nothing is accepted there */
     bool        client_first;           /* the client speaks first: no need to wake a worker before it does */
     bool        dual;                   /* one IPv6 socket for IPv4 too */

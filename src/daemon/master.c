@@ -59,7 +59,7 @@ uint64_t master_connections(const struct master *m)
 {
     struct metric_slot sum;
 
-    tally_sum(&m->tally, &sum);
+    ledger_sum(&m->ledger, &sum);
     return sum.active;
 }
 
@@ -67,7 +67,7 @@ static const char *state_word(const struct master *m)
 {
     if (m->phase == MASTER_STOPPING)
         return "Stopping";
-    return m->fresh != NULL && m->phase == MASTER_RUNNING ? "Reloading" : "Serving";
+    return m->phase == MASTER_RUNNING && !reload_is_idle(m) ? "Reloading" : "Serving";
 }
 
 static void describe_reload(const struct master *m, char *text, size_t size)
@@ -106,7 +106,7 @@ static void say_totals(const struct master *m)
 {
     struct metric_slot sum;
 
-    tally_sum(&m->tally, &sum);
+    ledger_sum(&m->ledger, &sum);
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
               "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted,
               sum.total.requests);
@@ -129,7 +129,7 @@ static void stop_begin(struct master *m)
 {
     m->phase = MASTER_STOPPING;
     m->told_ms = clock_monotonic_ms();
-    m->fresh = NULL;
+    reload_cancel(m);
     master_tell_systemd(m, "STOPPING=1");
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
@@ -364,7 +364,7 @@ static void kill_late(struct master *m, uint64_t now_ms)
 static void look_after_workers(struct master *m, uint64_t now_ms)
 {
     unsigned ready = crew_ready(&m->serving->crew);
-    bool changed = false, died = false, steady = m->phase == MASTER_RUNNING && m->fresh == NULL;
+    bool changed = false, died = false, steady = reload_is_idle(m);
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         bool dead = attend(m, generation_of(l), now_ms);
@@ -407,6 +407,8 @@ static uint64_t due_ms(const struct master *m)
 {
     uint64_t due = sooner(control_due_ms(&m->control), health_due_ms(&m->health));
 
+    if (m->reload_wanted && reload_is_idle(m))
+        return 0;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         due = sooner(due, crew_due_ms(&generation_of(l)->crew));
         due = sooner(due, crew_due_ms(&generation_of(l)->leaving));
@@ -415,6 +417,8 @@ static uint64_t due_ms(const struct master *m)
     }
     if (m->fresh != NULL && m->phase == MASTER_RUNNING)
         due = sooner(due, m->reload_until_ms);
+    if (m->settling != NULL)
+        due = sooner(due, m->settle_until_ms);
     if (m->phase == MASTER_RUNNING && sysd_listens())
         due = sooner(due, m->state_ms + STATE_MS);
     return sooner(due, survey_due_ms(&m->surveys));
@@ -494,7 +498,7 @@ static void master_turn(struct master *m)
         master_signal(m, number);
     now_ms = clock_monotonic_ms();
     control_serve(&m->control, now_ms, command_obey, m);
-    if (m->reload_wanted && m->phase == MASTER_RUNNING && m->fresh == NULL)
+    if (m->reload_wanted && reload_is_idle(m))
         reload_begin(m);
     watch_health(m, now_ms);
     look_after_workers(m, now_ms);
@@ -537,7 +541,7 @@ static int master_begin(struct master *m, struct conf *taken)
         return log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
     m->polled_room = descriptors_count(m);
     m->polled = calloc(m->polled_room, sizeof *m->polled);
-    if (m->polled == NULL || tally_open(&m->tally) == -1)
+    if (m->polled == NULL || ledger_open(&m->ledger) == -1)
         return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->serving->pools.workers,
                          plural(m->serving->pools.workers));
     say_who(&m->serving->priv);
@@ -553,7 +557,7 @@ static void master_end(struct master *m)
     while (!list_empty(&m->generations))
         generation_free(generation_of(m->generations.next));
     handed_close(&m->handed);
-    tally_close(&m->tally);
+    ledger_close(&m->ledger);
     reload_result_free(&m->last);
     free(m->polled);
 }

@@ -15,7 +15,7 @@
 #include "daemon/handed.h"
 #include "daemon/health.h"
 #include "daemon/survey.h"
-#include "daemon/tally.h"
+#include "daemon/ledger.h"
 
 enum master_phase {
     MASTER_STARTING,            /* the first generation is not whole yet */
@@ -40,11 +40,13 @@ struct master {
     bool               served;          /* was RUNNING */
     int                signals;         /* the pipe */
     unsigned long      descriptors;     /* that a process may have */
-    struct tally       tally;
+    struct ledger       ledger;
     struct handed      handed;
     struct list        generations;     /* the oldest first */
     struct generation *serving;         /* NULL: none yet; its log is the master's */
     struct generation *fresh;           /* the one that is STARTING, or NULL */
+    struct generation *settling;        /* the one before, while its workers may still accept; NULL: none */
+    uint64_t           settle_until_ms; /* nobody waits for them any longer */
     unsigned           last_number;     /* of a generation */
     bool               reload_wanted;
     unsigned           attempts;        /* reloads that have begun */
@@ -72,6 +74,12 @@ int reload_open(struct master *m, struct conf *taken);
 /* After workers were heard and buried: goes on with the fresh generation: more workers, or the change, or the end of
  * patience.  `died`: one of its workers did. */
 void reload_step(struct master *m, bool died, uint64_t now_ms);
+
+/* May another reload begin? */
+bool reload_is_idle(const struct master *m);
+
+/* Everything ends: who waits for a reload hears that. */
+void reload_cancel(struct master *m);
 
 /* A fresh generation is given up. */
 void reload_fail(struct master *m, const char *why);

@@ -17,7 +17,8 @@
 #include "daemon/sysd.h"
 
 enum {
-    RELOAD_READY_MS = 30000     /* workers that are not ready by then never will be: iomuxctl waits a little longer */
+    RELOAD_READY_MS = 30000,    /* workers that are not ready by then never will be: iomuxctl waits a little longer */
+    SETTLE_MS = 2000            /* for old workers to stop accepting; they may be stuck */
 };
 
 /* Errors that are logged from here on are about the fresh generation, which keeps them; NULL: no more. */
@@ -95,7 +96,7 @@ static int open_with_complaints(struct master *m, struct generation *g)
 {
     struct generation_sources from = {
         .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
-        .tally = &m->tally, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
+        .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
     };
     char *text = NULL;
     size_t size = 0;
@@ -284,9 +285,21 @@ static void old_goes(struct master *m, struct generation *old, uint64_t now_ms)
 {
     sandbox_master(m->serving->conf->sandbox);
     listen_succeed(&m->serving->listens, &old->listens);
-    announce_addresses(&old->listens, old->listens.gone, generation_model(old));
     generation_drain(old, true, now_ms);
     hurry_oldest(m, now_ms);
+    m->settling = old;
+    m->settle_until_ms = now_ms + SETTLE_MS;
+}
+
+/* Whoever asked for it hears of it when no old worker accepts any more: what he tries then is new. */
+static void reload_settle(struct master *m)
+{
+    if (m->settling != NULL)
+        announce_addresses(&m->settling->listens, m->settling->listens.gone, generation_model(m->settling));
+    m->settling = NULL;
+    announce(m, m->serving);
+    master_tell_systemd(m, "READY=1");
+    control_reloaded(m, m->attempts);
 }
 
 static void commit(struct master *m, uint64_t now_ms)
@@ -306,15 +319,38 @@ static void commit(struct master *m, uint64_t now_ms)
         old_goes(m, old, now_ms);
     m->phase = MASTER_RUNNING;
     m->served = true;
-    announce(m, g);
-    master_tell_systemd(m, "READY=1");
-    control_reloaded(m, m->attempts);
+    if (m->settling == NULL)
+        reload_settle(m);
+}
+
+bool reload_is_idle(const struct master *m)
+{
+    return m->phase == MASTER_RUNNING && m->fresh == NULL && m->settling == NULL;
+}
+
+void reload_cancel(struct master *m)
+{
+    bool unfinished = m->reload_wanted || (m->fresh != NULL && m->fresh != m->serving);
+
+    if (m->settling != NULL)
+        control_reloaded(m, m->attempts);
+    m->fresh = m->settling = NULL;
+    m->reload_wanted = false;
+    if (!unfinished)
+        return;
+    reload_result_free(&m->last);
+    m->last = (struct reload_result){ .attempt = m->attempts + 1, .when = clock_wall_s(),
+                                      .errors = strdup("the daemon is stopping\n") };
+    control_reloaded(m, m->last.attempt);
 }
 
 void reload_step(struct master *m, bool died, uint64_t now_ms)
 {
     struct generation *g = m->fresh;
 
+    if (m->settling != NULL && ((!crew_accepts(&m->settling->crew) && !crew_accepts(&m->settling->leaving)) ||
+                                now_ms >= m->settle_until_ms))
+        reload_settle(m);
     if (g == NULL || m->phase == MASTER_STOPPING)
         return;
     if (died) {

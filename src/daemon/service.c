@@ -4,12 +4,16 @@
 #include "daemon/service.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
 #include "core/file.h"
+#include "core/proxy.h"
+#include "daemon/pages.h"
+#include "daemon/rules.h"
 #include "daemon/text_file.h"
 #include "proto/http.h"
 #include "proto/tiny.h"
@@ -21,9 +25,13 @@ enum { MIME_FILE_MAX = 4 << 20 };       /* bytes: fifty times what Debian's tabl
 struct service_parts {
     struct http_route_spec *routes;     /* HTTP, as are: */
     struct root           **roots;      /* by route; NULL where a route has none */
+    struct page_set       **pages;      /* by route; NULL where a route has no more than the service */
+    struct page_set        *all_pages;  /* of the service */
     unsigned                route_count;
     struct http_site       *site;
     struct tiny_settings    tiny;       /* the others */
+    struct proxy_rules     *rules;      /* by listener, as are: */
+    struct service         *faces;      /* the service as its listeners have it */
 };
 
 struct service_set {
@@ -114,20 +122,24 @@ bool *service_notes_new(const struct conf *c)
 static struct root *compose_root(const struct conf_service *s, unsigned route)
 {
     const struct conf_route *r = &s->routes[route];
-    struct root *root = root_open(r->root);
+    bool alias = r->kind == CONF_ROUTE_ALIAS;
+    const char *folder = alias ? r->alias : r->root;
+    struct root *root = root_open(folder);
     char place[CONF_PLACE_SIZE];
 
     if (root == NULL)
         log_errno(LOG_ERROR, &(struct log_about){ .service = s->name },
-                  "%sservices.%s.routes.[%u].root: cannot open %s", conf_place_text(&r->root_place, place), s->name,
-                  route, r->root);
+                  "%sservices.%s.routes.[%u].%s: cannot open %s",
+                  conf_place_text(alias ? &r->alias_place : &r->root_place, place), s->name, route,
+                  alias ? "alias" : "root", folder);
     return root;
 }
 
 static enum http_route_kind compose_kind(enum conf_route_kind kind)
 {
     switch (kind) {
-    case CONF_ROUTE_ROOT:     return HTTP_ROUTE_ROOT;
+    case CONF_ROUTE_ROOT:
+    case CONF_ROUTE_ALIAS:    return HTTP_ROUTE_ROOT;
     case CONF_ROUTE_RESPOND:  return HTTP_ROUTE_RESPOND;
     case CONF_ROUTE_REDIRECT: return HTTP_ROUTE_REDIRECT;
     case CONF_ROUTE_STATUS:   return HTTP_ROUTE_STATUS;
@@ -135,27 +147,83 @@ static enum http_route_kind compose_kind(enum conf_route_kind kind)
     abort();
 }
 
-static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
+static enum http_autoindex compose_autoindex(enum conf_autoindex autoindex)
 {
-    return (struct http_route_spec){
-        .path = r->path, .host = r->host, .kind = compose_kind(r->kind),
-        .root = root, .index = r->index, .index_count = r->index_count, .dotfiles = r->dotfiles,
-        .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
-    };
+    switch (autoindex) {
+    case CONF_AUTOINDEX_OFF:  return HTTP_AUTOINDEX_OFF;
+    case CONF_AUTOINDEX_ON:   return HTTP_AUTOINDEX_ON;
+    case CONF_AUTOINDEX_HTML: return HTTP_AUTOINDEX_HTML;
+    case CONF_AUTOINDEX_JSON: return HTTP_AUTOINDEX_JSON;
+    }
+    abort();
 }
 
-/* Every root that cannot be opened is told, not only the first. */
-static int compose_routes(struct service_parts *p, const struct conf_service *s, bool *notes)
+static enum http_coding compose_coding(enum conf_coding coding)
+{
+    switch (coding) {
+    case CONF_CODING_BR:   return HTTP_CODING_BR;
+    case CONF_CODING_ZSTD: return HTTP_CODING_ZSTD;
+    case CONF_CODING_GZIP: return HTTP_CODING_GZIP;
+    case CONF_CODINGS:     break;
+    }
+    abort();
+}
+
+static struct http_route_spec compose_route(const struct conf_route *r, struct root *root)
+{
+    struct http_route_spec spec = {
+        .path = r->path, .hosts = r->hosts.v, .host_count = r->hosts.count, .kind = compose_kind(r->kind),
+        .root = root, .alias = r->kind == CONF_ROUTE_ALIAS, .index = r->index, .index_count = r->index_count,
+        .try = r->try, .try_count = r->try_count, .autoindex = compose_autoindex(r->autoindex),
+        .dotfiles = r->dotfiles,
+        .status = r->status, .type = r->type, .body = { r->body, r->body_size }, .to = r->to
+    };
+    for (unsigned i = 0; i < r->precompressed_count; i++)
+        spec.codings[spec.coding_count++] = compose_coding(r->precompressed[i]);
+    return spec;
+}
+
+/* The pages of a route are its own and, where it has none, those of the service. */
+static int compose_pages(struct service_parts *p, const struct conf_service *s, unsigned route,
+                         const struct mime *mime)
+{
+    char path[CONF_PLACE_SIZE];
+
+    p->routes[route].pages = page_set_all(p->all_pages);
+    if (s->routes[route].error_pages.count == 0)
+        return 0;
+    snprintf(path, sizeof path, "services.%s.routes.[%u]", s->name, route);
+    p->pages[route] = page_set_new(&s->routes[route].error_pages, p->all_pages, mime, path);
+    if (p->pages[route] == NULL)
+        return -1;
+    p->routes[route].pages = page_set_all(p->pages[route]);
+    return 0;
+}
+
+static int compose_service_pages(struct service_parts *p, const struct conf_service *s, const struct mime *mime)
+{
+    char path[CONF_PLACE_SIZE];
+
+    snprintf(path, sizeof path, "services.%s", s->name);
+    p->all_pages = page_set_new(&s->error_pages, NULL, mime, path);
+    return p->all_pages != NULL ? 0 : -1;
+}
+
+/* Every root and page that cannot be opened is told, not only the first. */
+static int compose_routes(struct service_parts *p, const struct conf_service *s, const struct mime *mime, bool *notes)
 {
     int rc = 0;
 
     p->routes = calloc(s->route_count + 1, sizeof *p->routes);
     p->roots = calloc(s->route_count + 1, sizeof(struct root *));
-    if (p->routes == NULL || p->roots == NULL)
+    p->pages = calloc(s->route_count + 1, sizeof(struct page_set *));
+    if (p->routes == NULL || p->roots == NULL || p->pages == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its routes", s->name);
     p->route_count = s->route_count;
+    if (compose_service_pages(p, s, mime) == -1)
+        return -1;
     for (unsigned i = 0; i < s->route_count; i++) {
-        if (s->routes[i].kind == CONF_ROUTE_ROOT) {
+        if (s->routes[i].kind == CONF_ROUTE_ROOT || s->routes[i].kind == CONF_ROUTE_ALIAS) {
             p->roots[i] = compose_root(s, i);
             if (p->roots[i] == NULL)
                 rc = -1;
@@ -163,6 +231,9 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
                 root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+        rc |= compose_pages(p, s, i, mime);
+        if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
+            rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
     }
     return rc;
 }
@@ -172,7 +243,7 @@ static struct http_limits compose_limits(const struct conf *c)
     return (struct http_limits){
         .request_line = c->limits.request_line, .header_bytes = c->limits.header_bytes,
         .header_count = c->limits.header_count, .requests = c->limits.requests,
-        .body_bytes = c->limits.body_bytes, .header_ms = c->timeouts.header_ms,
+        .body_bytes = c->limits.body_bytes, .body_rate = c->limits.body_rate, .header_ms = c->timeouts.header_ms,
         .body_ms = c->timeouts.body_ms, .idle_ms = c->timeouts.idle_ms
     };
 }
@@ -184,11 +255,12 @@ static int compose_http(struct service_set *set, unsigned at, const struct conf 
     struct http_limits limits = compose_limits(c);
     bool *notes = set->notes != NULL ? set->notes + routes_before(c, at) : NULL;
 
-    if (compose_routes(p, s, notes) == -1)
+    if (compose_routes(p, s, set->mime, notes) == -1)
         return -1;
     p->site = http_site_new(s->name, p->routes, p->route_count, &limits, set->mime);
     if (p->site == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot make the service", s->name);
+    http_site_pages(p->site, page_set_all(p->all_pages));
     set->v[at].settings = p->site;
     set->v[at].message_max = http_message_max(&limits);
     return 0;
@@ -205,15 +277,38 @@ static int compose_tiny(struct service_set *set, unsigned at, const struct conf 
     return 0;
 }
 
+/* A copy of the service for each of its listeners, which may differ in how clients come to it. */
+static int compose_faces(struct service_set *set, unsigned at, const struct conf *c)
+{
+    const struct conf_service *s = &c->services[at];
+    struct service_parts *p = &set->parts[at];
+
+    p->rules = calloc(s->listen_count + 1, sizeof *p->rules);
+    p->faces = calloc(s->listen_count + 1, sizeof *p->faces);
+    if (p->rules == NULL || p->faces == NULL)
+        return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its listeners", s->name);
+    for (unsigned i = 0; i < s->listen_count; i++) {
+        const struct conf_proxy *proxy = &s->listens[i].proxy;
+
+        p->rules[i] = (struct proxy_rules){ .trusted = proxy->trusted.v, .trusted_count = proxy->trusted.count,
+                                            .header_ms = c->timeouts.header_ms };
+        p->faces[i] = set->v[at];
+        p->faces[i].proxy = proxy->on ? &p->rules[i] : NULL;
+    }
+    return 0;
+}
+
 static int compose_service(struct service_set *set, unsigned at, const struct conf *c)
 {
     const struct conf_service *s = &c->services[at];
+    int rc;
 
     set->v[at].name = s->name;
     set->v[at].proto = service_proto(s->protocol);
     set->v[at].datagram = service_datagram(s->protocol);
     set->v[at].send_timeout_ms = c->timeouts.send_ms;
-    return s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+    rc = s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+    return rc == 0 ? compose_faces(set, at, c) : rc;
 }
 
 static struct service_set *service_set_alloc(unsigned count)
@@ -255,9 +350,9 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
     return NULL;
 }
 
-const struct service *service_at(const struct service_set *s, unsigned index)
+const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen)
 {
-    return &s->v[index];
+    return &s->parts[index].faces[listen];
 }
 
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max)
@@ -279,10 +374,17 @@ unsigned service_folders(const struct service_set *s, int *folders, unsigned max
 static void service_parts_free(struct service_parts *p)
 {
     http_site_free(p->site);
-    for (unsigned i = 0; i < p->route_count; i++)
+    for (unsigned i = 0; i < p->route_count; i++) {
         root_close(p->roots[i]);
+        rules_release(&p->routes[i]);
+        page_set_free(p->pages[i]);
+    }
+    page_set_free(p->all_pages);
+    free(p->pages);
     free(p->roots);
     free(p->routes);
+    free(p->faces);
+    free(p->rules);
 }
 
 void service_set_free(struct service_set *s)

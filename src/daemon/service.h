@@ -22,8 +22,9 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
 bool *service_notes_new(const struct conf *c);
 void service_notes_free(bool *notes, const struct conf *c);
 
-/* The service with this place in the configuration, one of the pool; constant while the set lives. */
-const struct service *service_at(const struct service_set *s, unsigned index);
+/* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
+ * lives. */
+const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
 
 /* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max);

@@ -12,7 +12,7 @@
 #include "driver/model.h"
 
 /* What is no UTF-8 (it may come from a file name) is not said. */
-static json_t *text_of(const char *bytes, size_t n)
+static json_t *json_of(const char *bytes, size_t n)
 {
     json_t *text = json_stringn(bytes, n);
 
@@ -21,7 +21,7 @@ static json_t *text_of(const char *bytes, size_t n)
 
 static json_t *text_or_null(const char *text)
 {
-    return text != NULL ? text_of(text, strlen(text)) : json_null();
+    return text != NULL ? json_of(text, strlen(text)) : json_null();
 }
 
 static json_t *number_of(uint64_t n)
@@ -46,7 +46,7 @@ static json_t *lines_of(const char *text)
         size_t n = strcspn(text, "\n");
 
         if (n > 0)
-            json_array_append_new(lines, text_of(text, n));
+            json_array_append_new(lines, json_of(text, n));
         text += n + (text[n] == '\n');
     }
     return lines;
@@ -76,7 +76,7 @@ static const char *phase_word(const struct master *m)
     case MASTER_STOPPING: return "stopping";
     case MASTER_RUNNING:  break;
     }
-    return m->fresh != NULL ? "reloading" : "running";
+    return reload_is_idle(m) ? "running" : "reloading";
 }
 
 static const char *generation_word(const struct generation *g)
@@ -104,10 +104,10 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
     char sandbox[SANDBOX_TEXT_SIZE];
     uint32_t word = 0;
 
-    if (s->tally != -1)
-        own = tally_since(&m->tally, s->tally, &s->base);
-    if (s->tally != -1 && s->ready)
-        word = __atomic_load_n(&m->tally.slots[s->tally].sandbox, __ATOMIC_RELAXED);
+    if (s->ledger != -1)
+        own = ledger_since(&m->ledger, s->ledger, &s->base);
+    if (s->ledger != -1 && s->ready)
+        word = __atomic_load_n(&m->ledger.slots[s->ledger].sandbox, __ATOMIC_RELAXED);
     return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
                      "worker", s->name, "pid", (int)s->pid, "generation", (int)g->number,
                      "pool", s->pool->conf->name, "model", s->pool->model->name,
@@ -192,7 +192,7 @@ json_t *status_whole(const struct master *m)
 {
     struct metric_slot sum;
 
-    tally_sum(&m->tally, &sum);
+    ledger_sum(&m->ledger, &sum);
     return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
                      "ok", 1, "version", PACKAGE_VERSION, "pid", (int)getpid(), "state", phase_word(m),
                      "began", time_of((time_t)m->began_s),

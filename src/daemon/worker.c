@@ -13,10 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/access.h"
+#include "core/access_line.h"
 #include "core/env.h"
 #include "core/errand.h"
 #include "core/file.h"
 #include "core/rate.h"
+#include "core/tally.h"
+#include "core/verified.h"
 #include "daemon/channel.h"
 #include "daemon/crash.h"
 #include "daemon/sandbox.h"
@@ -141,6 +144,7 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
                          __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
         break;
     case CHANNEL_READY:         /* is what workers say */
+    case CHANNEL_SHUT:
     case CHANNEL_SURVEYED:
         break;
     }
@@ -212,6 +216,13 @@ static void worker_say_ready(void *arg)
                   s->name, (int)getpid());
 }
 
+static void worker_say_shut(void *arg)
+{
+    const struct worker *w = arg;
+
+    (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_SHUT, .fd = -1 });
+}
+
 /* SIGINT and SIGHUP come from a terminal to all processes at once: the master acts on them. */
 static int worker_signals(struct worker *w)
 {
@@ -252,7 +263,7 @@ static void worker_listen_on(struct worker *w, const struct listen_set *set, uns
         if (a->sockets[i].worker != w->start->index)
             continue;
         w->listeners[w->listener_count++] = (struct listener){ .fd = a->sockets[i].fd, .datagram = a->datagram,
-                                             .service = service_at(w->services, a->service_index),
+                                             .service = service_at(w->services, a->service_index, a->listen_index),
                                              .text = a->text, .gone = &set->gone[at] };
     }
 }
@@ -272,8 +283,6 @@ static int worker_listeners(struct worker *w)
 static int worker_env(struct worker *w)
 {
     const struct worker_start *s = w->start;
-    enum access_format format = s->conf->access_format == CONF_ACCESS_JSON ? ACCESS_JSON : ACCESS_COMBINED;
-
     env_init(&w->env, s->slot);
     w->env.about = (struct log_about){ .worker = s->name, .model = s->pool->model->name };
     w->env.files = file_cache_new();
@@ -283,25 +292,58 @@ static int worker_env(struct worker *w)
     w->access_fd = s->access_fd;
     if (w->access_fd == -1)
         return 0;
-    w->env.access = access_log_new(w->access_fd, format);
+    w->env.access = access_log_new(w->access_fd, access_form_new(s->conf->access_format),
+                                   &(struct access_source){ .model = w->env.about.model, .worker = s->name });
     return w->env.access == NULL ? -1 : 0;
 }
 
-/* Only who answers datagrams needs a limit for them. */
-static int worker_rate(struct worker *w)
+/* Only who asks for passwords has something to remember. */
+static int worker_verified(struct worker *w)
 {
-    unsigned per_second = w->start->conf->limits.datagrams_per_address;
-    uint64_t seed = 0;
+    const struct conf *c = w->start->conf;
     bool wanted = false;
 
-    for (unsigned i = 0; i < w->listener_count; i++)
-        wanted |= w->listeners[i].datagram;
-    if (!wanted || per_second == 0)
+    for (unsigned i = 0; i < c->service_count; i++)
+        for (unsigned j = 0; j < c->services[i].route_count; j++)
+            wanted |= c->services[i].routes[j].auth.user_count > 0;
+    if (!wanted)
         return 0;
+    w->env.verified = verified_new();
+    return w->env.verified == NULL ? -1 : 0;
+}
+
+static uint64_t worker_secret(void)
+{
+    uint64_t seed = 0;
+
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == -1)
         seed = clock_monotonic_us();    /* at boot, before the kernel has any to give */
-    w->env.rate = rate_new(per_second, seed);
-    return w->env.rate == NULL ? -1 : 0;
+    return seed;
+}
+
+static int rate_make(struct rate **rate, unsigned per_second)
+{
+    if (per_second > 0)
+        *rate = rate_new(per_second, worker_secret());
+    return per_second > 0 && *rate == NULL ? -1 : 0;
+}
+
+/* What an address may have.  Only who answers datagrams needs a limit for them. */
+static int worker_limits(struct worker *w)
+{
+    const struct conf_limits *limits = &w->start->conf->limits;
+    bool datagrams = false;
+
+    for (unsigned i = 0; i < w->listener_count; i++)
+        datagrams |= w->listeners[i].datagram;
+    if (datagrams && rate_make(&w->env.rate, limits->datagrams_per_address) == -1)
+        return -1;
+    if (rate_make(&w->env.request_rate, limits->requests_per_second) == -1)
+        return -1;
+    if (limits->connections_per_address == 0)
+        return 0;
+    w->env.tally = tally_new(limits->connections_per_address, w->start->connections_max, worker_secret());
+    return w->env.tally == NULL ? -1 : 0;
 }
 
 static void worker_loop(struct worker *w)
@@ -314,7 +356,7 @@ static void worker_loop(struct worker *w)
                              .watches = w->watches, .watch_count = WATCHES,
                              .connections_max = w->start->connections_max,
                              .poll_interval_us = w->start->conf->poll_interval_us,
-                             .ready = worker_say_ready, .arg = w };
+                             .ready = worker_say_ready, .shut = worker_say_shut, .arg = w };
 }
 
 /* What it opens by name from here on lies beneath its roots. */
@@ -351,8 +393,10 @@ static int worker_begin(struct worker *w)
         return -1;              /* every reason is in the log */
     if (worker_listeners(w) == -1)
         return worker_fail(w, "hold its listeners");
-    if (worker_rate(w) == -1)
-        return worker_fail(w, "make its rate limit");
+    if (worker_limits(w) == -1)
+        return worker_fail(w, "make its limits for addresses");
+    if (worker_verified(w) == -1)
+        return worker_fail(w, "remember who has proved to be whom");
     worker_loop(w);
     return worker_close_files(w);
 }
@@ -366,6 +410,9 @@ static void worker_end(struct worker *w)
     file_cache_free(w->env.files);
     errands_close(w->env.errands);
     rate_free(w->env.rate);
+    rate_free(w->env.request_rate);
+    tally_free(w->env.tally);
+    verified_free(w->env.verified);
     metric_publish(w->env.slot, &w->env.count);
     env_free(&w->env);
     free(w->listeners);

@@ -46,7 +46,8 @@ struct loop {
     bool                   passed;              /* LOOP_DRAIN: others accept on the listeners that are not gone */
     bool                   reclaim;             /* set by watches: somebody else had taken the listeners' signals */
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
-    void                 (*ready)(void *arg);   /* called once, when the loop accepts connections */
+    void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
+    void                 (*shut)(void *arg);    /* and once, when it drains and accepts no more; NULL: nobody asks */
     void                  *arg;
 
     /* The driver's, for watches to call while it runs. */
@@ -56,6 +57,15 @@ struct loop {
     void                 (*sweep)(void *self, const struct listener *l, int fd);    /* serves what waits on another
                                                          * socket as if it were that of l, once; fd stays the caller's */
 };
+
+/* For drivers that drain, when all listeners are closed. */
+static inline void loop_tell_shut(struct loop *l)
+{
+    void (*shut)(void *arg) = l->shut;
+    l->shut = NULL;
+    if (shut != NULL)
+        shut(l->arg);
+}
 
 /* Is what waits on a listener this worker's to serve when it goes? */
 static inline bool listener_sweeps(const struct loop *l, const struct listener *one)

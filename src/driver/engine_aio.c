@@ -31,6 +31,7 @@
 
 enum {
     CONNECTIONS_MAX = 4096,     /* each may hold two threads: one reads, one writes */
+    EXTRA_MAX = 256,            /* beside them: those that are refused or give way */
     SPARE_THREADS = 64,         /* for file loads */
     SPARE_FDS = 256,            /* beside two for each connection */
     RECV_SIZE = 8192,           /* bytes of one receive */
@@ -56,6 +57,7 @@ struct polled {
     struct op *op;
     int        fd;
     bool       asked;           /* the operation is under way */
+    bool       many;            /* an accept goes on until it is cancelled */
 };
 
 struct aio_self {
@@ -96,7 +98,7 @@ bool engine_aio_available(char *why, size_t why_size)
 static unsigned connections_fit(unsigned wanted)
 {
     struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-    unsigned long fit = wanted < CONNECTIONS_MAX ? wanted : CONNECTIONS_MAX;
+    unsigned long fit = wanted < CONNECTIONS_MAX + EXTRA_MAX ? wanted : CONNECTIONS_MAX + EXTRA_MAX;
     getrlimit(RLIMIT_NOFILE, &limit);
     unsigned long spare = limit.rlim_cur / 2 < SPARE_FDS ? limit.rlim_cur / 2 : SPARE_FDS;
     if (limit.rlim_cur != RLIM_INFINITY && (limit.rlim_cur - spare) / 2 < fit)
@@ -273,11 +275,12 @@ static void ai_load(struct engine *e, struct op *o, int fd, void *to, size_t n, 
     request_start(a, r, o, aio_read);
 }
 
-static void poll_add(struct aio_self *a, struct op *o, int fd)
+static void poll_add(struct aio_self *a, struct op *o, int fd, bool many)
 {
     for (unsigned i = 0; i < a->polled_count; i++) {
         if (a->polled[i].op == o) {
             a->polled[i].asked = true;
+            a->polled[i].many = many;
             return;
         }
     }
@@ -285,19 +288,17 @@ static void poll_add(struct aio_self *a, struct op *o, int fd)
         op_fail(a, o, -ENOBUFS);
         return;
     }
-    a->polled[a->polled_count++] = (struct polled){ .op = o, .fd = fd, .asked = true };
+    a->polled[a->polled_count++] = (struct polled){ .op = o, .fd = fd, .asked = true, .many = many };
 }
 
-/* Never more than there are places for, in either way. */
 static void ai_accept(struct engine *e, struct op *o, int fd, bool many)
 {
-    (void)many;
-    poll_add(e->self, o, fd);
+    poll_add(e->self, o, fd, many);
 }
 
 static void ai_watch(struct engine *e, struct op *o, int fd)
 {
-    poll_add(e->self, o, fd);
+    poll_add(e->self, o, fd, false);
 }
 
 static void ai_cancel(struct engine *e, struct op *o)
@@ -418,13 +419,13 @@ static int report_swept(struct aio_self *a, struct done *out, int max)
 static int report_accepts(struct engine *e, struct polled *p, struct done *out, int max)
 {
     struct aio_self *a = e->self;
-    int n = 0;
-    for (; n < max && n < ACCEPTS && a->open < e->connections_max; n++) {
+    int n = 0, most = p->many ? ACCEPTS : 1;
+    for (; n < max && n < most && a->open < e->connections_max; n++) {
         struct peer peer;
         int fd = sock_accept(p->fd, SOCK_CLOEXEC, &peer);
         if (fd == -1 && n > 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             break;
-        out[n] = (struct done){ .op = p->op, .result = fd != -1 ? fd : -errno, .peer = peer, .more = true };
+        out[n] = (struct done){ .op = p->op, .result = fd != -1 ? fd : -errno, .peer = peer, .more = p->many };
         if (fd == -1)
             return n + 1;
         a->open++;
@@ -432,7 +433,8 @@ static int report_accepts(struct engine *e, struct polled *p, struct done *out, 
     return n;
 }
 
-/* A listener stays asked for as long as it accepts (`more`); an error ends it, and the driver asks again. */
+/* A listener for many stays asked for as long as it accepts (`more`); one connection, or an error, ends it, and the
+ * driver asks again. */
 static int report_polled(struct engine *e, struct done *out, int max)
 {
     struct aio_self *a = e->self;
@@ -447,7 +449,7 @@ static int report_polled(struct engine *e, struct done *out, int max)
             continue;
         }
         n += report_accepts(e, p, out + n, max - n);
-        if (n > 0 && out[n - 1].op == p->op && out[n - 1].result < 0)
+        if (n > 0 && out[n - 1].op == p->op && (out[n - 1].result < 0 || !p->many))
             p->asked = out[n - 1].more = false;
     }
     return n;

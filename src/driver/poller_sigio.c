@@ -104,9 +104,13 @@ static void sg_remove(struct poller *p, int fd, bool closing)
         (void)fcntl(fd, F_SETFL, flags & ~O_ASYNC);
 }
 
-static void sg_reclaim(struct poller *p, int fd)
+/* Which of them nobody knows any more; each is hinted at. */
+static void sg_reclaim(struct poller *p)
 {
-    (void)sg_add(p, fd, ANY_GENERATION);
+    const struct sigio_self *s = p->self;
+    for (int fd = 0; fd < s->top; fd++)
+        if (s->added[fd])
+            (void)sg_add(p, fd, ANY_GENERATION);
 }
 
 static int report_fresh(struct sigio_self *s, struct ready *out, int max)

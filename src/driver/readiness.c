@@ -25,7 +25,6 @@
 enum {
     TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
     ACCEPTS = 64,               /* per listener and wakeup */
-    LAST_LETTERS = 64,          /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
     SCRATCH = 64 * 1024,        /* bytes of one receive */
     HINTS = 512
 };
@@ -52,6 +51,12 @@ struct slot {
     struct conn   *conn;
 };
 
+/* The driver's part of a listener. */
+struct doorway {
+    bool pending;               /* its socket has not said EAGAIN yet */
+    bool armed;                 /* a level-triggered poller is asked to report it */
+};
+
 struct readiness {
     struct loop   *loop;
     struct env    *env;
@@ -61,8 +66,7 @@ struct readiness {
     struct stage_pool stages;   /* where helpers load files that are read past the page cache */
     struct slot   *slots;       /* by descriptor */
     struct sock_batch *batch;   /* NULL: no listener is for datagrams */
-    bool          *pending;     /* by listener: its socket has not said EAGAIN yet */
-    bool           listening;   /* level-triggered pollers are asked to report listeners */
+    struct doorway *doorways;   /* by listener */
     bool           draining;
     int            failed;      /* errno of a wait that cannot work */
     struct list    again;       /* stopped on their budget, not on EAGAIN */
@@ -260,8 +264,18 @@ static bool conn_pump(struct readiness *r, struct conn *c)
     return true;
 }
 
+/* It gives way: what it has sent is read, then the end. */
+static void conn_leave(struct readiness *r, struct conn *c)
+{
+    half_of(c)->can_read = half_of(c)->gone = true;
+    conn_pump(r, c);
+}
+
 static void conn_begin(struct readiness *r, const struct listener *l, int fd, const struct peer *peer)
 {
+    struct conn *idle = roster_yield(&r->roster);
+    if (idle != NULL)
+        conn_leave(r, idle);
     struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, l->service, fd, peer, sizeof(struct half)) : NULL;
     if (c == NULL) {
         r->env->count.refused++;
@@ -280,15 +294,15 @@ static void conn_begin(struct readiness *r, const struct listener *l, int fd, co
 static void listener_accept(struct readiness *r, unsigned index, int budget)
 {
     const struct listener *l = &r->loop->listeners[index];
-    r->pending[index] = true;   /* until accept says otherwise */
-    while (budget-- > 0 && roster_has_place(&r->roster)) {
+    r->doorways[index].pending = true;  /* until accept says otherwise */
+    while (budget-- > 0 && roster_has_place(&r->roster, l)) {
         struct peer peer;
         int fd = sock_accept(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer);
         if (fd == -1) {
             int error = errno;
             if (!roster_accept_failed(&r->roster, l, error))
                 continue;
-            r->pending[index] = error != EAGAIN && error != EWOULDBLOCK;
+            r->doorways[index].pending = error != EAGAIN && error != EWOULDBLOCK;
             return;
         }
         roster_accepted(&r->roster);
@@ -299,25 +313,28 @@ static void listener_accept(struct readiness *r, unsigned index, int budget)
 static void datagrams_serve(struct readiness *r, unsigned index)
 {
     const struct listener *l = &r->loop->listeners[index];
-    r->pending[index] = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
+    r->doorways[index].pending = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
 }
 
 /* Datagrams need no place in the house. */
-static bool listener_waits(const struct readiness *r, unsigned index)
+static bool listener_waits(struct readiness *r, unsigned index)
 {
-    return r->pending[index] && (r->loop->listeners[index].datagram || roster_has_place(&r->roster));
+    const struct listener *l = &r->loop->listeners[index];
+    return r->doorways[index].pending && (l->datagram || roster_has_place(&r->roster, l));
 }
 
 /* A level-triggered poller would report a listener that may not be used, again and again. */
 static void listeners_arm(struct readiness *r)
 {
-    bool wanted = !r->draining && roster_has_place(&r->roster);
-    if (r->poller.ops->edge || wanted == r->listening)
+    if (r->poller.ops->edge || r->draining)
         return;
-    for (unsigned i = 0; i < r->loop->listener_count; i++)
-        if (!r->loop->listeners[i].datagram)
-            r->poller.ops->arm(&r->poller, r->loop->listeners[i].fd, ANY_GENERATION, wanted ? CAN_READ : 0);
-    r->listening = wanted;
+    for (unsigned i = 0; i < r->loop->listener_count; i++) {
+        const struct listener *l = &r->loop->listeners[i];
+        bool wanted = l->datagram || roster_has_place(&r->roster, l);
+        if (wanted != r->doorways[i].armed)
+            r->poller.ops->arm(&r->poller, l->fd, ANY_GENERATION, wanted ? CAN_READ : 0);
+        r->doorways[i].armed = wanted;
+    }
 }
 
 static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
@@ -387,7 +404,7 @@ static void run_again(struct readiness *r)
     }
 }
 
-static bool has_unfinished(const struct readiness *r)
+static bool has_unfinished(struct readiness *r)
 {
     bool more = !list_empty(&r->again);
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
@@ -401,12 +418,9 @@ static void listener_sweep(void *self, const struct listener *l, int fd)
     struct readiness *r = self;
     struct peer peer;
     int left = ROSTER_LAST_ACCEPTS, got;
-    if (l->datagram) {
-        for (int i = 0; i < LAST_LETTERS && sock_serve_datagrams(r->batch, fd, l->service, r->env); i++)
-            ;
-        return;
-    }
-    while (left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
+    if (l->datagram)
+        sock_sweep_datagrams(r->batch, fd, l->service, r->env);
+    while (!l->datagram && left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
         conn_begin(r, l, got, &peer);
 }
 
@@ -430,8 +444,8 @@ static void readiness_drain(struct readiness *r)
     roster_last_round(&r->roster);
     for (unsigned i = 0; i < r->loop->listener_count; i++)
         listener_close(r, i);
+    loop_tell_shut(r->loop);
     r->draining = true;
-    r->listening = false;
     list_init(&all);
     list_splice(&all, &r->roster.conns);
     while (!list_empty(&all)) {
@@ -479,7 +493,7 @@ static int listener_open(struct readiness *r, unsigned index)
     const struct listener *l = &r->loop->listeners[index];
     if (l->datagram && r->batch == NULL && (r->batch = sock_batch_new(SOCK_LETTERS)) == NULL)
         return -1;
-    r->pending[index] = true;
+    r->doorways[index] = (struct doorway){ .pending = true, .armed = true };
     return slot_take(r, l->fd, l->datagram ? SLOT_DATAGRAM : SLOT_LISTENER, index);
 }
 
@@ -487,9 +501,9 @@ static int readiness_open(struct readiness *r)
 {
     const struct loop *l = r->loop;
     r->slots = calloc((size_t)r->poller.fds_max, sizeof *r->slots);
-    r->pending = calloc(l->listener_count + 1, sizeof *r->pending);
+    r->doorways = calloc(l->listener_count + 1, sizeof *r->doorways);
     r->warm = warm_open();
-    if (r->slots == NULL || r->pending == NULL || r->warm == NULL || stage_pool_open(&r->stages) == -1)
+    if (r->slots == NULL || r->doorways == NULL || r->warm == NULL || stage_pool_open(&r->stages) == -1)
         return -1;
     if (slot_take(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
         return -1;
@@ -499,16 +513,7 @@ static int readiness_open(struct readiness *r)
     for (unsigned i = 0; i < l->listener_count; i++)
         if (listener_open(r, i) == -1)
             return -1;
-    r->listening = true;
     return 0;
-}
-
-/* Another process has had the signals of these sockets, and is gone. */
-static void listeners_reclaim(struct readiness *r)
-{
-    r->loop->reclaim = false;
-    for (unsigned i = 0; i < r->loop->listener_count && !r->draining && r->poller.ops->reclaim != NULL; i++)
-        r->poller.ops->reclaim(&r->poller, r->loop->listeners[i].fd);
 }
 
 static void readiness_turn(struct readiness *r)
@@ -529,8 +534,9 @@ static void readiness_turn(struct readiness *r)
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);
     listeners_arm(r);
-    if (l->reclaim)
-        listeners_reclaim(r);
+    if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
+        r->poller.ops->reclaim(&r->poller);
+    l->reclaim = false;
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
@@ -582,7 +588,7 @@ static int readiness_run(struct loop *l, const void *ops)
     stage_pool_close(&r->stages);
     roster_close(&r->roster);
     sock_batch_free(r->batch);
-    free(r->pending);
+    free(r->doorways);
     free(r->slots);
     free(r);
     errno = error;

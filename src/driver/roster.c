@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,11 +14,16 @@
 #include "driver/sock.h"
 
 enum {
-    LOOKS = 4,                  /* within a send timeout: is the peer reading, slowly? */
+    LOOKS = 4,                  /* within a send timeout: is the peer reading, slowly?  At least so many, */
+    LOOK_MS = 500,              /* and this far apart at most: so much later is a peer that has stopped let go */
     PAUSE_MS = 100,             /* between tries while descriptors are short */
     PATIENCE_MS = 1000,         /* connections wait so long in the backlog for a descriptor, then are refused */
     CALM_MS = 10000,            /* without a shortage for so long: it is over, and the next is news again */
     REFUSALS = 64,              /* at each try */
+    EXTRA_SHARE = 4,            /* of the places: see extra_max */
+    EXTRA_BURST = 4,            /* times so many are told when they come all at once */
+    CALM_SHARE = 4,             /* the house is crowded until so large a part of its places is free again */
+    NEWS_MS = 60000,            /* between two lines about a full house */
     OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
 };
 
@@ -31,9 +37,27 @@ static void roster_survey(void *roster, struct census *c)
     }
 }
 
+static struct conn *conn_of_idle(const struct heap_node *node)
+{
+    return LIST_ENTRY(node, struct conn, idle);
+}
+
+static uint64_t roster_idle_since(const struct heap_node *node)
+{
+    const struct conn *c = conn_of_idle(node);
+    return c->leaving ? 0 : conn_idle_since(c);
+}
+
+static unsigned clamp(unsigned value, unsigned least, unsigned most)
+{
+    return value < least ? least : value < most ? value : most;
+}
+
 void roster_open(struct roster *r, struct loop *l)
 {
     *r = (struct roster){ .loop = l, .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
+    r->extra_max = clamp(l->connections_max / EXTRA_SHARE, ROSTER_EXTRA_MIN, ROSTER_EXTRA_MAX);
+    r->idlers.since = roster_idle_since;
     list_init(&r->conns);
     l->survey = roster_survey;
     l->surveyed = r;
@@ -42,6 +66,7 @@ void roster_open(struct roster *r, struct loop *l)
 void roster_close(struct roster *r)
 {
     heap_free(&r->timers);
+    idlers_free(&r->idlers);
     if (r->spare_fd != -1)
         close(r->spare_fd);
 }
@@ -53,8 +78,37 @@ static void show_active(const struct roster *r)
         __atomic_store_n(&slot->active, r->count, __ATOMIC_RELAXED);
 }
 
+void roster_tell_full(struct roster *r)
+{
+    const struct env *e = r->loop->env;
+    if (e->now_ms < r->full_news_ms)
+        return;
+    r->full_news_ms = e->now_ms + NEWS_MS;
+    log_write(LOG_NOTICE, &e->about, "worker %s: all %u connections are in use (limits.connections): idle ones give way, "
+              "else new ones are refused or wait", e->about.worker, r->loop->connections_max);
+}
+
+/* No place for it.  Who has no words for that is let in after all; who is one too many even to be told (an engine may
+ * bring many at once), goes at once. */
+static void conn_turn_away(struct roster *r, struct conn *c)
+{
+    if (!c->refused && c->service->proto->refusal.n > 0) {
+        r->loop->env->count.refused_full++;
+        roster_tell_full(r);
+        conn_refuse(c);
+    }
+    if (!c->refused)
+        return;
+    c->extra = true;
+    r->refused++;
+    if (r->refused > EXTRA_BURST * r->extra_max)
+        conn_abort(c);
+}
+
 void roster_add(struct roster *r, struct conn *c)
 {
+    if (c->refused || roster_is_full(r))
+        conn_turn_away(r, c);
     list_append(&r->conns, &c->siblings);
     r->count++;
     show_active(r);
@@ -64,22 +118,36 @@ void roster_remove(struct roster *r, struct conn *c)
 {
     list_remove(&c->siblings);
     heap_remove(&r->timers, &c->timer);
+    idlers_forget(&r->idlers, &c->idle);
+    r->refused -= c->extra;
+    r->leaving -= c->leaving;
     r->count--;
+    if (r->crowded)
+        r->crowded = r->count >= r->loop->connections_max - r->loop->connections_max / CALM_SHARE;
     show_active(r);
 }
 
-/* When a connection wants to be looked at: at its deadline; while output waits, a few times before that. */
+/* Between two looks at a peer to which output waits. */
+static uint64_t look_ms(const struct conn *c)
+{
+    unsigned ms = c->service->send_timeout_ms / LOOKS;
+    return ms < LOOK_MS ? ms : LOOK_MS;
+}
+
+/* When a connection wants to be looked at: at its deadline; while output waits, often before that. */
 /* hot */
 static uint64_t look_due(const struct conn *c)
 {
-    uint64_t due = conn_due(c), send_ms = c->service->send_timeout_ms;
-    return c->out.bytes > 0 && due != UINT64_MAX ? due - send_ms + send_ms / LOOKS : due;
+    uint64_t due = conn_due(c);
+    return c->out.bytes > 0 && due != UINT64_MAX ? due - c->service->send_timeout_ms + look_ms(c) : due;
 }
 
 /* hot */
 void roster_touch(struct roster *r, struct conn *c)
 {
     uint64_t due = look_due(c);
+    if (r->crowded)
+        idlers_note(&r->idlers, &c->idle);
     if (due == UINT64_MAX || (c->timer.at != 0 && c->timer.key <= due))
         return;
     if (heap_set(&r->timers, &c->timer, due) == -1 && c->timer.at == 0)
@@ -92,7 +160,7 @@ static bool conn_is_late(struct roster *r, struct conn *c, uint64_t now)
     bool sending = c->out.bytes > 0;
     if (sending)
         sock_note_blocked(c);
-    uint64_t due = conn_due(c), again = sending ? now + c->service->send_timeout_ms / LOOKS + 1 : due;
+    uint64_t due = conn_due(c), again = sending ? now + look_ms(c) + 1 : due;
     if (due <= now)
         return true;
     return due != UINT64_MAX && heap_set(&r->timers, &c->timer, again < due ? again : due) == -1;
@@ -135,9 +203,82 @@ int roster_wait_ms(const struct roster *r)
     return at - now < INT_MAX ? (int)(at - now) : INT_MAX;
 }
 
-bool roster_has_place(const struct roster *r)
+bool roster_pauses(const struct roster *r)
 {
-    return r->count < r->loop->connections_max && r->loop->env->now_ms >= r->accept_after_ms;
+    return r->loop->env->now_ms < r->accept_after_ms;
+}
+
+bool roster_is_full(const struct roster *r)
+{
+    return r->count - r->refused - r->leaving >= r->loop->connections_max;
+}
+
+bool roster_can_refuse(const struct roster *r, const struct listener *l)
+{
+    return l->service->proto->refusal.n > 0 && r->refused < r->extra_max;
+}
+
+bool roster_input_waits(int fd)
+{
+    int n = 0;
+    return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+bool roster_hears_more(const struct roster *r)
+{
+    for (const struct list *l = r->conns.next; l != &r->conns; l = l->next) {
+        const struct conn *c = LIST_ENTRY(l, struct conn, siblings);
+        if (conn_wants_input(c) && roster_input_waits(c->fd))
+            return true;
+    }
+    return false;
+}
+
+/* The first look at a full house finds everybody who is idle; from then on each is noted when he becomes so.  A quarter
+ * of the house has to leave before there is another first look. */
+static void roster_crowd(struct roster *r)
+{
+    if (r->crowded)
+        return;
+    r->crowded = true;
+    for (struct list *l = r->conns.next; l != &r->conns; l = l->next)
+        idlers_note(&r->idlers, &LIST_ENTRY(l, struct conn, siblings)->idle);
+}
+
+/* Who has a request on the way is not idle: he is noted again behind the answer. */
+static struct conn *roster_oldest(struct roster *r)
+{
+    struct heap_node *node;
+    if (r->leaving >= r->extra_max)
+        return NULL;
+    roster_crowd(r);
+    while ((node = idlers_oldest(&r->idlers)) != NULL) {
+        if (!roster_input_waits(conn_of_idle(node)->fd))
+            return conn_of_idle(node);
+        idlers_forget(&r->idlers, node);
+    }
+    return NULL;
+}
+
+bool roster_has_place(struct roster *r, const struct listener *l)
+{
+    if (roster_pauses(r))
+        return false;
+    return !roster_is_full(r) || roster_can_refuse(r, l) || roster_oldest(r) != NULL;
+}
+
+struct conn *roster_yield(struct roster *r)
+{
+    struct conn *c = roster_is_full(r) ? roster_oldest(r) : NULL;
+    if (c == NULL)
+        return NULL;
+    idlers_forget(&r->idlers, &c->idle);
+    c->leaving = true;
+    r->leaving++;
+    r->loop->env->count.gave_way++;
+    roster_tell_full(r);
+    shutdown(c->fd, SHUT_RD);
+    return c;
 }
 
 void roster_last_round(struct roster *r)

@@ -9,12 +9,23 @@
 #include "base/list.h"
 #include "core/conn_driver.h"
 #include "driver/driver.h"
+#include "driver/idlers.h"
+
+enum {
+    ROSTER_EXTRA_MIN = 16, ROSTER_EXTRA_MAX = 128       /* see extra_max: a quarter of the places, within these */
+};
 
 struct roster {
     struct loop *loop;
     struct list  conns;
     struct heap  timers;
     unsigned     count;
+    unsigned     refused;               /* of these: hear that there is no place, and go */
+    unsigned     leaving;               /* of these: give way to others, and go */
+    unsigned     extra_max;             /* beyond so many of either nobody else is let in to be told, or asked to go */
+    struct idlers idlers;               /* who could give way; kept while the house is crowded */
+    bool         crowded;
+    uint64_t     full_news_ms;          /* before that a full house is no news */
     int          spare_fd;              /* given up to refuse connections when descriptors have run out */
     uint64_t     accept_after_ms;       /* no accept before: descriptors or memory are short */
     uint64_t     short_at_ms;           /* the latest failure of a shortage that was logged; 0: none */
@@ -25,6 +36,7 @@ struct roster {
 void roster_open(struct roster *r, struct loop *l);
 void roster_close(struct roster *r);
 
+/* A new connection.  In a full house it is refused, if its protocol has words for that. */
 void roster_add(struct roster *r, struct conn *c);
 void roster_remove(struct roster *r, struct conn *c);
 
@@ -38,15 +50,37 @@ struct conn *roster_expire(struct roster *r);
 /* How long the loop may wait for events, in ms for poll(2): -1 for ever. */
 int roster_wait_ms(const struct roster *r);
 
-/* May another connection be accepted? */
-bool roster_has_place(const struct roster *r);
+/* Is every place taken?  Those who are being refused or give way have none. */
+bool roster_is_full(const struct roster *r);
+
+/* May another connection be accepted from this listener?  There is a place, somebody idle gives way, or it can be told
+ * that there is none. */
+bool roster_has_place(struct roster *r, const struct listener *l);
+
+/* The same without those who are idle: false also while descriptors or memory are short (roster_pauses). */
+bool roster_pauses(const struct roster *r);
+bool roster_can_refuse(const struct roster *r, const struct listener *l);
+
+/* Call for each connection that was accepted, before it is added.  NULL: there is a place for it, or nobody is idle.
+ * Else who gives way to it: its receiving half is shut down, so what it has sent already comes, then the end.  The
+ * driver reads on. */
+struct conn *roster_yield(struct roster *r);
+
+/* Has a peer sent what nobody has received yet? */
+bool roster_input_waits(int fd);
+
+/* Has anybody who is to be heard? */
+bool roster_hears_more(const struct roster *r);
+
+/* The house is full, and somebody gave way or was refused: one line in the log tells of it now and then. */
+void roster_tell_full(struct roster *r);
 
 /* The worker is going: what waits in the backlog is served although the house is full, as many as this. */
 enum { ROSTER_LAST_ACCEPTS = 4096 };
 void roster_last_round(struct roster *r);
 
 /* Accept failed with `error`: true when the driver should stop accepting for now and try again once
- * roster_has_place; false when it was the peer's affair and accepting goes on.  Logs a shortage once. */
+ * roster_has_place says so; false when it was the peer's affair and accepting goes on.  Logs a shortage once. */
 bool roster_accept_failed(struct roster *r, const struct listener *l, int error);
 
 /* Accept succeeded: a shortage is over. */

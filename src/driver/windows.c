@@ -8,8 +8,6 @@
 
 #include "driver/sock_datagram.h"
 
-enum { LAST_LETTERS = 64 };     /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
-
 struct window {
     struct op              op;
     const struct watch    *watch;       /* NULL: it is a listener's */
@@ -39,8 +37,8 @@ static bool window_letters(struct windows *w, const struct window *one)
 
 void windows_sweep(struct windows *w, const struct listener *l, int fd)
 {
-    for (int round = 0; round < LAST_LETTERS && sock_serve_datagrams(w->batch, fd, l->service, w->env); round++)
-        ;
+    if (l->datagram)
+        sock_sweep_datagrams(w->batch, fd, l->service, w->env);
 }
 
 static void window_make(struct windows *w, const struct watch *watch, const struct listener *letters, int fd)

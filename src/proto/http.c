@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "core/rate.h"
 #include "proto/http_internal.h"
 
 enum http_phase {
@@ -37,14 +38,15 @@ struct http_state {
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
         struct http_chunk chunk;        /* CHUNKS */
-        uint64_t          started_us;   /* AWAY */
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
+    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
     bool     skipped;           /* one empty line came before the request */
+    uint32_t body_rest;         /* BODY, CHUNKS: bytes * 1000 that were not worth a millisecond yet */
 };
 
 /* Begins a span of time when it is another one than runs.  Between requests nothing has to be done: the time
@@ -64,38 +66,73 @@ static void http_open(struct conn *c)
     timer_set(c, conn_state(c), TIMER_HEADER, site->limits.header_ms);
 }
 
+static bool head_keep(struct http_state *s, struct span head, uint64_t started_us)
+{
+    s->head = malloc(head.n);
+    if (s->head == NULL)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    s->head_n = head.n;
+    s->started_us = started_us;
+    return true;
+}
+
+/* It may have had credentials in it. */
+static void head_drop(struct http_state *s)
+{
+    if (s->head != NULL)
+        explicit_bzero(s->head, s->head_n);
+    free(s->head);
+    s->head = NULL;
+}
+
 static void http_close(struct conn *c)
 {
-    struct http_state *s = conn_state(c);
-    free(s->head);
+    head_drop(conn_state(c));
 }
 
 /* hot */
-static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_request *r)
+static inline uint64_t started_now(const struct env *e)
+{
+    return e->access != NULL ? clock_monotonic_us() : 0;
+}
+
+/* hot */
+static inline void exchange_begin(struct http_exchange *x, struct conn *c, const struct http_state *s,
+                                  const struct http_request *r)
 {
     x->conn = c;
     x->env = conn_env(c);
     x->out = conn_out(c);
     x->site = conn_settings(c);
     x->request = r;
-    x->allow.n = x->content_range.n = 0;
+    x->allow.n = x->content_range.n = x->vary.n = x->user.n = 0;
+    x->pages = &x->site->pages;
     x->body_bytes = 0;
+    x->nth = s->answered;
     x->head_only = r->method == METHOD_HEAD;
     x->last = x->hidden = false;
     x->connection = CONNECTION_PLAIN;
-    x->started_us = x->env->access != NULL ? clock_monotonic_us() : 0;
+    x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->fields = NULL;
 }
 
 /* Answers what cannot be served and makes sure that nothing behind it is read as a request. */
+static void exchange_refuse(struct http_exchange *x, struct http_state *s, unsigned status)
+{
+    http_reply_refuse(x, status);
+    http_reply_logged(x);
+    s->phase = PHASE_LAST;
+    conn_finish(x->conn);
+}
+
 static void refuse(struct conn *c, struct http_state *s, const struct http_request *r, unsigned status)
 {
     struct http_exchange x;
-    exchange_begin(&x, c, r);
-    http_reply_refuse(&x, status);
-    http_reply_logged(&x);
-    s->phase = PHASE_LAST;
-    conn_finish(c);
+    s->answered++;
+    exchange_begin(&x, c, s, r);
+    exchange_refuse(&x, s, status);
 }
 
 /* A fixed reply has no validators: only "*" can match (RFC 9110 section 13.1). */
@@ -112,24 +149,58 @@ static void respond(struct http_exchange *x, const struct http_ready *ready)
         http_reply_ready(x, ready);
 }
 
+/* hot.  What the head alone says against a request, wherever it goes: a status, 0: nothing. */
+static inline unsigned method_refusal(struct http_exchange *x)
+{
+    const struct http_request *r = x->request;
+    if (r->expect == EXPECT_UNKNOWN)
+        return 417;
+    if (r->method == METHOD_UNKNOWN)
+        return 501;
+    if (r->method != METHOD_CONNECT)
+        return 0;
+    x->allow = x->site->allow;
+    return 405;
+}
+
+/* Has it to be found out first who asks? */
+static inline bool unknown_yet(const struct http_exchange *x, const struct http_route *route)
+{
+    return route->auth != NULL && x->user.n == 0;
+}
+
+/* hot.  The same for a path that is decoded and clean; 0: the route answers. */
+static inline unsigned path_refusal(struct http_exchange *x, struct span path, const struct http_route **route)
+{
+    unsigned method = x->request->method;
+    *route = http_route_find(x->site, x->request, path);
+    if (*route == NULL)
+        return 404;
+    http_exchange_adopt(x, *route);
+    if ((*route)->guard != NULL && !http_guard_admits((*route)->guard, conn_peer(x->conn)))
+        return 403;
+    if ((*route)->auth != NULL && http_auth_look(x, (*route)->auth) != 0)
+        return 401;
+    if (unknown_yet(x, *route))
+        return 0;
+    return ((*route)->methods & 1u << method) == 0 ? 405 : 0;
+}
+
 /* hot.  `path` is decoded and clean. */
 static void answer_path(struct http_exchange *x, struct span path)
 {
-    const struct http_request *r = x->request;
-    const struct http_route *route = http_route_find(x->site, r, path);
-    if (route == NULL) {
-        http_reply_status(x, 404);
-        return;
-    }
-    x->allow = route->allow;
-    if ((route->methods & 1u << r->method) == 0)
-        http_reply_status(x, 405);
-    else if (r->method == METHOD_OPTIONS)
+    const struct http_route *route;
+    unsigned status = path_refusal(x, path, &route);
+    if (status != 0)
+        http_reply_status(x, status);
+    else if (unknown_yet(x, route))
+        http_auth_defer(x, route);
+    else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->location != NULL)
+        http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
         respond(x, &route->ready);
-    else if (x->hidden && !route->dotfiles)
-        http_reply_status(x, 404);
     else
         http_file_answer(x, route, path);
 }
@@ -151,41 +222,53 @@ static void answer_encoded(struct http_exchange *x)
 static inline void answer_request(struct http_exchange *x)
 {
     const struct http_request *r = x->request;
-    if (r->expect == EXPECT_UNKNOWN) {
-        http_reply_status(x, 417);
-    } else if (r->method == METHOD_UNKNOWN) {
-        http_reply_status(x, 501);
-    } else if (r->method == METHOD_CONNECT) {
-        x->allow = SPAN("GET, HEAD, OPTIONS");
-        http_reply_refuse(x, 405);      /* what follows could be anything */
-    } else if (r->asterisk) {
-        http_reply_options(x, SPAN("GET, HEAD, POST, OPTIONS"));
-    } else if (r->plain) {
+    unsigned status = method_refusal(x);
+    if (status != 0 && r->method == METHOD_CONNECT)
+        http_reply_refuse(x, status);   /* what follows could be anything */
+    else if (status != 0)
+        http_reply_status(x, status);
+    else if (r->asterisk)
+        http_reply_options(x, x->site->allow);
+    else if (r->plain)
         answer_path(x, r->path);
-    } else {
+    else
         answer_encoded(x);
-    }
+}
+
+/* What the head of a request that expects 100 (Continue) says against it.  Such a request must hear that at once (RFC
+ * 9110 section 10.1.1). */
+static unsigned early_refusal(struct http_exchange *x)
+{
+    char decoded[HTTP_PATH_MAX];
+    const struct http_route *route;
+    struct span path = x->request->path;
+    unsigned status = method_refusal(x);
+    if (status != 0 || x->request->asterisk)
+        return status;
+    if (!x->request->plain)
+        status = http_path_decode(x->request->path, decoded, &path);
+    if (status != 0)
+        return status;
+    status = path_refusal(x, path, &route);
+    bool hides = status == 0 && !unknown_yet(x, route) && route->kind == HTTP_ROUTE_ROOT && x->request->method != METHOD_OPTIONS &&
+                 http_file_hides(route, path);
+    return hides ? 404 : status;
+}
+
+/* What follows a CONNECT must never be read as a request: its refusal ends the connection. */
+static bool is_held(struct http_exchange *x)
+{
+    const struct peer *p = conn_peer(x->conn);
+    if (x->request->method == METHOD_CONNECT || !peer_has_address(p) ||
+        rate_allows(x->env->request_rate, p, x->env->now_ms))
+        return false;
+    x->env->count.requests_held++;
+    return true;
 }
 
 void http_answer(struct http_exchange *x)
 {
     answer_request(x);
-}
-
-static bool head_keep(struct http_state *s, struct span head)
-{
-    s->head = malloc(head.n);
-    if (s->head == NULL)
-        return false;
-    memcpy(s->head, head.p, head.n);
-    s->head_n = head.n;
-    return true;
-}
-
-static void head_drop(struct http_state *s)
-{
-    free(s->head);
-    s->head = NULL;
 }
 
 /* Sends the errand of this exchange away; without memory for the head that must be kept, the reply is 503. */
@@ -194,14 +277,13 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
     const struct http_request *r = x->request;
     struct http_errand *e = x->deferred;
     size_t n = (size_t)(r->fields.p + r->fields.n + 2 - r->method_text.p);
-    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n })) {
+    if (s->head == NULL && !head_keep(s, (struct span){ r->method_text.p, n }, x->started_us)) {
         e->errand.free(&e->errand);
         x->deferred = NULL;
         http_reply_status(x, 503);
         return;
     }
     s->phase = PHASE_AWAY;
-    s->started_us = x->started_us;
     conn_errand(x->conn, &e->errand);
 }
 
@@ -209,7 +291,7 @@ static void exchange_leave(struct http_exchange *x, struct http_state *s)
 static inline void exchange_open(struct http_exchange *x, struct conn *c, const struct http_state *s,
                                  const struct http_request *r)
 {
-    exchange_begin(x, c, r);
+    exchange_begin(x, c, s, r);
     const struct http_limits *limits = &x->site->limits;
     x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
     if (x->last)
@@ -247,7 +329,10 @@ static void answer(struct conn *c, struct http_state *s, const struct http_reque
     struct http_exchange x;
     s->answered++;
     exchange_open(&x, c, s, r);
-    answer_request(&x);
+    if (x.env->request_rate != NULL && is_held(&x))
+        http_reply_status(&x, 429);
+    else
+        answer_request(&x);
     exchange_close(&x, s);
 }
 
@@ -261,8 +346,20 @@ static int body_feed(struct http_state *s, struct span in, const struct http_lim
     return s->body_left == 0;
 }
 
+/* Part of a body came.  Its deadline moves as far as the bytes are worth, but never beyond a whole body timeout from
+ * now: who is slower than the rate loses that time bit by bit, and who is silent has no more of it. */
+static void body_moves(struct conn *c, struct http_state *s, size_t n, unsigned rate)
+{
+    if (rate == 0)
+        return;
+    uint64_t worth = (uint64_t)n * 1000 + s->body_rest, ms = worth / rate;
+    s->body_rest = (uint32_t)(worth % rate);
+    conn_extend(c, ms < UINT32_MAX ? (unsigned)ms : UINT32_MAX);
+}
+
 static void body_begin(struct http_state *s, const struct http_request *r)
 {
+    s->body_rest = 0;
     if (r->chunked) {
         s->phase = PHASE_CHUNKS;
         s->chunk = (struct http_chunk){ 0 };
@@ -272,6 +369,22 @@ static void body_begin(struct http_state *s, const struct http_request *r)
     }
 }
 
+/* The client may wait for word before it sends the body.  False: the word is a refusal; whether a body follows all the
+ * same cannot be known, so nothing that follows is read. */
+static bool expectation_met(struct conn *c, struct http_state *s, const struct http_request *r)
+{
+    struct http_exchange x;
+    exchange_begin(&x, c, s, r);
+    unsigned status = early_refusal(&x);
+    if (status == 0) {
+        http_reply_continue(x.out);
+        return true;
+    }
+    x.nth = ++s->answered;
+    exchange_refuse(&x, s, status);
+    return false;
+}
+
 /* A head of head_n bytes is at the front of the input, and a body belongs to it.  Returns how much is
  * taken. */
 static size_t take_head_with_body(struct conn *c, const struct http_request *r, struct span in, size_t head_n)
@@ -279,19 +392,19 @@ static size_t take_head_with_body(struct conn *c, const struct http_request *r, 
     struct http_state *s = conn_state(c);
     const struct http_site *site = conn_settings(c);
     size_t taken = 0;
-    if (r->expect == EXPECT_UNKNOWN || r->length > site->limits.body_bytes) {
-        refuse(c, s, r, r->expect == EXPECT_UNKNOWN ? 417 : 413);
+    if (r->length > site->limits.body_bytes) {
+        refuse(c, s, r, 413);
         return in.n;
     }
-    if (r->expect == EXPECT_CONTINUE)
-        http_reply_continue(conn_out(c));
+    if (r->expect != EXPECT_NOTHING && !expectation_met(c, s, r))
+        return in.n;
     body_begin(s, r);
     int done = body_feed(s, span_skip(in, head_n), &site->limits, &taken);
     if (done < 0)
         refuse(c, s, r, (unsigned)-done);
     else if (done > 0)
         answer(c, s, r);
-    else if (!head_keep(s, (struct span){ in.p, head_n }))
+    else if (!head_keep(s, (struct span){ in.p, head_n }, started_now(conn_env(c))))
         refuse(c, s, r, 503);
     else
         timer_set(c, s, TIMER_BODY, site->limits.body_ms);
@@ -346,8 +459,10 @@ static size_t take_body(struct conn *c, struct http_state *s, struct span in)
     struct http_request r;
     size_t taken;
     int done = body_feed(s, in, &site->limits, &taken);
-    if (done == 0)
+    if (done == 0) {
+        body_moves(c, s, taken, site->limits.body_rate);
         return taken;
+    }
     request_recall(s, site, &r);
     if (done > 0)
         answer(c, s, &r);
@@ -367,7 +482,7 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_exchange x;
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
-    x.started_us = s->started_us;
+    x.user = e->user;
     e->answer(&x, e);
     exchange_close(&x, s);
     if (s->phase != PHASE_AWAY)
@@ -425,13 +540,19 @@ static void http_drain(struct conn *c)
         conn_finish_now(c);
 }
 
-static bool http_busy(const struct conn *c)
+static bool http_idle(const struct conn *c)
 {
-    return ((const struct http_state *)conn_state_const(c))->phase != PHASE_IDLE;
+    const struct http_state *s = conn_state_const(c);
+    return s->phase == PHASE_IDLE && s->answered > 0 && !s->skipped;
 }
+
+/* Without a body, so that it is right for HEAD too, and without Date, which needs not be in a 5xx (RFC 9110 section
+ * 6.6.1): it is the same for everybody. */
+#define NO_PLACE "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 const struct proto proto_http = {
     .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
+    .refusal = { NO_PLACE, sizeof NO_PLACE - 1 }, .idle = http_idle,
     .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
-    .back = http_back, .busy = http_busy, .close = http_close
+    .back = http_back, .close = http_close
 };

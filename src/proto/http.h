@@ -4,9 +4,11 @@
 #ifndef PROTO_HTTP_H
 #define PROTO_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/net.h"
 #include "core/conn.h"
 #include "core/file.h"
 
@@ -27,30 +29,99 @@ extern const char mime_builtin[];
 
 enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
 
-/* A route as the daemon describes it.  Strings must outlive the site.
- *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root (the prefix is not cut off)
+/* Whom a route answers: a network or all that come by Unix sockets. */
+struct http_net {
+    struct net net;
+    bool       local;           /* Unix sockets: `net` is not looked at */
+    bool       deny;
+};
+
+/* Who may ask: a name and what crypt(3) made of the password.  Strings must outlive the site. */
+struct http_user {
+    const char *name, *hash;
+};
+
+/* A header field of every final reply of a route. */
+struct http_header {
+    const char *name, *value;
+};
+
+/* Fields that the server would send itself, and that a route leaves out: bits. */
+enum { HTTP_REMOVE_ETAG = 1, HTTP_REMOVE_LAST_MODIFIED = 2, HTTP_REMOVE_ACCEPT_RANGES = 4 };
+
+/* Codings of siblings that hold a file compressed already: F.br, F.zst and F.gz. */
+enum http_coding { HTTP_CODING_BR, HTTP_CODING_ZSTD, HTTP_CODING_GZIP, HTTP_CODINGS };
+
+/* A folder without an index file: 403, or a list; ON: in the form that the client likes better. */
+enum http_autoindex { HTTP_AUTOINDEX_OFF, HTTP_AUTOINDEX_ON, HTTP_AUTOINDEX_HTML, HTTP_AUTOINDEX_JSON };
+
+/* What replaces the small page of an error. */
+struct http_page {
+    unsigned    status;
+    struct span type, body;
+};
+
+struct http_pages {
+    const struct http_page *v;          /* the first for a status counts */
+    unsigned                count;
+};
+
+/* A route as the daemon describes it.  Strings and pages must outlive the site.
+ *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root; with `alias`, at the path without
+ *             the prefix of the route
  *   RESPOND   a fixed reply to GET, HEAD and POST
  *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
  * OPTIONS is answered by all of them. */
 struct http_route_spec {
     const char          *path;          /* a prefix of the decoded request path; unless it ends in '/', on
                                          * segment borders */
-    const char          *host;          /* lower case, NULL: any */
+    const char *const   *hosts;         /* names in lower case, "*.NAME" for all that end in .NAME; */
+    unsigned             host_count;    /* 0: any host */
     enum http_route_kind kind;
     struct root         *root;          /* ROOT: not owned */
+    bool                 alias;
     const char *const   *index;
     unsigned             index_count;
+    const char *const   *try;           /* candidates instead of the path: "$path.html", "/index.html", "=404" */
+    unsigned             try_count;
+    enum http_autoindex  autoindex;
     bool                 dotfiles;
+    enum http_coding     codings[HTTP_CODINGS];     /* to look for, the best first */
+    unsigned             coding_count;
+    struct http_pages    pages;
     unsigned             status;
     const char          *type;
     struct span          body;
-    const char          *to;
+    const char *const   *methods;       /* names of those it answers, of those that it could; GET brings HEAD, and */
+    unsigned             method_count;  /* OPTIONS is always answered; 0: all */
+    const struct http_net *nets;        /* the longest prefix that holds a peer decides, `deny` of two; if there is */
+    unsigned             net_count;     /* none: in, unless some net is no `deny` or `closed` is set */
+    bool                 closed;
+    const struct http_user *users;      /* who may ask, by basic authentication */
+    unsigned             user_count;    /* 0: everybody */
+    const char          *realm;         /* what for */
+    const struct http_header *add;
+    unsigned             add_count;
+    unsigned             removed;       /* HTTP_REMOVE bits */
+    const char          *cache_control; /* with 200, 206 and 304; NULL: max-age if there is: */
+    bool                 expires;
+    unsigned             expires_s;     /* from Date on; 0: at once */
+    const char          *to;            /* REDIRECT: with variables: */
 };
+
+/* What may stand in `to` behind a dollar: the host that was asked, without its port; the path, encoded; the query with
+ * its '?', or nothing.  NULL ends them. */
+extern const char *const http_location_names[];
+
+/* A text with these variables: NULL, or why it is no safe place for a redirect. */
+const char *http_location_fault(struct span text);
 
 struct http_limits {
     unsigned request_line, header_bytes, header_count, requests;
     uint64_t body_bytes;
-    unsigned header_ms, body_ms, idle_ms;
+    unsigned header_ms, idle_ms;
+    unsigned body_ms;           /* for a body; with a rate: at once, and what comes is worth more */
+    unsigned body_rate;         /* bytes in a second that a body must keep up with; 0: body_ms is for all of it */
 };
 
 /* The settings of an http service: routes sorted, replies ready made.  Constant once made.  NULL with
@@ -59,6 +130,9 @@ struct http_site;
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
                                 unsigned count, const struct http_limits *limits, const struct mime *mime);
 void http_site_free(struct http_site *s);
+
+/* Pages for the errors that no route answers with; to be said before the first connection. */
+void http_site_pages(struct http_site *s, struct http_pages pages);
 
 /* Bytes of an incomplete request that a connection may keep under these limits. */
 size_t http_message_max(const struct http_limits *l);

@@ -5,6 +5,7 @@
 #include "proto/http_internal.h"
 
 #include "base/fmt.h"
+#include "base/net.h"
 
 enum { ELEMENTS_MAX = 64 };     /* blanks and commas before an element: see RFC 9110 section 5.6.1.2 */
 
@@ -58,13 +59,38 @@ static bool literal_byte(char byte)
     return http_hex(byte) >= 0 || byte == ':' || byte == '.';
 }
 
-/* "[" IPv6 address "]" at the start: its length, 0: it is none.  IPvFuture names nothing that exists. */
+/* "v" version "." anything: addresses of the future, which the grammar has already. */
+static bool future_valid(struct span s)
+{
+    size_t i = 1;
+    while (i < s.n && http_hex(s.p[i]) >= 0)
+        i++;
+    if (i == 1 || i + 1 >= s.n || s.p[i] != '.')
+        return false;
+    for (i++; i < s.n; i++)
+        if (s.p[i] != ':' && (!http_is(s.p[i], CLASS_HOST) || http_is(s.p[i], CLASS_PERCENT)))
+            return false;
+    return true;
+}
+
+static bool ipv6_valid(struct span s)
+{
+    struct net net;
+    for (size_t i = 0; i < s.n; i++)
+        if (!literal_byte(s.p[i]))
+            return false;
+    return memchr(s.p, ':', s.n) != NULL && net_parse(s, &net) == NET_RIGHT;
+}
+
+/* "[" address "]" at the start: its length, 0: it is none. */
 static size_t literal_length(struct span s)
 {
-    size_t i = 1, colons = 0;
-    for (; i < s.n && literal_byte(s.p[i]); i++)
-        colons += s.p[i] == ':';
-    return i < s.n && s.p[i] == ']' && colons >= 2 ? i + 1 : 0;
+    const char *end = memchr(s.p, ']', s.n);
+    if (end == NULL || end == s.p + 1)
+        return 0;
+    struct span inner = { s.p + 1, (size_t)(end - s.p) - 1 };
+    bool valid = (inner.p[0] | 0x20) == 'v' ? future_valid(inner) : ipv6_valid(inner);
+    return valid ? inner.n + 2 : 0;
 }
 
 static size_t name_length(struct span s)
@@ -107,34 +133,43 @@ static unsigned judge_host(const struct http_request *r)
     return 0;
 }
 
+/* One line of Transfer-Encoding; *chunked: the coding before it, then its last one, is chunked.  False: in doubt,
+ * since nothing may come behind chunked, and whom an empty element means nobody knows. */
+static bool codings_clear(struct span list, bool *chunked)
+{
+    struct span coding;
+    if (list.n == 0 || list_blank(list.p[0]) || list_blank(list.p[list.n - 1]))
+        return false;
+    while (http_next_element(&list, &coding)) {
+        if (*chunked)
+            return false;
+        *chunked = span_equal_nocase(coding, SPAN("chunked"));
+    }
+    return list.n == 0;
+}
+
 /* RFC 9112 section 6.1.  Only chunked, once and alone, is understood. */
 static unsigned judge_coding(struct http_request *r)
 {
-    struct span list = r->value[FIELD_TRANSFER_ENCODING], coding;
-    bool repeated = (r->repeated & FIELD_BIT(FIELD_TRANSFER_ENCODING)) != 0;
-    if (http_has(r, FIELD_CONTENT_LENGTH) || r->minor == 0 || repeated)
+    struct span fields = r->fields, list = r->value[FIELD_TRANSFER_ENCODING];
+    bool repeated = (r->repeated & FIELD_BIT(FIELD_TRANSFER_ENCODING)) != 0, chunked = false;
+    if (http_has(r, FIELD_CONTENT_LENGTH) || r->minor == 0)
         return 400;
-    if (span_equal_nocase(list, SPAN("chunked"))) {
+    if (!repeated && span_equal_nocase(list, SPAN("chunked"))) {
         r->chunked = true;
         return 0;
     }
-    if (list.n == 0 || list_blank(list.p[0]) || list_blank(list.p[list.n - 1]))
-        return 400;
-    bool last_chunked = false;
-    while (http_next_element(&list, &coding)) {
-        if (last_chunked)
+    while (http_next_field(&fields, FIELD_TRANSFER_ENCODING, &list))
+        if (!codings_clear(list, &chunked))
             return 400;
-        last_chunked = span_equal_nocase(coding, SPAN("chunked"));
-    }
-    return last_chunked && list.n == 0 ? 501 : 400;
+    return chunked ? 501 : 400;
 }
 
-/* Digits only; what does not fit is saturated, so that a limit refuses it.  A leading zero is in the
- * grammar, but no client sends it, and some intermediary may take it for octal: in doubt. */
+/* Digits only; what does not fit is saturated, so that a limit refuses it. */
 static unsigned judge_length(struct http_request *r)
 {
     struct span s = r->value[FIELD_CONTENT_LENGTH];
-    if (s.n == 0 || (r->repeated & FIELD_BIT(FIELD_CONTENT_LENGTH)) != 0 || (s.n > 1 && s.p[0] == '0'))
+    if (s.n == 0 || (r->repeated & FIELD_BIT(FIELD_CONTENT_LENGTH)) != 0)
         return 400;
     uint64_t value = 0;
     for (size_t i = 0; i < s.n; i++) {
@@ -172,19 +207,29 @@ static void judge_connection(struct http_request *r)
 /* RFC 9110 section 10.1.1.  HTTP/1.0 knows no interim replies: ignored there. */
 static enum http_expect judge_expect(const struct http_request *r)
 {
+    struct span fields = r->fields, list, expectation;
+    enum http_expect expect = EXPECT_NOTHING;
     if (r->minor == 0)
         return EXPECT_NOTHING;
-    bool known = (r->repeated & FIELD_BIT(FIELD_EXPECT)) == 0 &&
-                 span_equal_nocase(r->value[FIELD_EXPECT], SPAN("100-continue"));
-    return known ? EXPECT_CONTINUE : EXPECT_UNKNOWN;
+    while (http_next_field(&fields, FIELD_EXPECT, &list))
+        while (http_next_element(&list, &expectation)) {
+            if (!span_equal_nocase(expectation, SPAN("100-continue")))
+                return EXPECT_UNKNOWN;
+            expect = EXPECT_CONTINUE;
+        }
+    return expect;
 }
 
-static void split_query(struct http_request *r, struct span s)
+/* A path and a query.  What RFC 3986 keeps out of a path refuses the request (RFC 9112 section 3), but for what
+ * browsers send all the same; a query means nothing here and may be anything that a target may. */
+static unsigned judge_path(struct http_request *r, struct span s)
 {
-    const char *q = s.n == 0 ? NULL : memchr(s.p, '?', s.n);
-    size_t n = q == NULL ? s.n : (size_t)(q - s.p);
+    size_t n = 0;
+    while (n < s.n && http_is(s.p[n], CLASS_PATH | CLASS_PERCENT | CLASS_PATH_TOO))
+        n++;
     r->path = (struct span){ s.p, n };
     r->query = span_skip(s, n);
+    return n < s.n && s.p[n] != '?' ? 400 : 0;
 }
 
 /* absolute-form, RFC 9112 section 3.2.2.  https on a connection that is not secured: RFC 9110 section 7.4. */
@@ -202,10 +247,10 @@ static unsigned judge_absolute(struct http_request *r)
     r->authority = (struct span){ s.p, n };
     if (!authority_valid(r->authority, &host))
         return 400;
-    split_query(r, span_skip(s, n));
+    unsigned status = judge_path(r, span_skip(s, n));
     if (r->path.n == 0)
         r->path = SPAN("/");
-    return 0;
+    return status;
 }
 
 /* authority-form belongs to CONNECT, which is refused later, as a method. */
@@ -222,10 +267,8 @@ static unsigned judge_target(struct http_request *r)
 {
     if (r->method == METHOD_CONNECT)
         return judge_connect(r);
-    if (r->target.p[0] == '/') {
-        split_query(r, r->target);
-        return 0;
-    }
+    if (r->target.p[0] == '/')
+        return judge_path(r, r->target);
     if (r->target.n == 1 && r->target.p[0] == '*') {
         r->asterisk = true;
         return r->method == METHOD_OPTIONS ? 0 : 400;

@@ -17,15 +17,15 @@ const unsigned char http_class[256] = {
     ['.'] = COMMON | CLASS_DOT_SLASH,
     ['/'] = CLASS_TARGET | CLASS_PATH | CLASS_DOT_SLASH | CLASS_SLASH,
     ['%'] = CLASS_TOKEN | CLASS_TARGET | CLASS_HOST | CLASS_PERCENT,
-    ['?'] = CLASS_TARGET | CLASS_QUESTION,
+    ['?'] = CLASS_TARGET,
     ['('] = CLASS_TARGET | CLASS_HOST | CLASS_PATH, [')'] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     [','] = CLASS_TARGET | CLASS_HOST | CLASS_PATH, [';'] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     ['='] = CLASS_TARGET | CLASS_HOST | CLASS_PATH,
     [':'] = CLASS_TARGET | CLASS_PATH, ['@'] = CLASS_TARGET | CLASS_PATH,
     ['#'] = CLASS_TOKEN, ['^'] = CLASS_TOKEN | CLASS_TARGET, ['`'] = CLASS_TOKEN | CLASS_TARGET,
-    ['|'] = CLASS_TOKEN | CLASS_TARGET,
-    ['['] = CLASS_TARGET, [']'] = CLASS_TARGET, ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET,
-    ['}'] = CLASS_TARGET,
+    ['|'] = CLASS_TOKEN | CLASS_TARGET | CLASS_PATH_TOO,
+    ['['] = CLASS_TARGET | CLASS_PATH_TOO, [']'] = CLASS_TARGET | CLASS_PATH_TOO,
+    ['\\'] = CLASS_TARGET, ['{'] = CLASS_TARGET, ['}'] = CLASS_TARGET,
 };
 
 /* Where the parser stands. `end` is the end of the input or of what the limits allow, whichever comes
@@ -93,7 +93,7 @@ static inline bool parse_target(struct parser *s, struct http_request *r)
         unsigned class = http_class[(unsigned char)*p];
         if ((class & CLASS_TARGET) == 0)
             break;
-        unusual |= class & (behind_slash | CLASS_PERCENT | CLASS_QUESTION);
+        unusual |= (class & behind_slash) | (~class & CLASS_PATH);
         behind_slash = (class & CLASS_SLASH) / (CLASS_SLASH / CLASS_DOT_SLASH);
     }
     r->target = (struct span){ start, (size_t)(p - start) };
@@ -155,14 +155,16 @@ static inline enum http_field field_of(const char *p, size_t n)
     switch (n) {
     case 4: return NAMED("host", FIELD_HOST);
     case 5: return NAMED("range", FIELD_RANGE);
-    case 6: return NAMED("expect", FIELD_EXPECT);
+    case 6: return (p[0] | 0x20) == 'e' ? NAMED("expect", FIELD_EXPECT) : NAMED("accept", FIELD_ACCEPT);
     case 7: return NAMED("referer", FIELD_REFERER);
     case 8: return (p[3] | 0x20) == 'm' ? NAMED("if-match", FIELD_IF_MATCH)
                                         : NAMED("if-range", FIELD_IF_RANGE);
     case 10: return (p[0] | 0x20) == 'u' ? NAMED("user-agent", FIELD_USER_AGENT)
                                          : NAMED("connection", FIELD_CONNECTION);
-    case 13: return NAMED("if-none-match", FIELD_IF_NONE_MATCH);
+    case 13: return (p[0] | 0x20) == 'i' ? NAMED("if-none-match", FIELD_IF_NONE_MATCH)
+                                         : NAMED("authorization", FIELD_AUTHORIZATION);
     case 14: return NAMED("content-length", FIELD_CONTENT_LENGTH);
+    case 15: return NAMED("accept-encoding", FIELD_ACCEPT_ENCODING);
     case 17: return (p[0] | 0x20) == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING)
                                          : NAMED("if-modified-since", FIELD_IF_MODIFIED_SINCE);
     case 19: return NAMED("if-unmodified-since", FIELD_IF_UNMODIFIED_SINCE);

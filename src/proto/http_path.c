@@ -77,14 +77,15 @@ bool http_path_hidden(struct span path)
     return false;
 }
 
-size_t http_path_encode(char *to, struct span path)
+/* What has one of the classes, or is the byte `also`, stays as it is. */
+static size_t encode(char *to, struct span s, unsigned classes, char also)
 {
     static const char digit[] = "0123456789ABCDEF";
     size_t n = 0;
-    for (size_t i = 0; i < path.n; i++) {
-        unsigned char byte = (unsigned char)path.p[i];
-        if (http_is(path.p[i], CLASS_PATH)) {
-            to[n++] = path.p[i];
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char byte = (unsigned char)s.p[i];
+        if (http_is(s.p[i], classes) || s.p[i] == also) {
+            to[n++] = s.p[i];
             continue;
         }
         to[n++] = '%';
@@ -92,4 +93,14 @@ size_t http_path_encode(char *to, struct span path)
         to[n++] = digit[byte & 15];
     }
     return n;
+}
+
+size_t http_path_encode(char *to, struct span path)
+{
+    return encode(to, path, CLASS_PATH, '/');
+}
+
+size_t http_query_encode(char *to, struct span query)
+{
+    return encode(to, query, CLASS_PATH | CLASS_PERCENT, '?');
 }

@@ -18,48 +18,94 @@ static bool range_number(struct span *s, uint64_t *value)
 }
 
 /* "-N": the last N bytes. */
-static enum http_range range_suffix(struct span s, uint64_t size, uint64_t *first, uint64_t *last)
+static enum http_range range_suffix(struct span s, uint64_t size, struct http_part *part)
 {
     uint64_t n;
     if (!range_number(&s, &n) || s.n > 0)
         return RANGE_NONE;
     if (n == 0)
         return RANGE_UNSATISFIABLE;
-    if (size == 0)
-        return RANGE_NONE;      /* satisfiable, but no Content-Range can say so */
-    *first = n < size ? size - n : 0;
-    *last = size - 1;
-    return RANGE_ONE;
+    part->n = n < size ? n : size;
+    part->first = size - part->n;
+    return RANGE_SOME;
 }
 
-static enum http_range range_spec(struct span s, uint64_t size, uint64_t *first, uint64_t *last)
+static enum http_range range_spec(struct span s, uint64_t size, struct http_part *part)
 {
+    uint64_t last = UINT64_MAX;
     if (s.p[0] == '-')
-        return range_suffix(span_skip(s, 1), size, first, last);
-    if (!range_number(&s, first) || s.n == 0 || s.p[0] != '-')
+        return range_suffix(span_skip(s, 1), size, part);
+    if (!range_number(&s, &part->first) || s.n == 0 || s.p[0] != '-')
         return RANGE_NONE;
     s = span_skip(s, 1);
-    *last = UINT64_MAX;
-    if (s.n > 0 && (!range_number(&s, last) || s.n > 0 || *last < *first))
+    if (s.n > 0 && (!range_number(&s, &last) || s.n > 0 || last < part->first))
         return RANGE_NONE;
-    if (*first >= size)
+    if (part->first >= size)
         return RANGE_UNSATISFIABLE;
-    if (*last >= size)
-        *last = size - 1;
-    return RANGE_ONE;
+    part->n = (last < size ? last + 1 : size) - part->first;
+    return RANGE_SOME;
 }
 
-enum http_range http_range_parse(struct span value, uint64_t size, uint64_t *first, uint64_t *last)
+/* Do they overlap, or does one begin where the other ends? */
+static bool parts_touch(struct http_part a, struct http_part b)
 {
-    struct span unit = SPAN("bytes="), spec, more;
+    return a.first <= b.first + b.n && b.first <= a.first + a.n;
+}
+
+static struct http_part parts_join(struct http_part a, struct http_part b)
+{
+    uint64_t end = a.first + a.n > b.first + b.n ? a.first + a.n : b.first + b.n;
+    uint64_t first = a.first < b.first ? a.first : b.first;
+    return (struct http_part){ first, end - first };
+}
+
+/* Adds a part, joined with all that it touches, in the place of the first of them.  Those that are there do not touch
+ * each other, so what it is joined with brings no more.  False: there are too many. */
+static bool parts_add(struct http_parts *parts, struct http_part part)
+{
+    unsigned kept = 0, at = 0;
+    bool joined = false;
+    for (unsigned i = 0; i < parts->count; i++) {
+        if (!parts_touch(parts->v[i], part)) {
+            parts->v[kept++] = parts->v[i];
+            continue;
+        }
+        part = parts_join(parts->v[i], part);
+        at = joined ? at : kept++;
+        joined = true;
+    }
+    if (!joined && kept == HTTP_PARTS_MAX)
+        return false;
+    at = joined ? at : kept++;
+    parts->v[at] = part;
+    parts->count = kept;
+    return true;
+}
+
+enum { SPECS_MAX = 256 };       /* of one field: who asks for more parts than that wants to keep somebody busy */
+
+/* A set that is invalid, or would become too many parts, is passed over (RFC 9110 section 14.2). */
+enum http_range http_range_parse(struct span value, uint64_t size, struct http_parts *parts)
+{
+    struct span unit = SPAN("bytes="), spec;
+    unsigned specs = 0;
+    parts->count = 0;
     if (value.n < unit.n || strncasecmp(value.p, unit.p, unit.n) != 0)
         return RANGE_NONE;
     value = span_skip(value, unit.n);
-    if (!http_next_element(&value, &spec))
+    while (http_next_element(&value, &spec)) {
+        struct http_part part;
+        enum http_range asked = range_spec(spec, size, &part);
+        if (asked == RANGE_NONE || ++specs > SPECS_MAX)
+            return RANGE_NONE;
+        if (asked == RANGE_SOME && !parts_add(parts, part))
+            return RANGE_NONE;
+    }
+    if (value.n > 0 || specs == 0)
         return RANGE_NONE;
-    if (http_next_element(&value, &more))
-        return RANGE_NONE;      /* several ranges are answered whole, RFC 9110 section 14.2 */
-    return range_spec(spec, size, first, last);
+    if (parts->count == 0)
+        return RANGE_UNSATISFIABLE;
+    return size > 0 ? RANGE_SOME : RANGE_NONE;  /* of nothing no Content-Range can tell */
 }
 
 static bool etag_weak(struct span etag)
@@ -135,5 +181,5 @@ bool http_if_range(const struct http_request *r, const struct http_validator *v,
     if (value.n > 0 && (value.p[0] == '"' || value.p[0] == 'W'))
         if (value.p[0] == '"' || etag_weak(value))
             return etag_equal(value, v->etag, false);
-    return v->strong && date_of(r, FIELD_IF_RANGE, now, &when) && when == v->modified_s;
+    return v->strong_date && date_of(r, FIELD_IF_RANGE, now, &when) && when == v->modified_s;
 }

@@ -37,7 +37,21 @@ static const struct {
     STATUS_LINE(505, "HTTP Version Not Supported"), STATUS_LINE(507, "Insufficient Storage"),
 };
 
-enum { STATUS_PREFIX = sizeof "HTTP/1.1 " - 1 };    /* before the digits */
+enum {
+    STATUS_PREFIX = sizeof "HTTP/1.1 " - 1,    /* before the digits */
+    STATUS_TEXT_MAX = 64        /* bytes of "404 Not Found\n" */
+};
+
+/* The status line; of a status without a phrase it is written to `to`. */
+static struct span line_of(unsigned status, char to[STATUS_TEXT_MAX])
+{
+    struct span line = http_status_line(status);
+    if (line.n > 0)
+        return line;
+    char *p = http_head_put(to, SPAN("HTTP/1.1 "));
+    p += fmt_u64(p, status);
+    return (struct span){ to, (size_t)(http_head_put(p, SPAN(" \r\n")) - to) };
+}
 
 struct span http_status_line(unsigned status)
 {
@@ -94,14 +108,15 @@ static inline char *head_begin(struct http_exchange *x, struct span line, size_t
         p = http_head_put(p, SPAN(CLOSE_FIELD));
     else if (x->connection == CONNECTION_KEEP_ALIVE)
         p = http_head_put(p, SPAN(KEEP_ALIVE_FIELD));
-    return p;
+    return x->fields == NULL ? p : http_fields_put(x, p, n);
 }
 
 char *http_head_begin(struct http_exchange *x, unsigned status, size_t n)
 {
     x->status = status;
     count_reply(&x->env->count, status);
-    return head_begin(x, http_status_line(status), n);
+    char line[STATUS_TEXT_MAX];
+    return head_begin(x, line_of(status, line), n);
 }
 
 /* hot */
@@ -111,29 +126,64 @@ void http_head_end(struct http_exchange *x, char *p)
         outq_commit(x->out, (size_t)(p - x->start));
 }
 
+/* The page that replaces the small one, or NULL. */
+static const struct http_page *page_find(const struct http_pages *pages, unsigned status)
+{
+    for (unsigned i = 0; i < pages->count; i++)
+        if (pages->v[i].status == status)
+            return &pages->v[i];
+    return NULL;
+}
+
+/* Behind the head: a page of the configuration is copied when it is small, else lent. */
+static char *page_put(struct http_exchange *x, char *p, const struct http_page *page)
+{
+    x->body_bytes = page->body.n;
+    if (page->body.n <= HTTP_COPY_MAX)
+        return http_head_put(p, page->body);
+    http_head_end(x, p);
+    if (p != NULL)
+        outq_lend(x->out, page->body, NULL);
+    return NULL;
+}
+
 void http_reply_status(struct http_exchange *x, unsigned status)
 {
-    struct span line = http_status_line(status);
-    struct span text = { line.p + STATUS_PREFIX, line.n - STATUS_PREFIX - 2 };
-    char *p = http_head_begin(x, status, HTTP_HEAD_MAX + x->allow.n);
-    p = http_head_put(p, SPAN("Content-Type: text/plain; charset=utf-8\r\n"));
+    char line[STATUS_TEXT_MAX], body[STATUS_TEXT_MAX];
+    struct span text = line_of(status, line);
+    text = (struct span){ text.p + STATUS_PREFIX, text.n - STATUS_PREFIX - 2 };
+    const struct http_page *page = page_find(x->pages, status);
+    struct http_page small = { status, SPAN("text/plain; charset=utf-8"), { body, text.n + 1 } };
+    if (page == NULL) {
+        http_head_put(http_head_put(body, text), SPAN("\n"));
+        page = &small;
+    }
+    size_t copied = page->body.n <= HTTP_COPY_MAX ? page->body.n : 0;
+    char *p = http_head_begin(x, status, HTTP_HEAD_MAX + x->allow.n + copied);
+    p = http_head_put(p, SPAN("Content-Type: "));
+    p = http_head_put(p, page->type);
+    p = http_head_put(p, SPAN("\r\n"));
     if (status == 405) {
         p = http_head_put(p, SPAN("Allow: "));
         p = http_head_put(p, x->allow);
         p = http_head_put(p, SPAN("\r\n"));
     }
+    if (status == 429 || status == 503)
+        p = http_head_put(p, SPAN("Retry-After: 1\r\n"));
     if (status == 416) {
         p = http_head_put(p, SPAN("Content-Range: "));
         p = http_head_put(p, x->content_range);
         p = http_head_put(p, SPAN("\r\n"));
     }
-    p = http_head_number(p, SPAN("Content-Length: "), text.n + 1);
-    p = http_head_put(p, SPAN("\r\n"));
-    if (!x->head_only) {
-        p = http_head_put(p, text);
-        p = http_head_put(p, SPAN("\n"));
-        x->body_bytes = text.n + 1;
+    if (x->vary.n > 0) {
+        p = http_head_put(p, SPAN("Vary: "));
+        p = http_head_put(p, x->vary);
+        p = http_head_put(p, SPAN("\r\n"));
     }
+    p = http_head_number(p, SPAN("Content-Length: "), page->body.n);
+    p = http_head_put(p, SPAN("\r\n"));
+    if (!x->head_only)
+        p = page_put(x, p, page);
     http_head_end(x, p);
 }
 
@@ -205,10 +255,6 @@ void http_reply_continue(struct outq *q)
     outq_put(q, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
-enum { LOG_METHOD = 64, LOG_TARGET = 2048, LOG_REFERER = 896, LOG_AGENT = 640, LOG_HOST = 256,
-       LOG_VERSION = 8 };
-_Static_assert(LOG_METHOD + LOG_TARGET + LOG_REFERER + LOG_AGENT + LOG_HOST + LOG_VERSION <= ACCESS_TEXT_MAX,
-               "all texts fit an access record, cut");
 _Static_assert(sizeof(struct access) + ACCESS_TEXT_MAX <= ENV_BLOCK_SIZE, "an access record fits a block");
 
 /* Copies at most `max` bytes to *p and moves it on. */
@@ -241,11 +287,13 @@ void http_reply_logged(struct http_exchange *x)
     a->body_bytes = x->body_bytes;
     a->service = x->site->name;
     a->status = x->status;
-    a->method_n = log_text(&p, r->method_text, LOG_METHOD);
-    a->target_n = log_text(&p, r->target, LOG_TARGET);
-    a->version_n = log_text(&p, r->version, LOG_VERSION);
-    a->referer_n = log_field(&p, r, FIELD_REFERER, LOG_REFERER);
-    a->agent_n = log_field(&p, r, FIELD_USER_AGENT, LOG_AGENT);
-    a->host_n = log_field(&p, r, FIELD_HOST, LOG_HOST);
+    a->nth = x->nth;
+    a->method_n = log_text(&p, r->method_text, ACCESS_METHOD_MAX);
+    a->target_n = log_text(&p, r->target, ACCESS_TARGET_MAX);
+    a->version_n = log_text(&p, r->version, ACCESS_VERSION_MAX);
+    a->referer_n = log_field(&p, r, FIELD_REFERER, ACCESS_REFERER_MAX);
+    a->agent_n = log_field(&p, r, FIELD_USER_AGENT, ACCESS_AGENT_MAX);
+    a->host_n = log_field(&p, r, FIELD_HOST, ACCESS_HOST_MAX);
+    a->user_n = log_text(&p, x->user, ACCESS_USER_MAX);
     outq_mark(x->out, a);
 }

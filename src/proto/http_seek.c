@@ -76,6 +76,8 @@ bool http_seek(struct http_seek *k, struct span in, const struct http_limits *li
     }
     k->step = (uint8_t)step;
     k->seen = (uint32_t)i;
+    if (step == SEEK_WORTH || k->fields_at > (size_t)limits->request_line + 2)
+        return true;
     size_t room = k->fields_at == 0 ? limits->request_line : (size_t)limits->header_bytes;
-    return step == SEEK_WORTH || in.n - k->fields_at > room + 2;
+    return in.n - k->fields_at > room + 2;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A site: routes in the order in which they are tried, and replies made before the first request.
+/* A site: its routes and the replies that are made before the first request.
  * Owns the memory of both; constant once made. */
 #include "proto/http_internal.h"
 
@@ -11,36 +11,11 @@
 
 enum { STATUS_LINE_SIZE = sizeof "HTTP/1.1 299 \r\n" - 1 };
 
-#define METHOD_BIT(method) (1u << (method))
-enum {
-    READING = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_HEAD) | METHOD_BIT(METHOD_OPTIONS),
-    ANY = READING | METHOD_BIT(METHOD_POST) | METHOD_BIT(METHOD_PUT) | METHOD_BIT(METHOD_DELETE) |
-          METHOD_BIT(METHOD_PATCH)
-};
-
-static void route_methods(struct http_route *r)
-{
-    switch (r->kind) {
-    case HTTP_ROUTE_ROOT:
-        r->methods = READING;
-        r->allow = SPAN("GET, HEAD, OPTIONS");
-        break;
-    case HTTP_ROUTE_RESPOND:
-        r->methods = READING | METHOD_BIT(METHOD_POST);
-        r->allow = SPAN("GET, HEAD, POST, OPTIONS");
-        break;
-    case HTTP_ROUTE_REDIRECT:
-    case HTTP_ROUTE_STATUS:
-        r->methods = ANY;
-        r->allow = SPAN("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
-        break;
-    }
-}
-
 /* What a ready reply is made of. */
 struct ready_parts {
     struct span line, type, location, allow, body;
     unsigned    status;
+    bool        linked;         /* the location stands behind the body as a line of its own */
 };
 
 static char *field_put(char *p, struct span name, struct span value)
@@ -71,9 +46,10 @@ static char *line_put(char *p, const struct ready_parts *parts)
 static int ready_make(struct http_route *r, const struct ready_parts *parts)
 {
     bool bare = status_is_bare(parts->status);
-    bool copied = parts->body.n <= HTTP_COPY_MAX;
+    bool copied = parts->linked || parts->body.n <= HTTP_COPY_MAX;
+    size_t link = parts->linked ? parts->location.n + 1 : 0, body = parts->body.n + link;
     size_t room = parts->line.n + STATUS_LINE_SIZE + parts->type.n + parts->location.n + parts->allow.n +
-                  HTTP_HEAD_MAX + (copied ? parts->body.n : 0);
+                  HTTP_HEAD_MAX + (copied ? body : 0);
     char *p = malloc(room);
     r->memory = p;
     if (p == NULL)
@@ -84,13 +60,18 @@ static int ready_make(struct http_route *r, const struct ready_parts *parts)
     r->ready.rest.p = p;
     if (!bare) {
         p = field_put(p, SPAN("Content-Type: "), parts->type);
-        p = http_head_number(p, SPAN("Content-Length: "), parts->body.n);
+        p = http_head_number(p, SPAN("Content-Length: "), body);
     }
     p = field_put(p, SPAN("Location: "), parts->location);
     p = field_put(p, SPAN("Allow: "), parts->allow);
     p = http_head_put(p, SPAN("\r\n"));
     r->ready.head_n = (size_t)(p - r->ready.rest.p);
     p = copied ? http_head_put(p, parts->body) : p;
+    if (parts->linked) {
+        p = http_head_put(p, parts->location);
+        p = http_head_put(p, SPAN("\n"));
+    }
+    r->ready.body.n = body;
     r->ready.rest.n = (size_t)(p - r->ready.rest.p);
     return 0;
 }
@@ -104,6 +85,15 @@ static struct span status_text(struct span line, char *to)
     char *p = http_head_put(to, (struct span){ line.p + prefix, line.n - prefix - 2 });
     *p++ = '\n';
     return (struct span){ to, (size_t)(p - to) };
+}
+
+static void page_take(const struct http_pages *pages, unsigned status, struct ready_parts *parts)
+{
+    for (unsigned i = pages->count; i-- > 0;)
+        if (pages->v[i].status == status) {
+            parts->type = pages->v[i].type;
+            parts->body = pages->v[i].body;
+        }
 }
 
 static bool field_clean(struct span s)
@@ -122,8 +112,12 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
         parts.type = SPAN("text/plain; charset=utf-8");
         parts.body = status_text(parts.line, text);
     }
-    if (r->kind == HTTP_ROUTE_REDIRECT)
+    if (r->kind == HTTP_ROUTE_STATUS)
+        page_take(&spec->pages, spec->status, &parts);
+    if (r->kind == HTTP_ROUTE_REDIRECT) {
         parts.location = span_of(spec->to);
+        parts.linked = true;
+    }
     if (spec->status == 405)
         parts.allow = r->allow;
     if (status_is_bare(spec->status) || spec->status == 205)
@@ -136,43 +130,86 @@ static int route_ready(struct http_route *r, const struct http_route_spec *spec)
     return ready_make(r, &parts);
 }
 
+/* The last candidate may be a status. */
+static void route_try(struct http_route *r, const struct http_route_spec *spec)
+{
+    uint64_t status;
+    r->try_status = 404;
+    for (unsigned i = 0; i < spec->try_count; i++) {
+        struct span text = span_of(spec->try[i]);
+        if (text.n > 1 && text.p[0] == '=' && fmt_parse_u64(span_skip(text, 1), 599, &status)) {
+            r->try_status = (unsigned)status;
+            return;
+        }
+        r->try[r->try_count++] = http_candidate_of(spec->try[i]);
+    }
+}
+
 static int route_root(struct http_route *r, const struct http_route_spec *spec)
 {
     r->root = spec->root;
+    r->cut = spec->alias ? r->path.n : 0;
     r->dotfiles = spec->dotfiles;
+    r->autoindex = (uint8_t)spec->autoindex;
     r->index = calloc((size_t)spec->index_count + 1, sizeof *r->index);
-    if (r->index == NULL)
+    r->try = calloc((size_t)spec->try_count + 1, sizeof *r->try);
+    if (r->index == NULL || r->try == NULL)
         return -1;
     r->index_count = spec->index_count;
     for (unsigned i = 0; i < spec->index_count; i++)
         r->index[i] = span_of(spec->index[i]);
+    r->coding_count = (uint8_t)spec->coding_count;
+    for (unsigned i = 0; i < spec->coding_count; i++)
+        r->codings[i] = (uint8_t)spec->codings[i];
+    route_try(r, spec);
     return 0;
+}
+
+/* One with variables is made for each request. */
+static int route_redirect(struct http_route *r, const struct http_route_spec *spec)
+{
+    if (strchr(spec->to, '$') == NULL)
+        return route_ready(r, spec);
+    if (!field_clean(span_of(spec->to)) || http_status_line(spec->status).n == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    r->ready.status = spec->status;
+    r->location = http_location_new(span_of(spec->to));
+    return r->location == NULL ? -1 : 0;
 }
 
 static int route_make(struct http_route *r, const struct http_route_spec *spec)
 {
-    *r = (struct http_route){ .path = span_of(spec->path), .host = span_of(spec->host), .kind = spec->kind };
-    route_methods(r);
-    return spec->kind == HTTP_ROUTE_ROOT ? route_root(r, spec) : route_ready(r, spec);
-}
-
-/* Is `a` tried before `b`?  Of equals, the one that was written first. */
-static bool route_before(const struct http_route *a, const struct http_route *b)
-{
-    if ((a->host.n > 0) != (b->host.n > 0))
-        return a->host.n > 0;
-    return a->path.n > b->path.n;
-}
-
-static void routes_sort(struct http_site *s)
-{
-    for (unsigned i = 1; i < s->count; i++) {
-        struct http_route moving = s->routes[i];
-        unsigned at = i;
-        for (; at > 0 && route_before(&moving, &s->routes[at - 1]); at--)
-            s->routes[at] = s->routes[at - 1];
-        s->routes[at] = moving;
+    *r = (struct http_route){ .path = span_of(spec->path), .kind = spec->kind, .pages = spec->pages };
+    r->methods = http_methods_of(spec);
+    r->allow = http_allow_write(r->allow_text, r->methods);
+    if (r->methods == 0) {
+        errno = EINVAL;
+        return -1;
     }
+    if (spec->net_count > 0 || spec->closed) {
+        r->guard = http_guard_new(spec->nets, spec->net_count, spec->closed);
+        if (r->guard == NULL)
+            return -1;
+    }
+    if (spec->user_count > 0) {
+        r->auth = http_auth_new(spec->users, spec->user_count);
+        if (r->auth == NULL)
+            return -1;
+    }
+    if (http_fields_make(r, spec) == -1)
+        return -1;
+    switch (spec->kind) {
+    case HTTP_ROUTE_ROOT:
+        return route_root(r, spec);
+    case HTTP_ROUTE_REDIRECT:
+        return route_redirect(r, spec);
+    case HTTP_ROUTE_RESPOND:
+    case HTTP_ROUTE_STATUS:
+        break;
+    }
+    return route_ready(r, spec);
 }
 
 struct http_site *http_site_new(const char *service_name, const struct http_route_spec *routes,
@@ -184,18 +221,20 @@ struct http_site *http_site_new(const char *service_name, const struct http_rout
     s->name = service_name;
     s->limits = *limits;
     s->mime = mime;
-    for (unsigned i = 0; i < count; i++) {
+    int rc = 0;
+    unsigned methods = 0;
+    for (unsigned i = 0; i < count && rc == 0; i++) {
         s->count++;
-        if (route_make(&s->routes[i], &routes[i]) == -1) {
-            int error = errno;
-            http_site_free(s);
-            errno = error;
-            return NULL;
-        }
-        s->by_host |= s->routes[i].host.n > 0;
+        rc = route_make(&s->routes[i], &routes[i]);
+        methods |= s->routes[i].methods;
     }
-    routes_sort(s);
-    return s;
+    s->allow = http_allow_write(s->allow_text, methods | 1u << METHOD_OPTIONS);
+    if (rc == 0 && http_table_make(&s->table, routes, s->routes, count) == 0)
+        return s;
+    int error = errno;
+    http_site_free(s);
+    errno = error;
+    return NULL;
 }
 
 void http_site_free(struct http_site *s)
@@ -205,34 +244,19 @@ void http_site_free(struct http_site *s)
     for (unsigned i = 0; i < s->count; i++) {
         free(s->routes[i].memory);
         free(s->routes[i].index);
+        http_location_free(s->routes[i].location);
+        http_fields_free(s->routes[i].fields);
+        free(s->routes[i].try);
+        http_guard_free(s->routes[i].guard);
+        http_auth_free(s->routes[i].auth);
     }
+    http_table_free(&s->table);
     free(s);
 }
 
-/* hot */
-static inline bool route_covers(const struct http_route *r, struct span path)
+void http_site_pages(struct http_site *s, struct http_pages pages)
 {
-    size_t n = r->path.n;
-    if (!span_starts_with(path, r->path))
-        return false;
-    return n == 0 || n == path.n || r->path.p[n - 1] == '/' || path.p[n] == '/';
-}
-
-/* hot */
-const struct http_route *http_route_find(const struct http_site *s, const struct http_request *r,
-                                         struct span path)
-{
-    struct span host = { NULL, 0 };
-    if (s->by_host)
-        host = http_host(r);
-    for (unsigned i = 0; i < s->count; i++) {
-        const struct http_route *route = &s->routes[i];
-        if (route->host.n > 0 && !span_equal_nocase(route->host, host))
-            continue;
-        if (route_covers(route, path))
-            return route;
-    }
-    return NULL;
+    s->pages = pages;
 }
 
 size_t http_message_max(const struct http_limits *l)

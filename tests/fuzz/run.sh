@@ -10,6 +10,7 @@ target=$1
 seeds=$2/tests/fuzz/corpus_${target##*fuzz_}
 found=tests/fuzz/found_${target##*fuzz_}
 dictionary=$2/tests/fuzz/${target##*/}.dict
+[ "${target##*/}" != fuzz_head ] || dictionary=$2/tests/fuzz/fuzz_http.dict
 
 [ -d "$seeds" ] || { echo "$target: no seed corpus $seeds" >&2; exit 1; }
 mkdir -p "$found" || exit 1

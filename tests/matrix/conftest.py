@@ -9,8 +9,8 @@ Where the default model is missing, tests that do not care which one it is run o
 
 Fixtures
   iomuxd_bin      path of the binary
-  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd,
-                  libseccomp, libbsd
+  features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd,
+                  libxcrypt, libseccomp
   probe_bin       the test binary, with a service that tries what is forbidden (tests/sandbox): environment
                   IOMUXD_PROBE, else beside the binary; skips where there is none
   needs           needs("systemd") skips the test where the binary is built without it

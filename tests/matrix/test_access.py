@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -189,3 +190,64 @@ def test_stopping_writes_the_lines_that_were_gathered(logged):
     web.close()
     assert d.stop() == 0
     assert len(d.access.read_text().splitlines()) == 500
+
+
+FIELDS = ("peer port user time time_local method target path query version request host status bytes duration_us referer "
+          "agent service model worker connection_requests").split()
+
+
+def test_a_text_with_every_field_says_what_happened(logged, model):
+    form = "\\t".join(f"{name}=${{{name}}}" for name in FIELDS) + "\\t$$"
+    d = logged(form)
+    web = Http(d.connect())
+    port = web.sock.getsockname()[1]
+    web.get("/hello")
+    web.get("/a.html?x=1", headers=[("Referer", "http://ref.test/"), ("User-Agent", "matrix/1 (a b)")], host="Test:80")
+    lines = d.access_lines(2)
+    assert len(lines) == 2 and all(line.endswith("\t$") for line in lines)
+    first, entry = [dict(pair.split("=", 1) for pair in line.split("\t")[:-1]) for line in lines]
+    assert list(entry) == FIELDS
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+    assert re.fullmatch(r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000", entry.pop("time_local"))
+    assert 0 <= int(entry.pop("duration_us")) < 60_000_000
+    assert entry == {
+        "peer": "127.0.0.1", "port": str(port), "user": "-", "method": "GET", "target": "/a.html?x\\x3d1", "path": "/a.html",
+        "query": "?x\\x3d1", "version": "HTTP/1.1", "request": "GET /a.html?x\\x3d1 HTTP/1.1", "host": "Test:80",
+        "status": "200", "bytes": "9", "referer": "http://ref.test/", "agent": "matrix/1\\x20(a\\x20b)", "service": "web",
+        "model": model, "worker": "main.0", "connection_requests": "2"}
+    assert (first["query"], first["referer"], first["connection_requests"]) == ("-", "-", "1")
+
+
+def test_json_names_the_model_and_the_worker(logged, model):
+    d = logged("json")
+    Http(d.connect()).get("/hello")
+    (entry,) = [json.loads(line) for line in d.access_lines(1)]
+    assert (entry["model"], entry["worker"], entry["user"]) == (model, "main.0", "")
+
+
+@pytest.mark.parametrize("form, fields", [("$agent $status", 2), ('"$agent",$status,$referer', 3), ("$status|$agent|$peer", 3)])
+def test_nothing_in_a_request_forges_a_field(logged, form, fields):
+    d = logged(form.replace('"', '\\"'))
+    separator = {"$agent $status": " ", "$status|$agent|$peer": "|"}.get(form, ",")
+    web = Http(d.connect())
+    for agent in ('a b', 'a" 500', '\\" 500', "a|b|c", 'a,b",500,"', "\t500\t", "caf\xe9 \x80\xff", "\\x22"):
+        web.get("/hello", headers=[("User-Agent", agent), ("Referer", "r,|r")])
+    for line in d.access_lines(8):
+        outside = re.sub(r'"[^"]*"', "", line)
+        assert line.isascii() and len(outside.split(separator)) == fields, line
+        assert "200" in outside.split(separator)
+
+
+def test_the_duration_counts_from_the_head_on(logged):
+    """A body that takes its time is part of the request."""
+    d = logged("json")
+    web = Http(d.connect())
+    web.get("/hello")
+    web.send(b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1")
+    begin = time.monotonic()
+    time.sleep(0.2)     # what is measured is time itself
+    web.send(b"2345")
+    assert web.read("POST").status == 200
+    spent = time.monotonic() - begin
+    (_, entry) = [json.loads(line) for line in d.access_lines(2)]
+    assert 150_000 < entry["duration_us"] < (spent + 5) * 1_000_000

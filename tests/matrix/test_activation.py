@@ -43,7 +43,10 @@ def get(port):
 def inodes(pid):
     found = set()
     for name in os.listdir(f"/proc/{pid}/fd"):
-        match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
+        try:
+            match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
+        except FileNotFoundError:       # it was a connection's
+            continue
         if match:
             found.add(int(match.group(1)))
     return found

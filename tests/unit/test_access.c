@@ -15,14 +15,17 @@
 
 #include "base/log.h"
 #include "core/access.h"
+#include "core/access_line.h"
 
 enum { BATCH = 64 * 1024 };
 
 static const uint64_t STARTED_US = 5000000;
 
+static const struct access_source source = { .model = "poll", .worker = "main.0" };
+
 /* A record's texts, in their order. */
 struct texts {
-    struct span method, target, version, referer, agent, host;
+    struct span method, target, version, referer, agent, host, user;
 };
 
 static const struct texts usual = {
@@ -36,7 +39,8 @@ static const struct texts usual = {
 
 /* What the lines of all records here begin with. */
 #define COMBINED "192.0.2.7 - - [22/Nov/2026:07:54:07 +0000] "
-#define JSON     "{\"time\":\"2026-11-22T07:54:07.000Z\",\"service\":\"web\",\"peer\":\"192.0.2.7\","
+#define JSON     "{\"time\":\"2026-11-22T07:54:07.000Z\",\"service\":\"web\",\"model\":\"poll\"," \
+                 "\"worker\":\"main.0\",\"peer\":\"192.0.2.7\",\"user\":\"\","
 
 /* ... and the usual one goes on with. */
 #define COMBINED_USUAL COMBINED "\"GET /a?b=c HTTP/1.1\" 200 1234 \"http://x/\" "
@@ -54,7 +58,8 @@ static uint16_t text_put(struct access *a, size_t *n, struct span s)
 
 static struct access *access_of(struct texts t)
 {
-    size_t n = 0, size = t.method.n + t.target.n + t.version.n + t.referer.n + t.agent.n + t.host.n;
+    size_t n = 0, size = t.method.n + t.target.n + t.version.n + t.referer.n + t.agent.n + t.host.n +
+                         t.user.n;
     struct access *a = malloc(sizeof *a + size);
     ck_assert_ptr_nonnull(a);
     *a = (struct access){
@@ -67,6 +72,7 @@ static struct access *access_of(struct texts t)
     a->referer_n = text_put(a, &n, t.referer);
     a->agent_n = text_put(a, &n, t.agent);
     a->host_n = text_put(a, &n, t.host);
+    a->user_n = text_put(a, &n, t.user);
     return a;
 }
 
@@ -107,10 +113,10 @@ static void add(struct access_log *l, struct texts t)
     free(a);
 }
 
-static void check_line(enum access_format format, struct texts t, const char *want)
+static void check_line(const char *form, struct texts t, const char *want)
 {
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, format);
+    struct access_log *l = access_log_new(fd, access_form_new(form), &source);
     ck_assert_ptr_nonnull(l);
     add(l, t);
     ck_assert_uint_eq(access_log_flush(l), 0);
@@ -123,23 +129,23 @@ static void check_line(enum access_format format, struct texts t, const char *wa
 
 START_TEST(access_writes_combined_lines)
 {
-    check_line(ACCESS_COMBINED, usual, COMBINED_USUAL "\"curl/7.88.1\"\n");
+    check_line("combined", usual, COMBINED_USUAL "\"curl/7.88.1\"\n");
 }
 END_TEST
 
 START_TEST(access_writes_json_lines)
 {
-    check_line(ACCESS_JSON, usual, JSON_USUAL "\"agent\":\"curl/7.88.1\"}\n");
+    check_line("json", usual, JSON_USUAL "\"agent\":\"curl/7.88.1\"}\n");
 }
 END_TEST
 
 START_TEST(access_writes_a_dash_for_what_is_empty)
 {
     struct texts nothing = { 0 };
-    check_line(ACCESS_COMBINED, nothing, COMBINED "\"-\" 200 1234 \"-\" \"-\"\n");
+    check_line("combined", nothing, COMBINED "\"-\" 200 1234 \"-\" \"-\"\n");
     struct texts method = { .method = SPAN("GET") };
-    check_line(ACCESS_COMBINED, method, COMBINED "\"GET - -\" 200 1234 \"-\" \"-\"\n");
-    check_line(ACCESS_JSON, nothing,
+    check_line("combined", method, COMBINED "\"GET - -\" 200 1234 \"-\" \"-\"\n");
+    check_line("json", nothing,
                JSON "\"method\":\"\","
                "\"target\":\"\",\"version\":\"\",\"host\":\"\",\"status\":200,\"bytes\":1234,"
                "\"duration_us\":77,\"referer\":\"\",\"agent\":\"\"}\n");
@@ -150,7 +156,7 @@ START_TEST(access_lets_nobody_forge_a_combined_line)
 {
     struct texts t = usual;
     t.agent = SPAN("a\" \\ \n\r\t\0\x7f caf\xc3\xa9 \xff");
-    check_line(ACCESS_COMBINED, t,
+    check_line("combined", t,
                COMBINED_USUAL "\"a\\x22 \\x5c \\x0a\\x0d\\x09\\x00\\x7f caf\\xc3\\xa9 \\xff\"\n");
 }
 END_TEST
@@ -159,7 +165,7 @@ START_TEST(access_lets_nobody_forge_a_json_line)
 {
     struct texts t = usual;
     t.agent = SPAN("a\" \\ \n\r\t\0\x7f caf\xc3\xa9 caf\xe9 \xff \xc2\x85 \xf0\x9f\x98\x80");
-    check_line(ACCESS_JSON, t,
+    check_line("json", t,
                JSON_USUAL "\"agent\":\"a\\\" \\\\ \\u000a\\u000d\\u0009\\u0000\\u007f "
                "caf\xc3\xa9 caf\\u00e9 \\u00ff \\u0085 \xf0\x9f\x98\x80\"}\n");
 }
@@ -168,7 +174,7 @@ END_TEST
 START_TEST(access_duration_is_never_negative)
 {
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, ACCESS_JSON);
+    struct access_log *l = access_log_new(fd, access_form_new("json"), &source);
     struct access *a = access_of(usual);
     access_log_add(l, a, STARTED_US - 1);
     access_log_flush(l);
@@ -184,7 +190,7 @@ END_TEST
 START_TEST(access_gathers_lines_for_a_second)
 {
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, ACCESS_COMBINED);
+    struct access_log *l = access_log_new(fd, access_form_new("combined"), &source);
     ck_assert_uint_eq(access_log_due(l), UINT64_MAX);
     add(l, usual);
     ck_assert_uint_eq(access_log_due(l), (STARTED_US + 77) / 1000 + 1000);
@@ -209,7 +215,7 @@ END_TEST
 START_TEST(access_writes_by_itself_when_its_buffer_is_full)
 {
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, ACCESS_JSON);
+    struct access_log *l = access_log_new(fd, access_form_new("json"), &source);
     for (int i = 0; i < 5000; i++)
         add(l, usual);
     char *text = file_text(fd);
@@ -229,9 +235,11 @@ START_TEST(access_takes_the_longest_record_of_the_worst_bytes)
 {
     char *bytes = malloc(ACCESS_TEXT_MAX);
     memset(bytes, '\0', ACCESS_TEXT_MAX);
-    struct texts t = { .agent = { bytes, ACCESS_TEXT_MAX } };
+    struct texts t = { { bytes, ACCESS_METHOD_MAX }, { bytes, ACCESS_TARGET_MAX }, { bytes, ACCESS_VERSION_MAX },
+                       { bytes, ACCESS_REFERER_MAX }, { bytes, ACCESS_AGENT_MAX }, { bytes, ACCESS_HOST_MAX },
+                       { bytes, ACCESS_USER_MAX } };
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, ACCESS_JSON);
+    struct access_log *l = access_log_new(fd, access_form_new("json"), &source);
     struct access *a = access_of(t);
     char service[5000];
     memset(service, '\x01', sizeof service - 1);
@@ -268,7 +276,7 @@ START_TEST(access_counts_lines_that_a_full_disk_loses)
     log_open(count_line, said, LOG_NOTICE);
     int fd = open("/dev/full", O_WRONLY | O_APPEND);
     ck_assert_int_ne(fd, -1);
-    struct access_log *l = access_log_new(fd, ACCESS_COMBINED);
+    struct access_log *l = access_log_new(fd, access_form_new("combined"), &source);
     for (int i = 0; i < 3; i++)
         add(l, usual);
     ck_assert_uint_eq(access_log_flush(l), 3);
@@ -294,7 +302,7 @@ START_TEST(access_counts_lines_that_are_lost_between_flushes)
     int said[2] = { 0 };
     log_open(count_line, said, LOG_NOTICE);
     int fd = open("/dev/full", O_WRONLY | O_APPEND);
-    struct access_log *l = access_log_new(fd, ACCESS_JSON);
+    struct access_log *l = access_log_new(fd, access_form_new("json"), &source);
     for (int i = 0; i < 5000; i++)
         add(l, usual);
     ck_assert_uint_eq(access_log_flush(l), 5000);
@@ -334,7 +342,7 @@ START_TEST(access_file_has_whole_lines_only)
     log_open(count_line, said, LOG_NOTICE);
     signal(SIGXFSZ, SIG_IGN);
     int fd = log_file();
-    struct access_log *l = access_log_new(fd, ACCESS_COMBINED);
+    struct access_log *l = access_log_new(fd, access_form_new("combined"), &source);
     uint64_t lost = write_to_narrow_file(l, (rlim_t)_i);
     char *text = file_text(fd), *rest = text;
     const char *want = COMBINED_USUAL "\"curl/7.88.1\"\n";
@@ -355,7 +363,7 @@ START_TEST(access_does_not_wait_for_a_pipe_that_nobody_reads)
     int said[2] = { 0 }, ends[2];
     log_open(count_line, said, LOG_NOTICE);
     ck_assert_int_eq(pipe(ends), 0);
-    struct access_log *l = access_log_new(ends[1], ACCESS_JSON);
+    struct access_log *l = access_log_new(ends[1], access_form_new("json"), &source);
     uint64_t lost = 0;
     for (int i = 0; i < 3000; i++)
         add(l, usual);
@@ -372,7 +380,7 @@ END_TEST
 START_TEST(access_reopen_leaves_gathered_lines_in_the_old_file)
 {
     int old = log_file(), new = log_file();
-    struct access_log *l = access_log_new(old, ACCESS_COMBINED);
+    struct access_log *l = access_log_new(old, access_form_new("combined"), &source);
     add(l, usual);
     access_log_reopen(l, new);
     add(l, usual);
@@ -396,7 +404,7 @@ START_TEST(access_reopen_brings_no_torn_line_along)
     log_open(count_line, said, LOG_NOTICE);
     signal(SIGXFSZ, SIG_IGN);
     int old = log_file(), new = log_file();
-    struct access_log *l = access_log_new(old, ACCESS_COMBINED);
+    struct access_log *l = access_log_new(old, access_form_new("combined"), &source);
     struct access *a = access_of(usual);
     access_log_add(l, a, STARTED_US);
     limit_file_size(50);

@@ -35,13 +35,13 @@ static void setup(void)
     list_init(&m.generations);
     control_init(&m.control);
     survey_init(&m.surveys, command_surveyed, &m);
-    ck_assert_int_eq(tally_open(&m.tally), 0);
+    ck_assert_int_eq(ledger_open(&m.ledger), 0);
     pool.model = model_find("poll");
     pool.workers = 1;
-    slots[0] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = -1, .tally = -1 };
+    slots[0] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = -1, .ledger = -1 };
     g = (struct generation){ .number = 1, .phase = GENERATION_SERVING, .conf = &conf,
                              .pools = { .v = &pool, .count = 1, .workers = 1 },
-                             .crew = { .v = slots, .count = 1, .tally = &m.tally } };
+                             .crew = { .v = slots, .count = 1, .ledger = &m.ledger } };
     list_init(&g.siblings);
     list_append(&m.generations, &g.siblings);
     m.again = &again;
@@ -58,7 +58,7 @@ static void teardown(void)
 {
     close(far_end);
     control_close(&m.control);
-    tally_close(&m.tally);
+    ledger_close(&m.ledger);
     survey_close(&m.surveys);
 }
 
@@ -276,7 +276,7 @@ START_TEST(survey_is_bounded_and_ends_in_time)
 }
 END_TEST
 
-/* ---- reports and tallies ---- */
+/* ---- reports and ledgers ---- */
 
 START_TEST(report_keeps_lines_until_it_is_full)
 {
@@ -302,34 +302,34 @@ START_TEST(report_keeps_lines_until_it_is_full)
 }
 END_TEST
 
-START_TEST(tally_slots_count_on_for_the_next_worker)
+START_TEST(ledger_slots_count_on_for_the_next_worker)
 {
     struct metric_counts c = { .requests = 5 };
     struct metric_slot base, sum;
-    int one = tally_take(&m.tally), two = tally_take(&m.tally);
+    int one = ledger_take(&m.ledger), two = ledger_take(&m.ledger);
 
     ck_assert_int_ne(one, two);
-    metric_publish(&m.tally.slots[one], &c);
-    m.tally.slots[one].active = 7;
-    tally_put_back(&m.tally, one);
-    ck_assert_int_eq(tally_take(&m.tally), one);
-    metric_sum(&m.tally.slots[one], 1, &base);
+    metric_publish(&m.ledger.slots[one], &c);
+    m.ledger.slots[one].active = 7;
+    ledger_put_back(&m.ledger, one);
+    ck_assert_int_eq(ledger_take(&m.ledger), one);
+    metric_sum(&m.ledger.slots[one], 1, &base);
     c.requests = 3;
-    metric_publish(&m.tally.slots[one], &c);
-    tally_sum(&m.tally, &sum);
+    metric_publish(&m.ledger.slots[one], &c);
+    ledger_sum(&m.ledger, &sum);
     ck_assert_uint_eq(sum.total.requests, 8);
     ck_assert_uint_eq(sum.active, 0);
-    ck_assert_uint_eq(tally_since(&m.tally, one, &base).total.requests, 3);
+    ck_assert_uint_eq(ledger_since(&m.ledger, one, &base).total.requests, 3);
 }
 END_TEST
 
-START_TEST(tally_ends_somewhere)
+START_TEST(ledger_ends_somewhere)
 {
-    for (unsigned i = 0; i < TALLY_ROOM; i++)
-        ck_assert_int_eq(tally_take(&m.tally), (int)i);
-    ck_assert_int_eq(tally_take(&m.tally), -1);
-    tally_put_back(&m.tally, 77);
-    ck_assert_int_eq(tally_take(&m.tally), 77);
+    for (unsigned i = 0; i < LEDGER_ROOM; i++)
+        ck_assert_int_eq(ledger_take(&m.ledger), (int)i);
+    ck_assert_int_eq(ledger_take(&m.ledger), -1);
+    ledger_put_back(&m.ledger, 77);
+    ck_assert_int_eq(ledger_take(&m.ledger), 77);
 }
 END_TEST
 
@@ -357,8 +357,8 @@ int main(void)
     tcase_add_test(all, survey_brings_what_a_worker_writes_and_believes_nothing_else);
     tcase_add_test(all, survey_is_bounded_and_ends_in_time);
     tcase_add_test(all, report_keeps_lines_until_it_is_full);
-    tcase_add_test(all, tally_slots_count_on_for_the_next_worker);
-    tcase_add_test(all, tally_ends_somewhere);
+    tcase_add_test(all, ledger_slots_count_on_for_the_next_worker);
+    tcase_add_test(all, ledger_ends_somewhere);
     suite_add_tcase(suite, all);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

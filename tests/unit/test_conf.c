@@ -25,7 +25,7 @@ START_TEST(conf_has_a_default_for_every_setting)
     ck_assert_int_eq(c->log_target, CONF_TARGET_AUTO);
     ck_assert_int_eq(c->log_level, LOG_INFO);
     ck_assert_int_eq(c->access_target, CONF_TARGET_OFF);
-    ck_assert_int_eq(c->access_format, CONF_ACCESS_COMBINED);
+    ck_assert_str_eq(c->access_format, "combined");
     ck_assert_ptr_null(c->mime_types);
     ck_assert_uint_eq(c->timeouts.header_ms, 10000);
     ck_assert_uint_eq(c->timeouts.body_ms, 30000);
@@ -70,7 +70,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
     ck_assert_int_eq(c->access_target, CONF_TARGET_FILE);
     ck_assert_str_eq(c->access_file, "/a");
     ck_assert_uint_eq(c->access_place.line, 3);
-    ck_assert_int_eq(c->access_format, CONF_ACCESS_JSON);
+    ck_assert_str_eq(c->access_format, "json");
     ck_assert_uint_eq(c->timeouts.header_ms, 1000);
     ck_assert_uint_eq(c->timeouts.body_ms, 250);
     ck_assert_uint_eq(c->timeouts.idle_ms, 86400000);
@@ -118,7 +118,8 @@ START_TEST(conf_reads_services_and_routes)
     ck_assert_uint_eq(routes[0].index_count, 2);
     ck_assert_str_eq(routes[0].index[1], "b");
     ck_assert(routes[0].dotfiles);
-    ck_assert_str_eq(routes[1].host, "www.example.org");
+    ck_assert_uint_eq(routes[1].hosts.count, 1);
+    ck_assert_str_eq(routes[1].hosts.v[0], "www.example.org");
     ck_assert_uint_eq(routes[1].index_count, 1);
     ck_assert_str_eq(routes[1].index[0], "index.html");
     ck_assert(!routes[1].dotfiles);
@@ -249,8 +250,8 @@ START_TEST(conf_refuses_lists_of_a_wrong_type)
             "{ name = \"b\"; protocol = \"echo\"; listen = 8080; } );\n",
             "t.conf:1: user: must be a string, not a list ( )\n"
             "t.conf:1: group: must be a string, not an array [ ]\n"
-            "t.conf:2: services.[0].listen.[1]: must be a string, not 80\n"
-            "t.conf:2: services.[0].listen.[2]: must be a string, not a group { }\n"
+            "t.conf:2: services.[0].listen.[1]: must be an address or a group { address = \"8080\"; ... }, not 80\n"
+            "t.conf:2: services.[0].listen.[2].address: is missing; such as address = \"8080\"\n"
             "t.conf:3: services.[0].routes.[0].index: must be the name of a file or a list of names, not 5\n"
             "t.conf:4: services.[1].listen: must be an address such as \"8080\" or a list of addresses, not"
             " 8080\n");
@@ -378,17 +379,16 @@ START_TEST(conf_wants_one_answer_of_a_route)
                  "{ path = \"/b\"; root = \"/\"; status = 404; redirect = \"/\"; },\n"
                  "{ path = \"/c\"; status = 404; index = \"x\"; dotfiles = true; },\n"
                  "{ root = \"/\"; }"),
-            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, respond, redirect"
-            " and"
-            " status\n"
+            "t.conf:2: services.[0].routes.[0]: has no answer: a route needs one of root, alias, respond,"
+            " redirect and status\n"
             "t.conf:3: services.[0].routes.[1].status: stands beside root: a route has exactly one of root,"
-            " respond,"
-            " redirect and status\n"
+            " alias, respond, redirect and status\n"
             "t.conf:3: services.[0].routes.[1].redirect: stands beside root: a route has exactly one of"
-            " root, respond,"
-            " redirect and status\n"
-            "t.conf:4: services.[0].routes.[2].index: means nothing here: it is for a route with root\n"
-            "t.conf:4: services.[0].routes.[2].dotfiles: means nothing here: it is for a route with root\n"
+            " root, alias, respond, redirect and status\n"
+            "t.conf:4: services.[0].routes.[2].index: means nothing here: it is for a route with root or"
+            " alias\n"
+            "t.conf:4: services.[0].routes.[2].dotfiles: means nothing here: it is for a route with root or"
+            " alias\n"
             "t.conf:5: services.[0].routes.[3].path: is missing; such as path = \"/\"\n");
 }
 END_TEST
@@ -609,7 +609,8 @@ START_TEST(conf_says_which_word_is_near_wherever_there_is_a_choice)
             "t.conf:1: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"stder\";"
             " did you mean 'stderr'?\n"
             "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"of\"; did you mean 'off'?\n"
-            "t.conf:2: access_log.format: must be \"combined\" or \"json\", not \"jsn\"; did you mean 'json'?\n"
+            "t.conf:2: access_log.format: must be \"combined\", \"json\" or a text with fields such as \"$peer $status\","
+            " not \"jsn\"; did you mean 'json'?\n"
             "t.conf:3: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
             " \"daytime\" or \"time\", not \"HTTP\"; did you mean 'http'?\n"
             "t.conf:5: services.[1].routes.[0].dotfiles: must be true or false, not \"True\"; did you mean"

@@ -146,7 +146,7 @@ START_TEST(override_values_have_each_setting_once)
                  "-o services.g={name=\"g\"; protocol=\"echo\"; listen=[\"0\", 5]; listen=\"1\"}:"
                  " services.[1].listen: is set twice in the same group\n"
                  "-o services.g={name=\"g\"; protocol=\"echo\"; listen=[\"0\", 5]; listen=\"1\"}:"
-                 " services.[1].listen.[1]: must be a string, not 5\n"
+                 " services.[1].listen.[1]: must be an address or a group { address = \"8080\"; ... }, not 5\n"
                  "-o log={level=\"info\"; level=: log: must be a group { ... }, not \"{level=\"info\"; level=\"\n"
                  "-o user=a=1; user=2: user: \"a=1; user=2\" cannot be the name of an account\n");
     refused_with(TWO, OVERRIDES("services.g.greeting=1; v=2", "user=1; v=2"),

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "core/access.h"
+#include "core/access_line.h"
 #include "core/env.h"
 
 START_TEST(env_knows_the_time_from_the_start)
@@ -101,7 +102,7 @@ START_TEST(env_rest_writes_the_access_log_when_it_is_due_and_not_before)
     struct env e;
     int fd = memfd_create("access", MFD_CLOEXEC);
     env_init(&e, NULL);
-    e.access = access_log_new(fd, ACCESS_COMBINED);
+    e.access = access_log_new(fd, access_form_new("combined"), &(struct access_source){ "epoll", "main.0" });
     ck_assert_uint_eq(env_due(&e), UINT64_MAX);
     memcpy(record.a.text, "GET/HTTP/1.1", 12);
     access_log_add(e.access, &record.a, 0);
@@ -130,7 +131,7 @@ START_TEST(env_counts_access_lines_that_were_lost)
     int fd = memfd_create("access", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
     env_init(&e, NULL);
-    e.access = access_log_new(fd, ACCESS_JSON);
+    e.access = access_log_new(fd, access_form_new("json"), &(struct access_source){ "epoll", "main.0" });
     memcpy(record.a.text, "GET/HTTP/1.1", 12);
     access_log_add(e.access, &record.a, 0);
     access_log_add(e.access, &record.a, 0);

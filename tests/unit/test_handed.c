@@ -12,7 +12,7 @@ static char why[160];
 static bool parsed(const char *pid, const char *count, const char *names)
 {
     why[0] = '\0';
-    return handed_parse(&h, pid, count, names, 4711, why, sizeof why);
+    return handed_parse(&h, &(struct handed_words){ pid, count, names, 4711 }, why, sizeof why);
 }
 
 static void teardown(void)

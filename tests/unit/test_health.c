@@ -18,8 +18,8 @@ static const struct model model = { .name = "epoll" };
 static const struct pool pool = { .model = &model };
 static struct worker_slot slots[WORKERS];
 static struct metric_slot metrics[WORKERS];
-static struct tally tally = { .slots = metrics };
-static struct crew crew = { .v = slots, .tally = &tally, .count = WORKERS };
+static struct ledger ledger = { .slots = metrics };
+static struct crew crew = { .v = slots, .ledger = &ledger, .count = WORKERS };
 static struct health health;
 static int worker_ends[WORKERS];
 static uint64_t now_ms;
@@ -49,7 +49,7 @@ static void worker_begin_with(unsigned at, bool ignores_abort)
     int ends[2];
 
     ck_assert_int_eq(channel_open(ends), 0);
-    slots[at] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = ends[0], .tally = (int)at, .ready = true };
+    slots[at] = (struct worker_slot){ .name = "main.0", .pool = &pool, .channel = ends[0], .ledger = (int)at, .ready = true };
     worker_ends[at] = ends[1];
     slots[at].pid = idle_process(ignores_abort);
 }

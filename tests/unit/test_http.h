@@ -64,6 +64,13 @@ static inline void fixture_date(struct fixture *f, const char *name, time_t s)
     ck_assert_int_eq(utimensat(AT_FDCWD, fixture_path(f, name), times, 0), 0);
 }
 
+/* The same, as file systems stamp that count finer than seconds. */
+static inline void fixture_stamp(struct fixture *f, const char *name, time_t s, long ns)
+{
+    struct timespec times[2] = { { .tv_sec = s, .tv_nsec = ns }, { .tv_sec = s, .tv_nsec = ns } };
+    ck_assert_int_eq(utimensat(AT_FDCWD, fixture_path(f, name), times, 0), 0);
+}
+
 static inline void fixture_file(struct fixture *f, const char *name, const void *bytes, size_t n)
 {
     int fd = open(fixture_path(f, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

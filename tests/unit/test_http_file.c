@@ -169,8 +169,8 @@ static const struct { const char *fields; unsigned status; const char *range, *b
     { "Range: bytes=1\r\n", 200, NULL, "0123456789" }, { "Range: bytes=-\r\n", 200, NULL, "0123456789" },
     { "Range: bytes=1 - 2\r\n", 200, NULL, "0123456789" }, { "Range: bytes = 1-2\r\n", 200, NULL,
                                                              "0123456789" },
-    { "Range: lines=1-2\r\n", 200, NULL, "0123456789" }, { "Range: bytes=0-1,4-5\r\n", 200, NULL,
-                                                           "0123456789" },
+    { "Range: lines=1-2\r\n", 200, NULL, "0123456789" }, { "Range: bytes=0-1,2-5\r\n", 206,
+                                                           "bytes 0-5/10", "012345" },
     { "Range: bytes=1-2\r\nRange: bytes=1-2\r\n", 200, NULL, "0123456789" },
     { "Range: bytes=1-2\r\nIf-Range: %s\r\n", 206, "bytes 1-2/10", "12" },
     { "Range: bytes=1-2\r\nIf-Range: W/%s\r\n", 200, NULL, "0123456789" },
@@ -226,6 +226,23 @@ START_TEST(file_that_just_changed_has_a_weak_etag_and_no_note)
     r = fixture_ask(&f,
                     GET("/ten.txt") "Range: bytes=1-1\r\nIf-Range: Sun, 22 Nov 2026 07:54:06 GMT\r\n\r\n");
     ck_assert_uint_eq(r.status, 206);
+}
+END_TEST
+
+/* A stamp in nanoseconds is as fine as the kernel's tick; a date is as coarse as ever. */
+START_TEST(file_with_a_fine_stamp_has_a_strong_etag_soon)
+{
+    static const char ranged[] = GET("/ten.txt") "Range: bytes=1-1\r\nIf-Range: Sun, 22 Nov 2026 07:54:06 GMT\r\n\r\n";
+    struct reply r;
+    fixture_stamp(&f, "ten.txt", WIRE_NOW_S - 1, 950000000);
+    r = fixture_ask(&f, GET("/ten.txt") "\r\n");
+    ck_assert_msg(reply_field(&r, "ETag").p[0] == 'W', "strong too early");
+    wire_pass(&f.wire, 50);
+    r = fixture_ask(&f, GET("/ten.txt") "\r\n");
+    ck_assert_msg(reply_field(&r, "ETag").p[0] == '"', "weak too long");
+    ck_assert_uint_eq(fixture_ask(&f, ranged).status, 200);
+    wire_pass(&f.wire, 950);
+    ck_assert_uint_eq(fixture_ask(&f, ranged).status, 206);
 }
 END_TEST
 
@@ -329,6 +346,7 @@ int main(void)
     tcase_add_loop_test(tc, file_ranges_are_cut_exactly, 0, COUNT(ranges));
     tcase_add_test(tc, file_ranges_of_large_files_are_cut_exactly);
     tcase_add_test(tc, file_that_just_changed_has_a_weak_etag_and_no_note);
+    tcase_add_test(tc, file_with_a_fine_stamp_has_a_strong_etag_soon);
     tcase_add_test(tc, file_from_the_future_was_modified_now);
     tcase_add_test(tc, file_that_changes_is_served_anew);
     tcase_add_test(tc, folder_is_answered_by_the_first_index_file_that_is_there);

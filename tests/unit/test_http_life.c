@@ -4,6 +4,7 @@
 #include "test_http.h"
 
 #include "core/access.h"
+#include "core/access_line.h"
 
 #define H "Host: x\r\n"
 #define NEXT "GET /hello HTTP/1.1\r\n" H "\r\n"
@@ -314,7 +315,8 @@ static struct span logged(const char *requests)
     char path[] = "/tmp/test_http_log.XXXXXX";
     int fd = mkstemp(path);
     ck_assert_int_ne(fd, -1);
-    struct access_log *log = access_log_new(fd, ACCESS_COMBINED);
+    struct access_log *log = access_log_new(fd, access_form_new("combined"),
+                                            &(struct access_source){ "epoll", "main.0" });
     ck_assert_ptr_nonnull(log);
     f.wire.env.access = log;
     wire_send(&f.wire, span_of(requests));

@@ -47,7 +47,9 @@ START_TEST(parse_knows_each_field_in_any_case)
         { "If-Modified-Since", FIELD_IF_MODIFIED_SINCE }, { "If-Unmodified-Since",
                                                             FIELD_IF_UNMODIFIED_SINCE },
         { "If-Range", FIELD_IF_RANGE }, { "Referer", FIELD_REFERER }, { "User-Agent", FIELD_USER_AGENT },
-        { "Content-Length", FIELD_CONTENT_LENGTH }, { "Transfer-Encoding", FIELD_TRANSFER_ENCODING } };
+        { "Content-Length", FIELD_CONTENT_LENGTH }, { "Transfer-Encoding", FIELD_TRANSFER_ENCODING },
+        { "Accept", FIELD_ACCEPT }, { "Accept-Encoding", FIELD_ACCEPT_ENCODING },
+        { "Authorization", FIELD_AUTHORIZATION } };
     ck_assert_uint_eq(sizeof names / sizeof names[0], FIELD_COUNT);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         for (int shape = 0; shape < 3; shape++) {
@@ -133,6 +135,33 @@ START_TEST(seek_agrees_with_the_parser_about_every_byte)
                           "byte 0x%02x at %zu: worth parsing, but incomplete", (unsigned)byte, at);
             ck_assert_msg(i == 1 || http_parse(&r, (struct span){ text, i - 1 }, parse_limits()) == 0,
                           "byte 0x%02x at %zu: was worth parsing before", (unsigned)byte, at);
+        }
+    }
+}
+END_TEST
+
+/* Request lines and fields of each length around their limits: the verdict comes at the same byte. */
+START_TEST(seek_agrees_with_the_parser_around_the_limits)
+{
+    enum { ROUND = 8 };
+    const struct http_limits *limits = parse_limits();
+    char text[2048], filler[2048];
+    memset(filler, 'a', sizeof filler);
+    for (unsigned i = 0; i < 2 * ROUND; i++) {
+        unsigned line = limits->request_line - ROUND + i, fields = limits->header_bytes - ROUND + i;
+        for (int part = 0; part < 2; part++) {
+            struct http_seek k = { 0 };
+            struct http_request r;
+            int target = part == 0 ? (int)line - 14 : 1, value = part == 1 ? (int)fields - 14 : 1;
+            int n = snprintf(text, sizeof text, "GET /%.*s HTTP/1.1\r\n" H "A: %.*s\r\n\r\n", target - 1, filler, value,
+                             filler);
+            for (size_t there = 1; there <= (size_t)n; there++) {
+                struct span in = { text, there };
+                long verdict = http_parse(&r, in, limits);
+                ck_assert_msg(http_seek(&k, in, limits) == (verdict != 0), "%zu of %d bytes: parser %ld", there, n, verdict);
+                if (verdict != 0)
+                    break;
+            }
         }
     }
 }
@@ -298,6 +327,7 @@ int main(void)
     tcase_add_test(tc, parse_tells_plain_paths_from_others);
     tcase_add_loop_test(tc, seek_agrees_with_the_parser_at_every_byte, 0, COUNT(heads));
     tcase_add_test(tc, seek_agrees_with_the_parser_about_every_byte);
+    tcase_add_test(tc, seek_agrees_with_the_parser_around_the_limits);
     tcase_add_test(tc, seek_looks_at_each_byte_once);
     tcase_add_loop_test(tc, list_elements_are_found, 0, COUNT(lists));
     tcase_add_test(tc, list_of_nothing_but_commas_ends);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/access.h"
+#include "core/access_line.h"
 #include "unit/outq_rig.h"
 
 struct journal {
@@ -21,7 +22,7 @@ static void journal_open(struct journal *j)
     rig_open(&j->rig);
     j->fd = memfd_create("access", MFD_CLOEXEC);
     ck_assert_int_ne(j->fd, -1);
-    j->rig.env.access = access_log_new(j->fd, ACCESS_COMBINED);
+    j->rig.env.access = access_log_new(j->fd, access_form_new("combined"), &(struct access_source){ "epoll", "main.0" });
     ck_assert_ptr_nonnull(j->rig.env.access);
 }
 

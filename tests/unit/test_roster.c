@@ -33,6 +33,8 @@ static void push_back(struct conn *c)
 static const struct proto quiet = { .name = "quiet", .input = take_all, .expired = push_back };
 static const struct service service = { .name = "test", .proto = &quiet, .message_max = 10 };
 
+static const struct listener nowhere = { .fd = -1, .service = &service, .text = "127.0.0.1:80" };
+
 struct journal {
     unsigned errors, notices;
     char     last[LOG_LINE_MAX];
@@ -119,12 +121,199 @@ START_TEST(roster_has_place_up_to_its_limit)
     struct conn *c = NULL;
     house_open(&h);
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
-        ck_assert(roster_has_place(&h.roster));
+        ck_assert(roster_has_place(&h.roster, &nowhere));
         c = house_conn(&h);
     }
-    ck_assert(!roster_has_place(&h.roster));
+    ck_assert(!roster_has_place(&h.roster, &nowhere));
     leave(&h, c);
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
+    house_close(&h);
+}
+END_TEST
+
+/* --- a full house --- */
+
+#define WORDS "no place\n"
+
+static bool is_always_idle(const struct conn *c)
+{
+    (void)c;
+    return true;
+}
+
+static size_t put_back(struct conn *c, struct span in)
+{
+    outq_put(conn_out(c), in);
+    return in.n;
+}
+
+static const struct proto polite = { .name = "polite", .input = put_back, .idle = is_always_idle,
+                                     .refusal = { WORDS, sizeof WORDS - 1 } };
+static const struct service polite_service = { .name = "polite", .proto = &polite, .message_max = 10 };
+static const struct listener polite_door = { .fd = -1, .service = &polite_service, .text = "127.0.0.1:81" };
+
+/* A guest with a socket; its other end is *peer_fd. */
+static struct conn *polite_conn(struct house *h, int *peer_fd)
+{
+    struct peer nobody = { 0 };
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    struct conn *c = conn_new(&h->env, &polite_service, ends[0], &nobody, 0);
+    roster_add(&h->roster, c);
+    *peer_fd = ends[1];
+    return c;
+}
+
+/* Something was asked and answered now. */
+static void ask(struct house *h, struct conn *c)
+{
+    conn_input(c, SPAN("x"));
+    conn_sent(c, c->out.bytes);
+    roster_touch(&h->roster, c);
+}
+
+static void polite_leave(struct house *h, struct conn *c, int peer_fd)
+{
+    int fd = c->fd;
+    leave(h, c);
+    close(fd);
+    close(peer_fd);
+}
+
+START_TEST(roster_lets_the_one_give_way_that_has_been_idle_for_the_longest_time)
+{
+    static const int order[CONNECTIONS_MAX] = { 3, 0, 4, 2, 1 };
+    struct conn *c[CONNECTIONS_MAX + 1];
+    int peer[CONNECTIONS_MAX + 1];
+    char byte;
+    struct house h;
+    house_open(&h);
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        ck_assert_ptr_null(roster_yield(&h.roster));
+        c[i] = polite_conn(&h, &peer[i]);
+        ask(&h, c[i]);
+    }
+    for (int round = 0; round < 3; round++) {   /* each works again and again: only the last time counts */
+        for (int i = 0; i < CONNECTIONS_MAX; i++) {
+            h.env.now_ms++;
+            ask(&h, c[order[i]]);
+        }
+        ck_assert(roster_has_place(&h.roster, &polite_door));   /* looks, and takes nobody away */
+    }
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        ck_assert_ptr_eq(roster_yield(&h.roster), c[order[i]]);
+        ck_assert_int_eq(recv(c[order[i]]->fd, &byte, 1, MSG_DONTWAIT), 0);
+        ck_assert_ptr_null(roster_yield(&h.roster));            /* its place is free */
+        c[CONNECTIONS_MAX] = polite_conn(&h, &peer[CONNECTIONS_MAX]);
+        ck_assert(!c[CONNECTIONS_MAX]->refused);
+        polite_leave(&h, c[order[i]], peer[order[i]]);
+        c[order[i]] = c[CONNECTIONS_MAX];
+        peer[order[i]] = peer[CONNECTIONS_MAX];
+    }
+    ck_assert_uint_eq(h.env.count.gave_way, CONNECTIONS_MAX);
+    ck_assert_uint_eq(h.journal.notices, 1);
+    ck_assert_uint_eq(h.roster.leaving, 0);
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        polite_leave(&h, c[i], peer[i]);
+    house_close(&h);
+}
+END_TEST
+
+START_TEST(roster_spares_who_has_sent_a_request_already)
+{
+    struct conn *c[CONNECTIONS_MAX];
+    int peer[CONNECTIONS_MAX];
+    struct house h;
+    house_open(&h);
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        h.env.now_ms++;
+        c[i] = polite_conn(&h, &peer[i]);
+        ask(&h, c[i]);
+    }
+    for (int i = 0; i < CONNECTIONS_MAX - 1; i++)
+        ck_assert_int_eq(send(peer[i], "y", 1, 0), 1);
+    ck_assert_ptr_eq(roster_yield(&h.roster), c[CONNECTIONS_MAX - 1]);
+    h.roster.leaving = 0;
+    c[CONNECTIONS_MAX - 1]->leaving = false;            /* as if another had come for its place */
+    ck_assert_int_eq(send(peer[CONNECTIONS_MAX - 1], "y", 1, MSG_NOSIGNAL), -1);
+    conn_input(c[CONNECTIONS_MAX - 1], SPAN("z"));
+    ck_assert_ptr_null(roster_yield(&h.roster));
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        polite_leave(&h, c[i], peer[i]);
+    house_close(&h);
+}
+END_TEST
+
+START_TEST(roster_refuses_in_words_up_to_a_number_and_then_lets_wait)
+{
+    enum { ALL = CONNECTIONS_MAX + ROSTER_EXTRA_MIN, BURST = CONNECTIONS_MAX + 5 * ROSTER_EXTRA_MIN };
+    struct conn *c[BURST];
+    int peer[BURST];
+    struct house h;
+    house_open(&h);
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        c[i] = polite_conn(&h, &peer[i]);
+        conn_input(c[i], SPAN("x"));                    /* busy: its answer waits */
+    }
+    ck_assert(!roster_has_place(&h.roster, &nowhere));  /* whose protocol has no words */
+    for (int i = CONNECTIONS_MAX; i < ALL; i++) {
+        ck_assert(roster_has_place(&h.roster, &polite_door));
+        ck_assert_ptr_null(roster_yield(&h.roster));
+        c[i] = polite_conn(&h, &peer[i]);
+        ck_assert(c[i]->refused && !conn_over(c[i]));
+        ck_assert_uint_eq(c[i]->out.bytes, sizeof WORDS - 1);
+    }
+    ck_assert(!roster_has_place(&h.roster, &polite_door));
+    for (int i = ALL; i < BURST; i++) {                 /* these came all the same */
+        c[i] = polite_conn(&h, &peer[i]);
+        ck_assert(c[i]->refused && conn_over(c[i]) == (i >= CONNECTIONS_MAX + 4 * ROSTER_EXTRA_MIN));
+    }
+    ck_assert_uint_eq(h.env.count.refused_full, BURST - CONNECTIONS_MAX);
+    ck_assert_uint_eq(h.journal.notices, 1);
+    for (int i = ALL; i < BURST; i++)
+        polite_leave(&h, c[i], peer[i]);
+    polite_leave(&h, c[ALL - 1], peer[ALL - 1]);
+    ck_assert(roster_has_place(&h.roster, &polite_door) && roster_is_full(&h.roster));
+    polite_leave(&h, c[0], peer[0]);
+    ck_assert(roster_has_place(&h.roster, &nowhere) && !roster_is_full(&h.roster));
+    for (int i = 1; i < ALL - 1; i++)
+        polite_leave(&h, c[i], peer[i]);
+    ck_assert_uint_eq(h.roster.refused, 0);
+    house_close(&h);
+}
+END_TEST
+
+START_TEST(roster_lets_in_beyond_the_limit_who_cannot_be_told)
+{
+    struct house h;
+    house_open(&h);
+    for (int i = 0; i < CONNECTIONS_MAX + 2; i++)
+        ck_assert(!house_conn(&h)->refused);
+    ck_assert(!roster_has_place(&h.roster, &nowhere));
+    house_close(&h);
+}
+END_TEST
+
+START_TEST(roster_finds_somebody_idle_among_very_many)
+{
+    enum { MANY = 20000 };
+    struct house h;
+    struct conn *last = NULL;
+    house_open(&h);
+    h.loop.connections_max = MANY;
+    struct peer nobody = { 0 };
+    for (int i = 0; i < MANY; i++) {
+        struct conn *c = conn_new(&h.env, &polite_service, -1, &nobody, 0);
+        roster_add(&h.roster, c);
+        if (i == MANY / 2)
+            last = c;
+        else
+            conn_input(c, SPAN("x"));                   /* busy */
+    }
+    conn_input(last, SPAN("x"));
+    conn_sent(last, 1);
+    ck_assert_ptr_eq(roster_yield(&h.roster), last);
+    ck_assert_uint_eq(h.roster.leaving, 1);
     house_close(&h);
 }
 END_TEST
@@ -298,8 +487,6 @@ END_TEST
 
 /* --- shortages --- */
 
-static const struct listener nowhere = { .fd = -1, .service = &service, .text = "127.0.0.1:80" };
-
 START_TEST(roster_goes_on_after_what_is_the_peers_affair)
 {
     static const int passing[] = { EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH, ETIMEDOUT };
@@ -308,7 +495,7 @@ START_TEST(roster_goes_on_after_what_is_the_peers_affair)
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         ck_assert(!roster_accept_failed(&h.roster, &nowhere, passing[i]));
     ck_assert(roster_accept_failed(&h.roster, &nowhere, EAGAIN));
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
     ck_assert_uint_eq(h.journal.errors, 0);
     house_close(&h);
 }
@@ -321,12 +508,12 @@ START_TEST(roster_pauses_and_logs_a_shortage_once)
     house_open(&h);
     for (int i = 0; i < 9; i++) {
         ck_assert(roster_accept_failed(&h.roster, &nowhere, shortages[i % 4]));
-        ck_assert(!roster_has_place(&h.roster));
+        ck_assert(!roster_has_place(&h.roster, &nowhere));
         ck_assert_int_eq(roster_wait_ms(&h.roster), 100);
         h.env.now_ms += 99;
-        ck_assert(!roster_has_place(&h.roster));
+        ck_assert(!roster_has_place(&h.roster, &nowhere));
         h.env.now_ms += 1;
-        ck_assert(roster_has_place(&h.roster));
+        ck_assert(roster_has_place(&h.roster, &nowhere));
     }
     ck_assert_uint_eq(h.journal.errors, 1);
     ck_assert_ptr_nonnull(strstr(h.journal.last, "worker main.0: accept on 127.0.0.1:80"));
@@ -457,7 +644,7 @@ START_TEST(roster_serves_who_waited_when_the_shortage_ends_soon)
     }
     setrlimit(RLIMIT_NOFILE, &limit);
     h.env.now_ms += 100;
-    ck_assert(roster_has_place(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
     for (int i = 0; i < 8; i++) {
         int fd = sock_accept(g.listener.fd, SOCK_CLOEXEC, &peer);
         ck_assert_int_ne(fd, -1);
@@ -493,6 +680,11 @@ int main(void)
     TCase *t = tcase_create("roster");
     tcase_add_test(t, roster_counts_its_connections);
     tcase_add_test(t, roster_has_place_up_to_its_limit);
+    tcase_add_test(t, roster_lets_the_one_give_way_that_has_been_idle_for_the_longest_time);
+    tcase_add_test(t, roster_spares_who_has_sent_a_request_already);
+    tcase_add_test(t, roster_refuses_in_words_up_to_a_number_and_then_lets_wait);
+    tcase_add_test(t, roster_lets_in_beyond_the_limit_who_cannot_be_told);
+    tcase_add_test(t, roster_finds_somebody_idle_among_very_many);
     tcase_add_test(t, roster_waits_for_ever_when_nothing_is_due);
     tcase_add_test(t, roster_fires_once_at_the_right_time);
     tcase_add_test(t, roster_follows_a_deadline_that_moves_earlier);

@@ -23,6 +23,7 @@ static void wire_clock(struct wire *w, uint64_t now_ms)
     struct env *e = &w->env;
     e->now_ms = now_ms;
     e->now_s = WIRE_NOW_S + (time_t)((now_ms - WIRE_NOW_MS) / 1000);
+    e->now_part_ms = (unsigned)((now_ms - WIRE_NOW_MS) % 1000);
     e->date_s = e->now_s;
     e->turn++;
     memcpy(e->date, "Date: ", 6);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A thread of the model blocking: it waits in recv(2) and send(2) as the programs of the textbooks do.
+ *
+ * A thread is a world of its own: an env, a connection, a buffer.  With the others it shares constant settings,
+ * counters that are added atomically, the access log behind its lock, and the register of threads behind its own.
+ * Deadlines are the socket's time-outs, set anew only when the time left is shorter than what is set: a peer that
+ * sends a byte now and then does not move its deadline. */
+#include "driver/thread.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core/file.h"
+#include "driver/roster.h"
+#include "driver/sock.h"
+#include "driver/stage.h"
+#include "driver/warm.h"
+
+static void house_ring(const struct threads *h)
+{
+    (void)!write(h->bell, "", 1);       /* full: there are bells enough */
+}
+
+static void receive_for(struct thread *t, uint64_t ms)
+{
+    struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+    if (setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0)
+        t->receive_ms = (unsigned)ms;
+}
+
+/* The time-out of the socket must not be longer than what is left; when it is shorter we only look at the clock once
+ * more, and set it anew. */
+static void deadline_arm(struct thread *t, bool was_early)
+{
+    uint64_t due = conn_due(t->conn), now = t->env.now_ms, left;
+    if (due == UINT64_MAX)
+        return;
+    left = due > now ? due - now : 1;
+    if (t->receive_ms == 0 || left < t->receive_ms || was_early)
+        receive_for(t, left);
+}
+
+/* Before it waits: may it give way?  The main thread looks for somebody when the house is full. */
+static void idle_begin(struct thread *t)
+{
+    uint64_t since = conn_idle_since(t->conn);
+    if (since == 0)
+        return;
+    pthread_mutex_lock(&t->house->lock);
+    __atomic_store_n(&t->idle_since, since, __ATOMIC_RELAXED);
+    idlers_note(&t->house->idlers, &t->idle);
+    pthread_mutex_unlock(&t->house->lock);
+    if (__atomic_load_n(&t->house->shut, __ATOMIC_RELAXED))     /* said before the lock was taken to look for somebody */
+        house_ring(t->house);
+}
+
+/* Something came. */
+static void idle_end(struct thread *t)
+{
+    __atomic_store_n(&t->idle_since, 0, __ATOMIC_RELAXED);
+}
+
+static void thread_receive(struct thread *t, int flags)
+{
+    struct conn *c = t->conn;
+    ssize_t n = recv(t->fd, t->input, sizeof t->input, flags);
+    int error = errno;
+    env_turn(&t->env);
+    t->env.count.receives++;
+    if (n >= 0)
+        idle_end(t);            /* who was only interrupted is idle as before */
+    if (n > 0) {
+        conn_input(c, (struct span){ t->input, (size_t)n });
+    } else if (n == 0) {
+        c->leaving = __atomic_load_n(&t->leaving, __ATOMIC_ACQUIRE);
+        conn_eof(c);
+    }
+    if (n == -1 && (error == EAGAIN || error == EWOULDBLOCK))
+        t->env.count.would_block++;
+    else if (n == -1 && error != EINTR)
+        conn_broke(c);
+    if (n == -1 && flags == 0 && (error == EAGAIN || error == EWOULDBLOCK))
+        deadline_arm(t, true);
+}
+
+static enum sock_flushed thread_load(struct thread *t)
+{
+    if (t->load.stage == NULL)
+        t->load.stage = stage_alone();
+    if (t->load.stage == NULL)
+        return SOCK_BROKEN;
+    sock_plan_load(t->conn, &t->load);
+    ssize_t n = warm_load(&(struct warm_range){ .fd = outq_head_file(&t->conn->out)->file->fd, .n = t->load.n,
+                                                .offset = t->load.offset, .to = t->load.stage });
+    return sock_end_load(t->conn, &t->load, n) ? SOCK_AGAIN : SOCK_BROKEN;
+}
+
+/* A call may go on for long while the peer reads slowly: its bytes are news when it returns, not when it began. */
+static void thread_send(struct thread *t)
+{
+    size_t before = t->conn->out.bytes;
+    enum sock_flushed f = t->load.ready > 0 ? sock_flush_load(t->conn, &t->load) : sock_flush(t->conn, true);
+    if (f == SOCK_DIRECT)
+        f = thread_load(t);
+    env_turn(&t->env);
+    if (t->conn->out.bytes < before)
+        conn_sent_now(t->conn);
+    if (f == SOCK_BROKEN)
+        conn_broke(t->conn);
+    if (t->load.stage != NULL && t->conn->out.bytes == 0) {
+        free(t->load.stage);
+        t->load.stage = NULL;
+    }
+}
+
+/* The main thread may have asked for something. */
+static void hear_wish(struct thread *t)
+{
+    enum wish wish = __atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE);
+    if (t->heard == wish)
+        return;
+    pthread_mutex_lock(&t->house->lock);
+    t->heard = wish;
+    pthread_mutex_unlock(&t->house->lock);
+    t->env.draining = true;
+    if (wish == WISH_HALT) {
+        conn_abort(t->conn);
+        return;
+    }
+    if (conn_wants_input(t->conn))
+        thread_receive(t, MSG_DONTWAIT);
+    conn_drain(t->conn);
+}
+
+static void thread_show(struct thread *t)
+{
+    const struct conn *c = t->conn;
+    __atomic_store_n(&t->shown.received, c->received, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.sent, c->sent, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.state, census_state_of(c), __ATOMIC_RELAXED);
+    if (memcmp(&t->peer, &c->peer, sizeof t->peer) == 0)
+        return;
+    pthread_mutex_lock(&t->house->lock);
+    t->peer = c->peer;
+    pthread_mutex_unlock(&t->house->lock);
+}
+
+void threads_survey(void *arg, struct census *c)
+{
+    struct threads *h = arg;
+    uint32_t now_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    pthread_mutex_lock(&h->lock);
+    for (const struct list *l = h->all.next; l != &h->all; l = l->next) {
+        const struct thread *t = LIST_ENTRY(l, struct thread, siblings);
+        struct census_row row = { .peer = t->peer, .age_s = now_s - t->opened_s,
+                                  .state = __atomic_load_n(&t->shown.state, __ATOMIC_RELAXED),
+                                  .received = __atomic_load_n(&t->shown.received, __ATOMIC_RELAXED),
+                                  .sent = __atomic_load_n(&t->shown.sent, __ATOMIC_RELAXED) };
+        snprintf(row.service, sizeof row.service, "%s", t->listener->service->name);
+        census_add(c, &row);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void thread_turn(struct thread *t)
+{
+    struct conn *c = t->conn;
+    if (c->out.bytes > 0) {
+        thread_show(t);
+        thread_send(t);
+    }
+    if (conn_wants_shut(c)) {
+        shutdown(t->fd, SHUT_WR);
+        conn_shut(c);
+    }
+    if (conn_over(c))
+        return;
+    if (conn_resume(c)) {
+        if (conn_wants_input(c))
+            thread_receive(t, MSG_DONTWAIT);    /* who always has something to say must listen too */
+        return;
+    }
+    if (c->out.bytes > 0)
+        return;
+    if (conn_wants_input(c)) {
+        thread_show(t);
+        env_rest(&t->env);
+        deadline_arm(t, false);
+        idle_begin(t);
+        thread_receive(t, 0);
+    }
+}
+
+/* Takes leave: after this the main thread will not touch the descriptor, and the process may end. */
+static void thread_leave(struct thread *t)
+{
+    struct threads *h = t->house;
+    env_rest(&t->env);
+    env_free(&t->env);
+    free(t->load.stage);
+    pthread_mutex_lock(&h->lock);
+    list_remove(&t->siblings);
+    idlers_forget(&h->idlers, &t->idle);
+    h->count--;
+    h->refused -= t->extra;
+    h->leaving -= t->leaving;
+    close(t->fd);
+    free(t);
+    house_ring(h);
+    pthread_mutex_unlock(&h->lock);
+}
+
+void *thread_main(void *arg)
+{
+    struct thread *t = arg;
+    t->conn = conn_new(&t->env, t->listener->service, t->fd, &t->peer, 0);
+    if (t->conn != NULL && t->beyond && !t->conn->refused)
+        conn_refuse(t->conn);
+    while (t->conn != NULL && !conn_over(t->conn)) {
+        hear_wish(t);
+        thread_turn(t);
+        if (!conn_over(t->conn) && conn_due(t->conn) <= t->env.now_ms)
+            conn_expired(t->conn);
+    }
+    conn_free(t->conn);
+    thread_leave(t);
+    return NULL;
+}
+
+struct thread *thread_new(struct threads *h, const struct listener *l, int fd, const struct peer *peer,
+                          const struct env *e)
+{
+    struct thread *t = malloc(sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->house = h;
+    t->listener = l;
+    t->fd = fd;
+    t->peer = *peer;
+    t->opened_s = (uint32_t)(e->now_ms / 1000);
+    t->shown = (struct thread_shown){ 0 };
+    t->receive_ms = 0;
+    t->heard = WISH_NONE;
+    t->beyond = t->extra = t->leaving = false;
+    t->idle = (struct heap_node){ 0 };
+    t->idle_since = 0;
+    t->load = (struct direct_load){ 0 };
+    list_init(&t->siblings);
+    env_init(&t->env, e->slot);
+    t->env.blocks.spare_max = t->env.items.spare_max = 4;
+    t->env.about = e->about;
+    t->env.access = e->access;
+    t->env.verified = e->verified;
+    t->env.request_rate = e->request_rate;
+    t->env.tally = e->tally;
+    t->env.draining = e->draining;
+    return t;
+}
+
+static struct thread *thread_of_idle(const struct heap_node *node)
+{
+    return LIST_ENTRY(node, struct thread, idle);
+}
+
+static uint64_t thread_idle_since(const struct heap_node *node)
+{
+    const struct thread *t = thread_of_idle(node);
+    return t->leaving ? 0 : __atomic_load_n(&t->idle_since, __ATOMIC_RELAXED);
+}
+
+void threads_open(struct threads *h, int bell)
+{
+    *h = (struct threads){ .lock = PTHREAD_MUTEX_INITIALIZER, .idlers.since = thread_idle_since, .bell = bell };
+    list_init(&h->all);
+}
+
+void threads_close(struct threads *h)
+{
+    idlers_free(&h->idlers);
+}
+
+/* As roster_oldest. */
+struct thread *thread_oldest(struct threads *h)
+{
+    struct heap_node *node;
+    while ((node = idlers_oldest(&h->idlers)) != NULL) {
+        if (!roster_input_waits(thread_of_idle(node)->fd))
+            return thread_of_idle(node);
+        idlers_forget(&h->idlers, node);
+    }
+    return NULL;
+}
+
+void thread_leave_asked(struct thread *t)
+{
+    idlers_forget(&t->house->idlers, &t->idle);
+    __atomic_store_n(&t->leaving, true, __ATOMIC_RELEASE);
+    t->house->leaving++;
+    shutdown(t->fd, SHUT_RD);
+}
