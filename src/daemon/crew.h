@@ -30,12 +30,12 @@ struct worker_slot {
     int      ledger;                     /* its slot of the counters; -1: none */
     bool     ready;
     bool     told;                      /* to drain */
+    bool     was_filled;                /* this is not the first process in it */
     bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
     uint64_t started_ms;
     unsigned pause_ms;                  /* before the latest start again */
     uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
-    bool     was_filled;                /* this is not the first process in it */
     struct pulse pulse;
 };
 
