@@ -401,13 +401,6 @@ def test_a_unix_socket_that_is_served_is_not_taken(daemon, tmp_path):
 
 # --- signals ------------------------------------------------------------------------------------------------------
 
-def test_sighup_is_survived_and_answered_in_the_log(daemon):
-    d = daemon(SITE)
-    d.signal(signal.SIGHUP)
-    d.wait_log(r"warn master: SIGHUP: ")
-    assert echoes(d)
-
-
 def test_a_terminal_that_signals_all_processes_ends_it_well(daemon, model):
     d = daemon(SITE, workers=2)
     assert echoes(d)
@@ -603,7 +596,8 @@ def test_version_and_help_go_to_stdout(iomuxd_bin):
     for option in ("-V", "--version"):
         done = run(iomuxd_bin, option)
         assert done.returncode == 0 and not done.stderr
-        assert re.fullmatch(r"iomuxd \d+\.\d+\S*\nfeatures:( none|( epoll| liburing| systemd| libbsd| libxcrypt)+)\n", done.stdout)
+        parts = "epoll|liburing|systemd|libseccomp|libbsd|libxcrypt"
+        assert re.fullmatch(rf"iomuxd \d+\.\d+\S*\nfeatures:( none|( ({parts}))+)\n", done.stdout)
     for option in ("-h", "--help"):
         done = run(iomuxd_bin, option)
         assert done.returncode == 0 and done.stdout.startswith("usage: iomuxd ") and not done.stderr
