@@ -223,11 +223,11 @@ END {
 }' $(cat "$scratch/sources") >"$scratch/found" || exit 1
 
 # Scripts and everything else that takes comments: SPDX in one of the first two lines.
-find src tests bench etc man .ci bootstrap configure.ac Makefile.am -type f 2>/dev/null | sort |
+find src tests bench etc man systemd share .ci bootstrap configure.ac Makefile.am -type f 2>/dev/null | sort |
 while read -r file; do
     case $file in
         src/*.[ch]) continue ;;
-        *.[ch] | *.py | *.sh | *.in | *.conf | *.[158] | *.ac | *.am | .ci/run | bootstrap) ;;
+        *.[ch] | *.py | *.sh | *.in | *.conf | *.[158] | *.ac | *.am | .ci/run | bootstrap | systemd/* | share/completion/*) ;;
         *) continue ;;
     esac
     case $file in */corpus/* | */seeds/*) continue ;; esac
