@@ -123,6 +123,22 @@ static void say_who(const struct priv *p)
 
 /* ---- stopping ---- */
 
+/* A service manager that thinks of a shorter time is told how long it may take. */
+static void tell_stopping(struct master *m)
+{
+    uint64_t longest_ms = 0;
+    char state[96];
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        uint64_t drain_ms = generation_of(l)->conf->timeouts.drain_ms;
+
+        longest_ms = drain_ms > longest_ms ? drain_ms : longest_ms;
+    }
+    snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+             (longest_ms + 2 * GENERATION_GRACE_MS) * 1000);     /* the second one for the end itself */
+    master_tell_systemd(m, state);
+}
+
 /* All that live are told to go.  From here on new connections are refused as soon as the workers have
  * closed their sockets too. */
 static void stop_begin(struct master *m)
@@ -130,7 +146,7 @@ static void stop_begin(struct master *m)
     m->phase = MASTER_STOPPING;
     m->told_ms = clock_monotonic_ms();
     reload_cancel(m);
-    master_tell_systemd(m, "STOPPING=1");
+    tell_stopping(m);
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         listen_close(&generation_of(l)->listens, true);

@@ -273,6 +273,29 @@ def test_an_answer_under_way_survives_stop(service):
     assert service.show("Result") == "success"
 
 
+def test_stop_has_the_time_that_the_drain_may_take(service):
+    """However short the unit's own time is."""
+    service.write("/srv/site/big", BIG)
+    service.write("/etc/systemd/system/iomuxd.service.d/test.conf", "[Service]\nTimeoutStopSec=1\n")
+    try:
+        service.systemctl("daemon-reload")
+        service.configure(site(8080, "/srv/site", "timeouts : { drain = 40; };"))
+        with service.connect(8080) as sock:
+            sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = sock.recv(1000)
+            service.systemctl("stop", "--no-block", "iomuxd.service")
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > 3, "the time at which it would be killed")
+            while piece := sock.recv(1 << 16):
+                got += piece
+        assert got.endswith(BIG)
+        wait_until(lambda: service.show("ActiveState") in ("inactive", "failed"), "the end")
+        assert service.show("Result") == "success"
+    finally:
+        service.path("/etc/systemd/system/iomuxd.service.d/test.conf").unlink()
+        service.systemctl("daemon-reload")
+
+
 def test_a_start_with_a_broken_configuration_fails_and_says_the_line(service):
     since = service.cursor()
     service.write("/etc/iomuxd.conf", site(8080) + "\nwrokers = 2;\n")
