@@ -161,7 +161,7 @@ void listen_set_options(int fd, const struct listen_address *a)
         return;
     }
     (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, a->client_first ? DEFER_S : 0);
+    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, a->client_first ? LISTEN_DEFER_S : 0);
 }
 
 static int bind_inet(struct listen_address *a)
