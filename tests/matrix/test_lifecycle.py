@@ -257,6 +257,7 @@ def test_counters_outlive_the_worker(daemon):
     for _ in range(7):
         assert web.get("/hello").body == HELLO
     web.close()
+    wait_until(d.quiet, what="the end of the turn, when what was counted is published")
     old = d.worker()
     kill_worker(d, old)
     wait_until(lambda: other_worker(d, [old]), what="a new worker")
