@@ -130,28 +130,32 @@ static void reply_whole(struct http_exchange *x, struct http_content *c, struct 
     http_content_send(x, (struct span){ fields, n }, f, (struct http_part){ 0, f->size });
 }
 
-static void reply_part(struct http_exchange *x, struct file *taken, struct shown *s, struct http_part part)
+static void reply_part(struct http_exchange *x, struct file *taken, const struct shown *whole, struct http_part part)
 {
     char fields[FIELDS_MAX], range[HTTP_CONTENT_RANGE_MAX];
-    s->content_range = (struct span){ range, http_content_range_put(range, part, taken->size) };
-    s->length = part.n;
+    struct shown s = *whole;
+    size_t n = http_content_range_put(range, part, taken->size);
+    s.content_range = (struct span){ range, n };
+    s.length = part.n;
+    n = fields_write(fields, &s);
     x->status = 206;
-    http_content_send(x, (struct span){ fields, fields_write(fields, s) }, taken, part);
+    http_content_send(x, (struct span){ fields, n }, taken, part);
 }
 
-static void reply_multipart(struct http_exchange *x, struct file *taken, struct shown *s,
+static void reply_multipart(struct http_exchange *x, struct file *taken, const struct shown *whole,
                             const struct http_parts *parts)
 {
     char fields[FIELDS_MAX], type[sizeof "multipart/byteranges; boundary=" + HTTP_BOUNDARY_SIZE], *p;
-    struct http_multipart m = { .type = s->type, .size = taken->size, .parts = parts };
+    struct http_multipart m = { .type = whole->type, .size = taken->size, .parts = parts };
+    struct shown s = *whole;
     http_multipart_mark(&m, x->env, taken);
     p = http_head_put(type, SPAN("multipart/byteranges; boundary="));
     p = http_head_put(p, (struct span){ m.boundary, HTTP_BOUNDARY_SIZE });
-    s->type = (struct span){ type, (size_t)(p - type) };
-    s->length = http_multipart_length(&m);
-    size_t n = fields_write(fields, s);
+    s.type = (struct span){ type, (size_t)(p - type) };
+    s.length = http_multipart_length(&m);
+    size_t n = fields_write(fields, &s);
     http_head_end(x, http_head_put(http_head_begin(x, 206, n), (struct span){ fields, n }));
-    x->body_bytes = s->length;
+    x->body_bytes = s.length;
     http_multipart_queue(x->out, &m, taken);
 }
 
