@@ -10,12 +10,16 @@
 #define BCRYPT "$2b$04$abcdefghijklmnopqrstuu12f.Pu8ic0A965BfTwGcW6x7Xin9Xgu"
 #define SHA256 "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2"
 
-static char file[] = "/tmp/test_conf_auth.XXXXXX";
+#define FILE_TEMPLATE "/tmp/test_conf_auth.XXXXXX"
+
+static char file[sizeof(FILE_TEMPLATE)];
 
 static void auth_setup(void)
 {
-    int fd = mkstemp(file);
+    int fd;
 
+    strcpy(file, FILE_TEMPLATE);        /* one process may run all tests */
+    fd = mkstemp(file);
     ck_assert_int_ne(fd, -1);
     close(fd);
 }
