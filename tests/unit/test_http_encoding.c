@@ -165,7 +165,8 @@ START_TEST(encoding_has_an_etag_of_its_own)
     keep_etag(&r, etags[0]);
     r = ask_for("GET", "/same.txt", AE "gzip\r\n");
     keep_etag(&r, etags[1]);
-    ck_assert_str_ne(etags[0], etags[1]);
+    if (fixture_follows_links())
+        ck_assert_str_ne(etags[0], etags[1]);
 }
 END_TEST
 

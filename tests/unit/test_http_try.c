@@ -63,7 +63,7 @@ static const struct { const char *route, *target, *said; } aliases[] = {
     { "/m", "/m/docs", "/m/docs/" }, { "/m", "/m/docs/", "docs" }, { "/m", "/mx/a.txt", "404" },
     { "/m", "/m/m/a.txt", "404" }, { "/m", "/m/a.txt/", "404" }, { "/m", "/m/.secret", "404" },
     { "/m", "/m/%2e%2e/a.txt", "404" }, { "/m", "/m/../m/a.txt", "a" }, { "/m", "/m/out", "404" },
-    { "/m", "/m/in", "a" }, { "/m", "/m/nothing", "404" }, { "/m", "/m/bare/", "403" },
+    { "/m", "/m/nothing", "404" }, { "/m", "/m/bare/", "403" },
     { "/m/", "/m/a.txt", "a" }, { "/m/", "/m/", "top" }, { "/m/", "/m", "404" }, { "/m/n", "/m/n/docs/", "docs" },
     { "/", "/a.txt", "a" }, { "/", "/", "top" }, { "/", "/docs", "/docs/" },
 };
@@ -74,6 +74,15 @@ START_TEST(alias_cuts_the_prefix_off)
     route.alias = true;
     fixture_site(&f, &route, 1);
     check_answer(aliases[_i].target, aliases[_i].said);
+}
+END_TEST
+
+START_TEST(alias_follows_a_link_inside)
+{
+    struct http_route_spec route = files("/m");
+    route.alias = true;
+    fixture_site(&f, &route, 1);
+    check_answer("/m/in", fixture_follows_links() ? "a" : "404");
 }
 END_TEST
 
@@ -286,6 +295,7 @@ int main(void)
     TCase *tc = tcase_create("try");
     tcase_add_checked_fixture(tc, try_setup, try_teardown);
     tcase_add_loop_test(tc, alias_cuts_the_prefix_off, 0, COUNT(aliases));
+    tcase_add_test(tc, alias_follows_a_link_inside);
     tcase_add_test(tc, root_keeps_the_prefix);
     tcase_add_test(tc, hidden_is_what_the_route_does_not_name);
     tcase_add_test(tc, what_is_no_regular_file_is_404_and_nobody_waits);
