@@ -13,6 +13,7 @@
 #include "daemon/logger.h"
 #include "daemon/master.h"
 #include "daemon/priv.h"
+#include "daemon/sandbox.h"
 #include "daemon/title.h"
 #include "daemon/words.h"
 #include "driver/model.h"
@@ -127,23 +128,13 @@ static bool check_model(const char *name, char *why, size_t why_size)
     return false;
 }
 
-static int run_daemon(const struct conf *conf, const struct priv *priv)
-{
-    struct logger logger;
-    struct master_options options = { .conf = conf, .priv = priv, .logger = &logger };
-
-    if (logger_open(&logger, conf) == -1)
-        return EXIT_FAILURE;
-    return master_run(&options);
-}
-
 static int with_configuration(const struct command *c)
 {
     struct conf_options options = { .file = c->file,
                                     .overrides = c->overrides, .override_count = c->override_count,
                                     .model_check = check_model, .target_check = logger_check,
                                     .format_check = words_check_format,
-                                    .location_check = words_check_location,
+                                    .location_check = words_check_location, .sandbox_check = sandbox_check,
                                     .user_check = priv_check_user, .group_check = priv_check_group };
     struct conf *conf = conf_read(&options, stderr);
     struct priv priv;
@@ -151,14 +142,13 @@ static int with_configuration(const struct command *c)
 
     if (conf == NULL)
         return EXIT_FAILURE;
+    if (c->action == ACTION_RUN)
+        return master_run(&options, conf);
     if (!priv_resolve(&priv, conf, stderr))
         goto done;
-    if (c->action == ACTION_RUN)
-        status = run_daemon(conf, &priv);
     if (c->action == ACTION_PRINT)
         conf_print(conf, stdout);
-    if (c->action != ACTION_RUN)
-        status = print_status();
+    status = print_status();
     if (c->test && status == EXIT_SUCCESS)
         fprintf(stderr, "%s: configuration ok\n", c->file);
 done:

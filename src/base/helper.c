@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 struct helpers {
     pthread_mutex_t lock;       /* guards what follows, up to closing */
     pthread_cond_t  more;
@@ -84,12 +86,12 @@ int helpers_fd(const struct helpers *h)
     return h->bell[0];
 }
 
-/* Signals are the loop's: a helper is born with all of them blocked. */
+/* Signals are the loop's, but for what a thread must answer itself. */
 static int helper_start(struct helpers *h)
 {
     pthread_attr_t attr;
     sigset_t all, before;
-    sigfillset(&all);
+    thread_signals(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, h->stack);
     pthread_sigmask(SIG_SETMASK, &all, &before);

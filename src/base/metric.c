@@ -48,6 +48,12 @@ struct metric_slot *metric_page_new(size_t count)
         errno = EINVAL;
         return NULL;
     }
-    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return page == MAP_FAILED ? NULL : page;
+}
+
+void metric_page_free(struct metric_slot *page, size_t count)
+{
+    if (page != NULL)
+        munmap(page, count * sizeof *page);
 }

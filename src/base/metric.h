@@ -51,6 +51,8 @@ struct metric_slot {
     _Alignas(64) struct metric_counts total;
     uint64_t progress;          /* turns of the loop: stands still when the worker does */
     uint64_t active;            /* connections open now */
+    uint32_t sandbox;           /* what is enforced there, as the daemon writes it; 0: not said */
+    uint64_t asked, answered;   /* the master's questions, and the latest that the loop has heard */
 };
 
 /* Adds the counts to the slot (atomically, counter by counter) and zeroes them.  Without a slot they stay. */
@@ -59,8 +61,9 @@ void metric_publish(struct metric_slot *slot, struct metric_counts *counts);
 /* Adds up `count` slots into *sum. */
 void metric_sum(const struct metric_slot *slots, size_t count, struct metric_slot *sum);
 
-/* Shared zeroed memory for `count` slots that children inherit; NULL with errno.  Lives as long as the
- * process. */
+/* Shared zeroed memory for `count` slots that children inherit; NULL with errno.  Slots that are never touched take
+ * no memory. */
 struct metric_slot *metric_page_new(size_t count);
+void metric_page_free(struct metric_slot *page, size_t count);
 
 #endif

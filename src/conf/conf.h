@@ -44,6 +44,7 @@ struct conf_listen {
     const char             *text;       /* as written */
     bool                    wildcard;   /* only a port was given: all addresses of both kinds, as [::]:PORT */
     bool                    datagram;   /* "udp:" */
+    const char             *handed;     /* "systemd:NAME": the name, and no address */
     struct sockaddr_storage address;    /* AF_INET, AF_INET6, AF_UNIX */
     socklen_t               address_size;
     struct conf_place       place;
@@ -180,6 +181,12 @@ enum conf_target {
     CONF_TARGET_AUTO, CONF_TARGET_OFF, CONF_TARGET_STDERR, CONF_TARGET_JOURNAL, CONF_TARGET_FILE
 };
 
+enum conf_sandbox {
+    CONF_SANDBOX_AUTO,                  /* whatever of it there is here */
+    CONF_SANDBOX_REQUIRE,               /* all of it, or no start */
+    CONF_SANDBOX_OFF
+};
+
 struct conf {
     const char            *file;        /* that it was read from */
     unsigned               workers;     /* of pools that do not say it; 0: "auto", one for each usable CPU */
@@ -188,6 +195,8 @@ struct conf {
     unsigned               poll_interval_us;    /* of the model nonblocking: pause between sweeps; 0: none */
     const char            *user, *group;/* NULL: not set */
     struct conf_place      user_place, group_place;
+    enum conf_sandbox      sandbox;     /* of the workers */
+    unsigned               watchdog_ms; /* a worker that stands still for so long is replaced; 0: it is left alone */
     enum conf_target       log_target;  /* AUTO, STDERR, JOURNAL or FILE */
     const char            *log_file;
     struct conf_place      log_place;
@@ -196,6 +205,9 @@ struct conf {
     const char            *access_file;
     struct conf_place      access_place;
     const char            *access_format;   /* "combined", "json" or a text with fields */
+    const char            *control;     /* the path of the control socket; "off"; NULL: the default one */
+    struct conf_place      control_place;
+    unsigned               generations; /* at once, while old workers finish after a reload */
     const char            *mime_types;  /* a file in the form of /etc/mime.types; NULL: the one built in */
     struct conf_place      mime_types_place;
     struct conf_timeouts   timeouts;
@@ -221,6 +233,7 @@ struct conf_options {
     conf_word_check   *target_check;    /* of the log: as it is written */
     conf_word_check   *format_check;    /* of the access log */
     conf_word_check   *location_check;  /* where a redirect leads */
+    conf_word_check   *sandbox_check;   /* "require" */
 };
 
 /* Names of header fields are compared without case. */

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/template.h"
@@ -59,6 +61,19 @@ bool conf_check_user(struct conf_reader *r, const config_setting_t *node, const 
 bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const char *value)
 {
     return check_account(r, node, value) && check_with(r, r->options->group_check, node, value);
+}
+
+bool conf_check_control(struct conf_reader *r, const config_setting_t *node, const char *value)
+{
+    const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+    if (strcmp(value, "off") == 0 || (value[0] == '/' && strlen(value) <= max))
+        return true;
+    if (value[0] == '/')
+        conf_gripe(r, node, NULL, "has %zu bytes; a Unix socket allows %zu", strlen(value), max);
+    else
+        conf_gripe(r, node, NULL, "\"%.60s\" must be \"off\" or an absolute path", value);
+    return false;
 }
 
 bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value)

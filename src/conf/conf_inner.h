@@ -119,6 +119,7 @@ struct conf_setting {
 extern const struct conf_kind
     conf_kind_count, conf_kind_workers, conf_kind_size, conf_kind_size64, conf_kind_direct_io,
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
+    conf_kind_sandbox, conf_kind_watchdog,
     conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_format,
     conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
     conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
@@ -179,6 +180,7 @@ const struct conf_origin *conf_node_origin(const config_setting_t *node);
 bool conf_check_model(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_user(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_group(struct conf_reader *r, const config_setting_t *node, const char *value);
+bool conf_check_control(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_target(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *node, const char *value);
 bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, const char *value);
@@ -212,7 +214,8 @@ enum { CONF_STRINGS_MAX = 1000 };       /* a complaint about one of them counts 
 void conf_strings_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node,
                        const char *want, struct conf_strings *to);
 
-/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:/path" into l.  False: the reason is in `why`. */
+/* Reads "PORT", "ADDR:PORT", "[ADDR6]:PORT", "unix:/path" or "systemd:NAME" into l; l->handed is part of the text.
+ * False: the reason is in `why`. */
 bool conf_listen_parse(const char *text, struct conf_listen *l, char *why, size_t why_size);
 /* The setting of the i-th listener of a service, for a complaint about its address. */
 const config_setting_t *conf_listen_at(const config_setting_t *listen, unsigned i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", these with "udp:" before them, "unix:/path".
+/* Addresses to listen on: "PORT", "ADDR:PORT", "[ADDR6]:PORT", these with "udp:" before them, "unix:/path",
+ * "systemd:NAME".
  * Numbers only: a name would need the resolver, which may be slow, or answer otherwise tomorrow. */
 #include "conf/conf_inner.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+enum { HANDED_MAX_BYTES = 255 };        /* of a name (systemd.socket(5)) */
 enum { HOST_MAX = INET6_ADDRSTRLEN + 1 + IF_NAMESIZE };     /* ADDRESS%ZONE */
 
 struct listen_why {
@@ -57,6 +59,24 @@ static bool unix_parse(const char *path, struct conf_listen *l, const struct lis
     address->sun_family = AF_UNIX;
     memcpy(address->sun_path, path, n + 1);
     l->address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+    return true;
+}
+
+/* The names that systemd allows (FileDescriptorName=): ASCII without control bytes and colons.  Blanks are left out
+ * too, since the log separates words by them. */
+static bool handed_parse_name(const char *name, struct conf_listen *l, const struct listen_why *why)
+{
+    size_t n = 0;
+
+    while (name[n] > ' ' && name[n] < 0x7f && name[n] != ':')
+        n++;
+    if (n == 0 && name[n] == '\0')
+        return listen_refuse(why, "needs a name: \"%ssystemd:NAME\", as FileDescriptorName= in the socket unit says it",
+                             why->prefix);
+    if (name[n] != '\0' || n > HANDED_MAX_BYTES)
+        return listen_refuse(why, "must have a name of 1 to %d printable ASCII bytes without blanks and colons",
+                             HANDED_MAX_BYTES);
+    l->handed = name;
     return true;
 }
 
@@ -129,7 +149,7 @@ static bool bare_parse(const char *text, struct conf_listen *l, const struct lis
 static bool prefix_check(const char *text, const struct listen_why *why)
 {
     size_t n = strcspn(text, ":");
-    char prefix[8] = "";
+    char prefix[12] = "";
     struct conf_near near = { .word = prefix };
 
     if (n + 1 >= sizeof(prefix))
@@ -137,6 +157,7 @@ static bool prefix_check(const char *text, const struct listen_why *why)
     memcpy(prefix, text, n + 1);
     conf_near_try(&near, "udp:");
     conf_near_try(&near, "unix:");
+    conf_near_try(&near, "systemd:");
     return near.best == NULL || strcmp(near.best, prefix) == 0 ||
            listen_refuse(why, "'%s' means nothing; did you mean '%s'?", prefix, near.best);
 }
@@ -146,8 +167,6 @@ static bool host_check(const char *host, const char *port, const struct listen_w
 {
     if (host[0] == '\0' || strcmp(host, "*") == 0)
         return listen_refuse(why, "for all addresses write the port alone: \"%s%s\"", why->prefix, port);
-    if (strcmp(host, "systemd") == 0)
-        return listen_refuse(why, "sockets from systemd (systemd:) are not supported by this version");
     if (host[0] != '[' && strchr(host, ':') != NULL)
         return listen_refuse(why, "an IPv6 address needs brackets: \"%s[ADDRESS]:PORT\", such as"
                                   " \"%s[::1]:8080\"", why->prefix, why->prefix);
@@ -193,6 +212,8 @@ bool conf_listen_parse(const char *text, struct conf_listen *l, char *why_text, 
     }
     if (l->datagram && strncmp(text, "unix:", 5) == 0)
         return listen_refuse(&why, "datagrams need a port: \"udp:PORT\" or \"udp:ADDRESS:PORT\"");
+    if (strncmp(text, "systemd:", 8) == 0)
+        return handed_parse_name(text + 8, l, &why);
     colon = strrchr(text, ':');
     return colon == NULL ? bare_parse(text, l, &why) : inet_parse(text, colon, l, &why);
 }
@@ -219,6 +240,8 @@ bool conf_listen_same(const struct conf_listen *a, const struct conf_listen *b)
 
     if (a->datagram != b->datagram)
         return false;       /* UDP and TCP have ports of their own */
+    if (a->handed != NULL || b->handed != NULL)
+        return a->handed != NULL && b->handed != NULL && strcmp(a->handed, b->handed) == 0;
     if (!on_path && (port_of(a) == 0 || port_of(a) != port_of(b)))
         return false;       /* port 0 is another one each time */
     if ((a->wildcard || b->wildcard) && is_any(a) && is_any(b))
@@ -252,7 +275,7 @@ static void address_take(struct conf_reader *r, const config_setting_t *node, co
 
     l->text = conf_memory_keep(r->memory, text, strlen(text));
     l->place = conf_node_origin(node)->place;
-    if (!conf_listen_parse(text, l, why, sizeof(why)))
+    if (!conf_listen_parse(l->text != NULL ? l->text : text, l, why, sizeof(why)))
         conf_gripe(r, node, NULL, "\"%.60s\": %s", text, why);
 }
 

@@ -8,6 +8,8 @@ enum {
     DURATION_MAX_MS = 86400 * 1000,         /* a day: longer is a slip of the unit */
     POLL_INTERVAL_MAX_US = 1000 * 1000,     /* a second: slower than that serves nobody */
     CONNECTIONS_MAX = 1000000,              /* descriptors of a process (fs.nr_open is about that) */
+    GENERATIONS_MIN = 2,                    /* the one that comes and the one that goes */
+    GENERATIONS_MAX = 32,                   /* each may have as many workers as the one that serves */
     REQUEST_LINE_MIN = 64, REQUEST_LINE_MAX = 1 << 20,
     HEADER_MIN = 1024, HEADER_MAX = 16 << 20,   /* each connection may have to keep so much */
     HEADER_COUNT_MAX = 10000,
@@ -15,7 +17,9 @@ enum {
     BODY_RATE_MAX = 1 << 30,                /* bytes in a second: 8 Gbit/s */
     REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
     EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
-    DATAGRAMS_MAX = 1000000                 /* answers in a second: more than a worker can send */
+    DATAGRAMS_MAX = 1000000,                /* answers in a second: more than a worker can send */
+    WATCHDOG_MIN_MS = 1000,                 /* a turn takes milliseconds, tens of them where CPU is short */
+    WATCHDOG_MAX_MS = 3600 * 1000
 };
 
 #define BODY_MAX (UINT64_C(1) << 50)        /* bodies are read and dropped, never kept */
@@ -26,6 +30,10 @@ enum {
 static const struct conf_word level_words[] = {
     { "error", LOG_ERROR }, { "warn", LOG_WARN }, { "notice", LOG_NOTICE }, { "info", LOG_INFO },
     { "debug", LOG_DEBUG }, { NULL, 0 }
+};
+
+static const struct conf_word sandbox_words[] = {
+    { "auto", CONF_SANDBOX_AUTO }, { "require", CONF_SANDBOX_REQUIRE }, { "off", CONF_SANDBOX_OFF }, { NULL, 0 }
 };
 
 static const struct conf_word log_target_words[] = {
@@ -108,6 +116,14 @@ const struct conf_setting conf_settings[] = {
       .place_offset = offsetof(struct conf, user_place) },
     { .key = "group", .kind = &conf_kind_word, AT(struct conf, group), .check = conf_check_group,
       .place_offset = offsetof(struct conf, group_place) },
+    { .key = "sandbox", .kind = &conf_kind_sandbox, AT(struct conf, sandbox), .words = sandbox_words,
+      .fallback = CONF_SANDBOX_AUTO },
+    { .key = "watchdog", .kind = &conf_kind_watchdog, AT(struct conf, watchdog_ms),
+      RANGE(WATCHDOG_MIN_MS, WATCHDOG_MAX_MS, 10 * 1000) },
+    { .key = "control", .kind = &conf_kind_word, AT(struct conf, control), .check = conf_check_control,
+      .place_offset = offsetof(struct conf, control_place) },
+    { .key = "generations", .kind = &conf_kind_count, AT(struct conf, generations),
+      RANGE(GENERATIONS_MIN, GENERATIONS_MAX, 3) },
     { .key = "log", .kind = &conf_kind_group, .members = log_settings },
     { .key = "access_log", .kind = &conf_kind_group, .members = access_settings },
     { .key = "timeouts", .kind = &conf_kind_group, AT(struct conf, timeouts), .members = timeout_settings },

@@ -49,6 +49,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     c->fd = fd;
     c->peer = *peer;
     c->generation = next_generation(e);
+    c->opened_s = (uint32_t)(e->now_ms / 1000);
     e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
     e->count.accepted++;
@@ -223,6 +224,7 @@ static void renew(const struct conn *c, struct env *e)
 void conn_input(struct conn *c, struct span in)
 {
     c->out.env->count.bytes_received += in.n;
+    c->received += in.n;
     renew(c, c->out.env);
     if (c->phase != CONN_OPEN)
         return;
@@ -280,6 +282,7 @@ void conn_sent(struct conn *c, size_t n)
     struct env *e = c->out.env;
     outq_advance(&c->out, n);
     e->count.bytes_sent += n;
+    c->sent += n;
     c->sent_turn = (uint32_t)e->turn;
     conn_sent_now(c);
 }

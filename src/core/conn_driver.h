@@ -35,6 +35,8 @@ struct conn {
     struct errand    *errand;       /* the same */
     uint64_t          deadline_ms;  /* of what the protocol waits for; 0: none */
     uint64_t          progress_ms;  /* when output last moved or began to wait */
+    uint64_t          received, sent;   /* bytes, for people */
+    uint32_t          opened_s;     /* when it began, monotonic seconds */
     unsigned          timeout_ms;   /* the span that deadline_ms came from */
     uint32_t          unacked;      /* the driver's: bytes that the kernel had not got rid of when it was last asked */
     unsigned          in_flight;    /* operations that still use this connection or its memory */

@@ -15,9 +15,10 @@
 struct channel_frame {
     uint32_t magic;
     uint32_t kind;
+    uint32_t value;
 };
 
-enum { CHANNEL_MAGIC = 0x696f6d31 };    /* "iom1": the form of the frame */
+enum { CHANNEL_MAGIC = 0x696f6d32 };    /* "iom2": the form of the frame */
 
 /* Room for the control message that carries one descriptor, aligned as recvmsg(2) wants it. */
 union channel_control {
@@ -32,7 +33,8 @@ int channel_open(int ends[2])
 
 static bool channel_carries_fd(enum channel_kind kind)
 {
-    return kind == CHANNEL_LOG || kind == CHANNEL_ACCESS;
+    return kind == CHANNEL_LOG || kind == CHANNEL_ACCESS || kind == CHANNEL_SURVEY ||
+           kind == CHANNEL_SWEEP;
 }
 
 /* The buffer must stay alive until the message was sent. */
@@ -52,7 +54,7 @@ static void attach_fd(struct msghdr *h, union channel_control *control, int fd)
 
 int channel_send(int end, const struct channel_message *m)
 {
-    struct channel_frame frame = { .magic = CHANNEL_MAGIC, .kind = (uint32_t)m->kind };
+    struct channel_frame frame = { .magic = CHANNEL_MAGIC, .kind = (uint32_t)m->kind, .value = m->value };
     struct iovec iov = { .iov_base = &frame, .iov_len = sizeof frame };
     struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
     union channel_control control;
@@ -89,7 +91,7 @@ static bool frame_is_sound(const struct channel_frame *frame, ssize_t n, const s
 {
     if (n != (ssize_t)sizeof *frame || (h->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
         return false;
-    if (frame->magic != CHANNEL_MAGIC || frame->kind < CHANNEL_READY || frame->kind > CHANNEL_ACCESS)
+    if (frame->magic != CHANNEL_MAGIC || frame->kind < CHANNEL_READY || frame->kind > CHANNEL_LAST)
         return false;
     return channel_carries_fd((enum channel_kind)frame->kind) == (fd != -1);
 }
@@ -111,7 +113,7 @@ int channel_receive(int end, struct channel_message *m)
         return errno == EAGAIN ? 0 : -1;
     fd = detach_fd(&h);
     if (n > 0 && frame_is_sound(&frame, n, &h, fd)) {
-        *m = (struct channel_message){ .kind = (enum channel_kind)frame.kind, .fd = fd };
+        *m = (struct channel_message){ .kind = (enum channel_kind)frame.kind, .value = frame.value, .fd = fd };
         return 1;
     }
     if (fd != -1)

@@ -9,13 +9,25 @@
 
 enum channel_kind {
     CHANNEL_READY = 1,          /* worker to master: I accept connections */
-    CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end */
+    CHANNEL_SHUT,               /* worker to master: I accept no more */
+    CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end.  value 1: others accept
+                                 * what waits on the listeners, but for those that are gone (listen_set.gone) */
+    CHANNEL_HURRY,              /* master to worker, after DRAIN: the time for that is over */
+    CHANNEL_RECLAIM,            /* master to worker: who had a share in your listeners has gone, see to them again */
+    CHANNEL_SWEEP,              /* master to worker, with a descriptor: a socket that goes away, with the address
+                                 * `value`: serve what waits there, close it */
     CHANNEL_LOG,                /* master to worker, with a descriptor: the log goes there from now on */
-    CHANNEL_ACCESS              /* master to worker, with a descriptor: so does the access log */
+    CHANNEL_ACCESS,             /* master to worker, with a descriptor: so does the access log */
+    CHANNEL_LEVEL,              /* master to worker: value is the least important level that is logged */
+    CHANNEL_SURVEY,             /* master to worker, with a descriptor: list your connections in its part `value` */
+    CHANNEL_SURVEYED,           /* worker to master: the survey with this number is done */
+    CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered */
+    CHANNEL_LAST = CHANNEL_ASK
 };
 
 struct channel_message {
     enum channel_kind kind;
+    uint32_t          value;
     int               fd;       /* -1: none.  What was received belongs to the receiver. */
 };
 

@@ -14,17 +14,18 @@
 #include "base/log.h"
 #include "daemon/signals.h"
 
-int crew_init(struct crew *c, const struct pool_set *pools)
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger)
 {
-    c->metrics = metric_page_new(pools->workers);
+    c->ledger = ledger;
     c->v = calloc(pools->workers, sizeof *c->v);
-    if (c->metrics == NULL || c->v == NULL)
+    if (c->v == NULL)
         return -1;
     c->count = pools->workers;
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .next_start_ms = UINT64_MAX };
+        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .ledger = -1,
+                                   .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
     return 0;
@@ -37,10 +38,15 @@ static void slot_close_channel(struct worker_slot *s)
     s->channel = -1;
 }
 
-void crew_free(struct crew *c)
+void crew_abandon(struct crew *c)
 {
     for (unsigned i = 0; i < c->count; i++)
         slot_close_channel(&c->v[i]);
+}
+
+void crew_free(struct crew *c)
+{
+    crew_abandon(c);
     free(c->v);
     c->v = NULL;
     c->count = 0;
@@ -51,17 +57,17 @@ static struct log_about slot_about(const struct crew *c, unsigned at, const char
     return (struct log_about){ .event = event, .worker = c->v[at].name, .model = c->v[at].pool->model->name };
 }
 
-/* The new process: every copy of a master's end must go, or no worker would see its master vanish. */
+/* The new process: every copy of what is the master's must go, or no worker would see its master vanish. */
 static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const sigset_t *before)
 {
     struct worker_start start = c->common;
 
-    for (unsigned i = 0; i < c->count; i++)
-        slot_close_channel(&c->v[i]);
+    start.abandon(start.abandon_arg, start.listens);
     start.pool = c->v[at].pool;
     start.name = c->v[at].name;
     start.index = at;
-    start.slot = &c->metrics[at];
+    start.again = c->v[at].was_filled;
+    start.slot = &c->ledger->slots[c->v[at].ledger];
     start.channel = channel;
     start.signals_before = before;
     exit(worker_run(&start));
@@ -78,36 +84,62 @@ static void slot_pause(struct worker_slot *s, uint64_t now_ms)
     s->next_start_ms = now_ms + s->pause_ms;
 }
 
+static void slot_give_ledger(struct crew *c, struct worker_slot *s)
+{
+    if (s->ledger != -1)
+        ledger_put_back(c->ledger, s->ledger);
+    s->ledger = -1;
+}
+
+/* A channel and a slot for counters; the end of the worker, or -1 with errno. */
+static int slot_equip(struct crew *c, struct worker_slot *s)
+{
+    int ends[2];
+
+    s->ledger = ledger_take(c->ledger);
+    if (s->ledger == -1)
+        return -1;
+    metric_sum(&c->ledger->slots[s->ledger], 1, &s->base);
+    health_start(&c->ledger->slots[s->ledger]);
+    if (channel_open(ends) == -1) {
+        slot_give_ledger(c, s);
+        return -1;
+    }
+    s->channel = ends[0];
+    return ends[1];
+}
+
 int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
 {
     struct worker_slot *s = &c->v[at];
     struct log_about about = slot_about(c, at, "worker-failed");
     sigset_t before;
-    int ends[2];
+    int end;
 
     s->started_ms = now_ms;
-    s->ready = false;
-    if (channel_open(ends) == -1) {
+    s->ready = s->told = s->shut = false;
+    s->kill_ms = UINT64_MAX;
+    s->pulse = (struct pulse){ 0 };
+    end = slot_equip(c, s);
+    if (end == -1) {
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
     }
-    __atomic_store_n(&c->metrics[at].active, 0, __ATOMIC_RELAXED);  /* they died with the one before */
     signals_hold(&before);
     s->pid = fork();
-    if (s->pid == 0) {
-        close(ends[0]);
-        crew_child(c, at, ends[1], &before);
-    }
+    if (s->pid == 0)
+        crew_child(c, at, end, &before);
     signals_release(&before);
-    close(ends[1]);
+    close(end);
     if (s->pid == -1) {
         s->pid = 0;
-        close(ends[0]);
+        slot_close_channel(s);
+        slot_give_ledger(c, s);
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot fork", s->name);
     }
-    s->channel = ends[0];
     s->next_start_ms = UINT64_MAX;
+    s->was_filled = true;
     return 0;
 }
 
@@ -122,6 +154,10 @@ void crew_hear(struct crew *c, unsigned at)
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+        } else if (got == 1 && m.kind == CHANNEL_SHUT) {
+            s->shut = true;
+        } else if (got == 1 && c->word != NULL) {
+            c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {
             close(m.fd);
         } else if (got == -1 && errno != EBADMSG) {
@@ -165,8 +201,10 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     log_write(well ? LOG_INFO : LOG_ERROR, &about, "worker %s (pid %d): %s%s", s->name,
               (int)s->pid, text, next);
     s->pid = 0;
-    s->ready = false;
+    s->ready = s->told = s->shut = false;
+    s->kill_ms = UINT64_MAX;
     slot_close_channel(s);
+    slot_give_ledger(c, s);
 }
 
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
@@ -180,15 +218,93 @@ bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
     return true;
 }
 
+bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
+{
+    const struct worker_slot *s = &c->v[at];
+    struct log_about about = slot_about(c, at, NULL);
+
+    if (s->channel == -1)
+        return false;
+    if (channel_send(s->channel, m) == 0)
+        return true;
+    if (errno != EPIPE)
+        log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);
+    return false;
+}
+
 void crew_tell(struct crew *c, const struct channel_message *m)
 {
-    for (unsigned i = 0; i < c->count; i++) {
-        const struct worker_slot *s = &c->v[i];
-        struct log_about about = slot_about(c, i, NULL);
+    for (unsigned i = 0; i < c->count; i++)
+        crew_tell_one(c, i, m);
+}
 
-        if (s->channel != -1 && channel_send(s->channel, m) == -1 && errno != EPIPE)
-            log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);
+void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms)
+{
+    struct worker_slot *s = &c->v[at];
+
+    s->next_start_ms = UINT64_MAX;
+    if (s->pid == 0)
+        return;
+    if (!s->told)
+        crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_DRAIN, .value = passed, .fd = -1 });
+    s->told = true;
+    s->kill_ms = kill_ms < s->kill_ms ? kill_ms : s->kill_ms;
+}
+
+void crew_drain(struct crew *c, bool passed, uint64_t kill_ms)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        crew_drain_one(c, i, passed, kill_ms);
+}
+
+unsigned crew_kill_late(struct crew *c, uint64_t now_ms)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        struct worker_slot *s = &c->v[i];
+
+        if (s->pid == 0 || s->kill_ms > now_ms)
+            continue;
+        kill(s->pid, SIGKILL);
+        s->kill_ms = UINT64_MAX;
+        n++;
     }
+    return n;
+}
+
+int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
+{
+    struct worker_slot *s = &c->v[at], *grown = realloc(leaving->v, (leaving->count + 1) * sizeof *grown);
+
+    if (grown == NULL)
+        return -1;
+    leaving->v = grown;
+    leaving->v[leaving->count++] = *s;
+    s->pid = 0;
+    s->channel = s->ledger = -1;
+    s->ready = s->told = s->shut = false;
+    s->kill_ms = UINT64_MAX;
+    return 0;
+}
+
+void crew_shrink(struct crew *c)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < c->count; i++)
+        if (c->v[i].pid != 0)
+            c->v[kept++] = c->v[i];
+    c->count = kept;
+}
+
+unsigned crew_find(const struct crew *c, const char *name)
+{
+    unsigned at = 0;
+
+    while (at < c->count && strcmp(c->v[at].name, name) != 0)
+        at++;
+    return at;
 }
 
 void crew_kill(struct crew *c)
@@ -218,6 +334,15 @@ unsigned crew_ready(const struct crew *c)
     return n;
 }
 
+bool crew_accepts(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].pid != 0 && !c->v[i].shut;
+    return any;
+}
+
 unsigned crew_ready_in(const struct crew *c, const struct pool *p)
 {
     unsigned n = 0;
@@ -227,13 +352,15 @@ unsigned crew_ready_in(const struct crew *c, const struct pool *p)
     return n;
 }
 
-uint64_t crew_next_start_ms(const struct crew *c)
+uint64_t crew_due_ms(const struct crew *c)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t due = UINT64_MAX;
 
     for (unsigned i = 0; i < c->count; i++) {
-        if (c->v[i].pid == 0 && c->v[i].next_start_ms < next)
-            next = c->v[i].next_start_ms;
+        const struct worker_slot *s = &c->v[i];
+        uint64_t own = s->pid == 0 ? s->next_start_ms : s->kill_ms;
+
+        due = own < due ? own : due;
     }
-    return next;
+    return due;
 }

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 #include "daemon/channel.h"
+#include "daemon/health.h"
+#include "daemon/ledger.h"
 #include "daemon/worker.h"
 
 enum {
@@ -20,19 +22,31 @@ enum { WORKER_NAME_SIZE = CONF_POOL_NAME_MAX + sizeof ".4294967295" };
 
 /* A place for a worker; processes come and go in it. */
 struct worker_slot {
-    char     name[WORKER_NAME_SIZE];    /* "main.0" */
+    struct metric_slot base;            /* what had been counted in its slot before */
     const struct pool *pool;
+    char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
+    int      ledger;                     /* its slot of the counters; -1: none */
     bool     ready;
+    bool     told;                      /* to drain */
+    bool     was_filled;                /* this is not the first process in it */
+    bool     shut;                      /* it accepts no more */
+    uint64_t kill_ms;                   /* it has time until then, once it was told */
     uint64_t started_ms;
     unsigned pause_ms;                  /* before the latest start again */
     uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
+    struct pulse pulse;
 };
+
+/* Hears what a worker says beside being ready; a descriptor in it is the listener's. */
+typedef void crew_word(void *arg, const struct worker_slot *who, const struct channel_message *m);
 
 struct crew {
     struct worker_start common;         /* what all are told, without what is each one's own */
-    struct metric_slot *metrics;        /* by slot: they outlive the workers */
+    crew_word          *word;           /* NULL: there is nothing else to hear */
+    void               *word_arg;
+    struct ledger       *ledger;
     struct worker_slot *v;
     unsigned            count;
     bool                killed;         /* by crew_kill */
@@ -40,8 +54,14 @@ struct crew {
 
 /* Makes the places of all workers of all pools, which must outlive the crew; nobody is started.  -1 with
  * errno. */
-int crew_init(struct crew *c, const struct pool_set *pools);
+int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger);
 void crew_free(struct crew *c);
+
+/* In a worker: closes the master's ends. */
+void crew_abandon(struct crew *c);
+
+/* Moves the process in a place to a new place in `leaving`, so that another can start.  -1 with errno. */
+int crew_retire(struct crew *c, unsigned at, struct crew *leaving);
 
 /* Starts a worker in an empty place; -1 after logging.  In the new process it does not return. */
 int crew_start(struct crew *c, unsigned at, uint64_t now_ms);
@@ -55,15 +75,33 @@ bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again);
 
 /* Says the same to all.  Who cannot be told is named in the log. */
 void crew_tell(struct crew *c, const struct channel_message *m);
+bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m);
+
+/* Tells those that live, and were not told before, to drain, and gives them time until kill_ms; nobody is started
+ * again. */
+void crew_drain(struct crew *c, bool passed, uint64_t kill_ms);
+void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms);
+
+/* Kills those whose time is over; how many these are. */
+unsigned crew_kill_late(struct crew *c, uint64_t now_ms);
 
 /* Ends all that live at once; their deaths are no errors then. */
 void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
+
+/* Does somebody accept connections? */
+bool crew_accepts(const struct crew *c);
 unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
-/* The earliest next start; UINT64_MAX: none is due. */
-uint64_t crew_next_start_ms(const struct crew *c);
+/* Drops the places in which nobody is: of a crew whose workers are not started again. */
+void crew_shrink(struct crew *c);
+
+/* The place of a worker by its name; crew->count: there is none. */
+unsigned crew_find(const struct crew *c, const char *name);
+
+/* The earliest next start or end of patience; UINT64_MAX: none is due. */
+uint64_t crew_due_ms(const struct crew *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets of the daemon.  Owns their descriptors; knows addresses, and workers by number
+/* The listening sockets of a configuration.  Owns their descriptors; knows addresses, and workers by number
  * and pool, not what is served there. */
 #include "daemon/listen.h"
 
@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -35,6 +36,7 @@ static void listen_address_init(struct listen_address *a, const struct conf_serv
 
     a->place = l->place;
     a->written = l->text;
+    a->handed = l->handed;
     a->service = s->name;
     a->service_index = service_index;
     a->listen_index = (unsigned)(l - s->listens);
@@ -44,6 +46,7 @@ static void listen_address_init(struct listen_address *a, const struct conf_serv
     a->address = l->address;
     a->size = l->address_size;
     a->dual = l->wildcard;
+    a->any_port = listen_port_is_zero(a);
     if (a->dual && !listen_ipv6_works())
         listen_fall_back_to_ipv4(a);
     listen_describe(a);
@@ -58,35 +61,40 @@ static unsigned count_listens(const struct conf *c)
     return count;
 }
 
-/* Room for every address and worker, nothing open. */
-static int listen_set_init(struct listen_set *s, const struct conf *c, unsigned workers)
+/* Every address, nothing open. */
+static int listen_set_init(struct listen_set *s, const struct conf *c)
 {
     size_t count = count_listens(c);
+    void *gone;
 
-    *s = (struct listen_set){ .workers = workers };
-    s->v = calloc(count + 1, sizeof *s->v);
-    s->fds = calloc(count + 1, workers * sizeof *s->fds);
-    if (s->v == NULL || s->fds == NULL)
+    *s = (struct listen_set){ .v = calloc(count + 1, sizeof *s->v) };
+    if (s->v == NULL)
         return -1;
-    memset(s->fds, -1, count * workers * sizeof *s->fds);
-    for (unsigned i = 0; i < c->service_count; i++) {
-        for (unsigned j = 0; j < c->services[i].listen_count; j++) {
-            s->v[s->count].fds = s->fds + (size_t)s->count * workers;
-            listen_address_init(&s->v[s->count], &c->services[i], i, &c->services[i].listens[j]);
-            s->count++;
-        }
-    }
+    gone = mmap(NULL, count + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (gone == MAP_FAILED)
+        return -1;
+    s->gone = gone;
+    for (unsigned i = 0; i < c->service_count; i++)
+        for (unsigned j = 0; j < c->services[i].listen_count; j++)
+            listen_address_init(&s->v[s->count++], &c->services[i], i, &c->services[i].listens[j]);
     return 0;
+}
+
+static struct log_about listen_about(const struct listen_address *a)
+{
+    return (struct log_about){ .event = "listen-failed", .service = a->service };
 }
 
 /* Says what is wrong with an address, from errno. */
 static void listen_complain(const struct listen_address *a)
 {
-    struct log_about about = { .event = "listen-failed", .service = a->service };
+    struct log_about about = listen_about(a);
     char place[CONF_PLACE_SIZE];
 
     log_errno(LOG_ERROR, &about, "%sservices.%s: listen %s", conf_place_text(&a->place, place), a->service, a->text);
 }
+
+/* ---- where the sockets come from ---- */
 
 /* Is the address given twice?  With SO_REUSEPORT both would get it, and half of the connections each. */
 static bool listen_is_doubled(const struct listen_set *s, unsigned at)
@@ -96,88 +104,218 @@ static bool listen_is_doubled(const struct listen_set *s, unsigned at)
     for (unsigned i = 0; i < at; i++) {
         const struct listen_address *b = &s->v[i];
 
-        if (a->datagram == b->datagram && a->size == b->size && memcmp(&a->address, &b->address, a->size) == 0)
+        if (a->handed == NULL && b->handed == NULL && a->datagram == b->datagram && a->size == b->size &&
+            memcmp(&a->address, &b->address, a->size) == 0)
             return !listen_port_is_zero(a);
     }
     return false;
 }
 
+/* How many before this one are written alike in the same service. */
+static unsigned listen_ordinal(const struct listen_set *s, unsigned at)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < at; i++)
+        n += s->v[i].any_port && s->v[i].datagram == s->v[at].datagram &&
+             s->v[i].service_index == s->v[at].service_index && strcmp(s->v[i].written, s->v[at].written) == 0;
+    return n;
+}
+
+static int handed_check(const struct listen_address *a, const struct handed *h)
+{
+    static const struct handed nothing;
+    struct log_about about = listen_about(a);
+    char place[CONF_PLACE_SIZE], names[512];
+
+    h = h != NULL ? h : &nothing;
+    if (handed_find(h, a->handed, a->datagram, 0) != NULL)
+        return 0;
+    log_write(LOG_ERROR, &about, "%sservices.%s: listen %s: the service manager has handed over no %s of this name; "
+              "what it has handed over: %s", conf_place_text(&a->place, place), a->service, a->written,
+              a->datagram ? "socket for datagrams" : "listening socket", handed_names(h, names, sizeof names));
+    return -1;
+}
+
+/* Can it be had?  Where this daemon listens already nobody can be asked whether somebody else does too. */
+static int listen_check(const struct listen_set *s, unsigned at, const struct listen_sources *from)
+{
+    const struct listen_address *a = &s->v[at];
+
+    if (a->handed != NULL)
+        return handed_check(a, from->handed);
+    errno = EADDRINUSE;
+    if (!listen_is_doubled(s, at) &&
+        (a->from != NULL || listen_overlaps(from->running, a) || listen_probe(a) == 0))
+        return 0;
+    listen_complain(a);
+    return -1;
+}
+
 /* All are looked at before any is opened: what overlaps within this daemon (a port on all addresses and on
  * one of them) is no conflict, and every complaint is made at once. */
-static int listen_probe_all(const struct listen_set *s)
+static int listen_check_all(struct listen_set *s, const struct listen_sources *from)
 {
     int rc = 0;
 
     for (unsigned i = 0; i < s->count; i++) {
-        errno = EADDRINUSE;
-        if (!listen_is_doubled(s, i) && listen_probe(&s->v[i]) == 0)
-            continue;
-        listen_complain(&s->v[i]);
-        rc = -1;
+        s->v[i].from = listen_ancestor(from->running, &s->v[i], listen_ordinal(s, i));
+        if (listen_check(s, i, from) == -1)
+            rc = -1;
     }
     return rc;
 }
 
-/* Is this the one worker that may have a listener of which others hold copies, among those of models that
- * cannot share one?  The others of its kind would take it away from each other; models that can share do not
- * disturb it. */
-static bool worker_may_share(const struct pool_set *pools, unsigned worker,
-                             const struct conf_service *service)
+/* A descriptor of the socket with this number, of those that are there already; -1: there is none. */
+static int source_fd(const struct listen_address *a, const struct listen_sources *from, unsigned number)
 {
-    const struct pool *p = pools->v;
+    const struct handed_one *one;
 
-    if (!pool_of(pools, worker)->model->own_listeners)
-        return true;
-    while (!p->model->own_listeners || !conf_pool_serves(p->conf, service))
-        p++;
-    return worker == p->first;
-}
-
-static bool worker_serves(const struct pool_set *pools, unsigned worker, const struct conf_service *service,
-                          const struct listen_address *a)
-{
-    return conf_pool_serves(pool_of(pools, worker)->conf, service) &&
-           (a->address.ss_family != AF_UNIX || worker_may_share(pools, worker, service));
-}
-
-/* A Unix socket has one queue: workers share it, each by a descriptor of its own; `first` is that of the
- * first one, -1 for itself. */
-static int listen_open_one(struct listen_address *a, int first)
-{
-    if (first != -1 && a->address.ss_family == AF_UNIX)
-        return fcntl(first, F_DUPFD_CLOEXEC, 0);
-    return listen_bind(a);
-}
-
-static int listen_open_address(struct listen_address *a, const struct pool_set *pools,
-                               const struct conf_service *service)
-{
-    int first = -1;
-
-    for (unsigned w = 0; w < pools->workers; w++) {
-        if (!worker_serves(pools, w, service, a))
-            continue;
-        a->fds[w] = listen_open_one(a, first);
-        if (a->fds[w] == -1) {
-            listen_complain(a);
-            return -1;
-        }
-        if (first == -1)
-            first = a->fds[w];
+    if (a->handed != NULL) {
+        one = handed_find(from->handed, a->handed, a->datagram, number);
+        return one != NULL ? one->fd : -1;
     }
-    listen_describe(a);
+    for (unsigned i = 0; a->from != NULL && i < a->from->socket_count; i++)
+        if (a->from->sockets[i].number == number)
+            return a->from->sockets[i].fd;
+    return -1;
+}
+
+static unsigned source_count(const struct listen_address *a, const struct listen_sources *from)
+{
+    unsigned n = 0;
+
+    while (source_fd(a, from, n) != -1)
+        n++;
+    return n;
+}
+
+/* ---- who gets which ---- */
+
+static bool worker_serves(const struct pool_set *pools, unsigned worker, const struct conf_service *service)
+{
+    return conf_pool_serves(pool_of(pools, worker)->conf, service);
+}
+
+static unsigned servers_count(const struct pool_set *pools, const struct conf_service *service)
+{
+    unsigned n = 0;
+
+    for (unsigned w = 0; w < pools->workers; w++)
+        n += worker_serves(pools, w, service);
+    return n;
+}
+
+/* The i-th worker that serves it. */
+static unsigned server_at(const struct pool_set *pools, const struct conf_service *service, unsigned i)
+{
+    unsigned w = 0;
+
+    while (!worker_serves(pools, w, service) || i-- > 0)
+        w++;
+    return w;
+}
+
+/* Does a worker have a copy already whose model can serve nothing of which others of its kind hold copies?  They would
+ * take it away from each other; models that can share do not disturb it. */
+static bool copy_is_jealous(const struct listen_address *a, const struct pool_set *pools, unsigned worker,
+                            unsigned number)
+{
+    if (!pool_of(pools, worker)->model->own_listeners)
+        return false;
+    for (unsigned i = 0; i < a->socket_count; i++)
+        if (a->sockets[i].number == number && pool_of(pools, a->sockets[i].worker)->model->own_listeners)
+            return true;
+    return false;
+}
+
+static void say_jealous(const struct listen_address *a, const struct pool_set *pools, unsigned worker)
+{
+    const struct pool *p = pool_of(pools, worker);
+    struct log_about about = { .event = "listen-shared", .service = a->service, .model = p->model->name };
+
+    log_write(LOG_NOTICE, &about, "master: worker %s.%u does not serve %s %s: one worker with the model %s has it, "
+              "and it can have only one", p->conf->name, worker - p->first, a->service, a->text, p->model->name);
+}
+
+/* A copy of a socket that there is, or of one made for an earlier worker, or a new one. */
+static int socket_get(struct listen_address *a, const struct listen_sources *from, unsigned number)
+{
+    int fd = source_fd(a, from, number);
+
+    for (unsigned i = 0; fd == -1 && i < a->socket_count; i++)
+        if (a->sockets[i].number == number)
+            fd = a->sockets[i].fd;
+    return fd != -1 ? fcntl(fd, F_DUPFD_CLOEXEC, HANDED_FIRST) : listen_bind(a);
+}
+
+/* One socket for each worker, or each socket that there is for one at least. */
+static int listen_deal(struct listen_address *a, const struct pool_set *pools, const struct conf_service *service,
+                       const struct listen_sources *from)
+{
+    unsigned servers = servers_count(pools, service), there = source_count(a, from);
+    unsigned deals = servers > there ? servers : there;
+    bool copies = a->handed != NULL || a->address.ss_family == AF_UNIX;
+
+    if (servers == 0)
+        return 0;
+    a->sockets = calloc(deals + 1, sizeof *a->sockets);
+    if (a->sockets == NULL)
+        return -1;
+    for (unsigned i = 0; i < deals; i++) {
+        unsigned worker = server_at(pools, service, i % servers);
+        unsigned number = copies ? i % (there > 0 ? there : 1) : i;
+        struct listen_socket *socket = &a->sockets[a->socket_count];
+
+        if (copy_is_jealous(a, pools, worker, number)) {
+            say_jealous(a, pools, worker);
+            continue;
+        }
+        *socket = (struct listen_socket){ .number = number, .worker = worker, .fd = socket_get(a, from, number) };
+        if (socket->fd == -1)
+            return -1;
+        a->socket_count++;
+    }
     return 0;
 }
 
-int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools)
+static void listen_learn(struct listen_address *a)
 {
-    int probed, rc;
+    socklen_t size = sizeof a->address;
 
-    if (listen_set_init(s, c, pools->workers) == -1)
+    if (a->handed != NULL && a->socket_count > 0 &&
+        getsockname(a->sockets[0].fd, (struct sockaddr *)&a->address, &size) == 0)
+        a->size = size;
+    for (unsigned i = 0; a->handed != NULL && i < a->socket_count; i++)
+        listen_set_options(a->sockets[i].fd, a);
+    listen_describe(a);
+}
+
+static int listen_open_address(struct listen_address *a, const struct pool_set *pools,
+                               const struct conf_service *service, const struct listen_sources *from)
+{
+    if (a->from != NULL) {
+        a->address = a->from->address;
+        a->size = a->from->size;
+    }
+    if (listen_deal(a, pools, service, from) == -1) {
+        listen_complain(a);
+        return -1;
+    }
+    listen_learn(a);
+    return 0;
+}
+
+int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools,
+                const struct listen_sources *from)
+{
+    int checked, rc;
+
+    if (listen_set_init(s, c) == -1)
         return log_errno(LOG_ERROR, NULL, "master: cannot hold the listening sockets");
-    probed = rc = listen_probe_all(s);
-    for (unsigned i = 0; probed == 0 && i < s->count; i++) {
-        if (listen_open_address(&s->v[i], pools, &c->services[s->v[i].service_index]) == -1)
+    checked = rc = listen_check_all(s, from);
+    for (unsigned i = 0; checked == 0 && i < s->count; i++) {
+        if (listen_open_address(&s->v[i], pools, &c->services[s->v[i].service_index], from) == -1)
             rc = -1;
     }
     if (rc == -1)
@@ -185,50 +323,119 @@ int listen_open(struct listen_set *s, const struct conf *c, const struct pool_se
     return rc;
 }
 
-unsigned listen_most(const struct listen_set *s)
+/* ---- from one set to the next ---- */
+
+static void listen_inherit(struct listen_address *a, struct listen_set *old)
+{
+    struct listen_address *from = &old->v[a->from - old->v];
+
+    a->made = from->made;
+    a->device = from->device;
+    a->inode = from->inode;
+    from->made = false;
+    for (unsigned i = 0; i < a->socket_count; i++)
+        listen_set_options(a->sockets[i].fd, a);
+    a->from = NULL;
+    a->inherited = true;
+}
+
+/* Is an address of the old set one of the new too? */
+static bool listen_lives_on(const struct listen_set *new, const struct listen_address *old)
+{
+    for (unsigned i = 0; i < new->count; i++) {
+        const struct listen_address *a = &new->v[i];
+
+        if (a->from == old || (a->handed != NULL && old->handed != NULL && a->datagram == old->datagram &&
+                               strcmp(a->handed, old->handed) == 0))
+            return true;
+    }
+    return false;
+}
+
+void listen_succeed(struct listen_set *new, struct listen_set *old)
+{
+    for (unsigned i = 0; i < old->count; i++)
+        old->gone[i] = !listen_lives_on(new, &old->v[i]);
+    for (unsigned i = 0; i < new->count; i++)
+        if (new->v[i].from != NULL)
+            listen_inherit(&new->v[i], old);
+    listen_close(old, true);
+}
+
+static bool address_has_number(const struct listen_address *a, unsigned number)
+{
+    for (unsigned i = 0; i < a->socket_count; i++)
+        if (a->sockets[i].number == number)
+            return true;
+    return false;
+}
+
+void listen_salvage(const struct listen_set *new, listen_stranded *tell, void *arg)
+{
+    for (unsigned i = 0; i < new->count; i++) {
+        const struct listen_address *a = &new->v[i];
+
+        for (unsigned j = 0; a->from != NULL && j < a->socket_count; j++)
+            if (a->sockets[j].fd != -1 && !address_has_number(a->from, a->sockets[j].number))
+                tell(arg, a->from, a->sockets[j].fd);
+    }
+}
+
+void listen_abandon(struct listen_set *new)
+{
+    for (unsigned i = 0; i < new->count; i++)
+        new->gone[i] = new->v[i].from == NULL && new->v[i].handed == NULL;
+    listen_close(new, true);
+}
+
+unsigned listen_most(const struct listen_set *s, unsigned workers)
 {
     unsigned most = 0;
 
-    for (unsigned w = 0; w < s->workers; w++) {
+    for (unsigned w = 0; w < workers; w++) {
         unsigned n = 0;
 
         for (unsigned i = 0; i < s->count; i++)
-            n += s->v[i].fds[w] != -1;
+            for (unsigned j = 0; j < s->v[i].socket_count; j++)
+                n += s->v[i].sockets[j].worker == w;
         most = n > most ? n : most;
     }
     return most;
 }
 
-static void listen_close_one(struct listen_address *a, unsigned worker)
+/* ---- the end ---- */
+
+static void socket_close(struct listen_socket *one)
 {
-    if (a->fds[worker] != -1)
-        close(a->fds[worker]);
-    a->fds[worker] = -1;
+    if (one->fd != -1)
+        close(one->fd);
+    one->fd = -1;
 }
 
 void listen_keep_only(struct listen_set *s, unsigned worker)
 {
-    for (unsigned i = 0; i < s->count; i++) {
-        for (unsigned w = 0; w < s->workers; w++) {
-            if (w != worker)
-                listen_close_one(&s->v[i], w);
-        }
-    }
+    for (unsigned i = 0; i < s->count; i++)
+        for (unsigned j = 0; j < s->v[i].socket_count; j++)
+            if (s->v[i].sockets[j].worker != worker)
+                socket_close(&s->v[i].sockets[j]);
 }
 
 void listen_close(struct listen_set *s, bool unlink_files)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        for (unsigned w = 0; w < s->workers; w++)
-            listen_close_one(&s->v[i], w);
         if (unlink_files)
             listen_unlink(&s->v[i]);
+        for (unsigned j = 0; j < s->v[i].socket_count; j++)
+            socket_close(&s->v[i].sockets[j]);
     }
 }
 
 void listen_free(struct listen_set *s)
 {
-    free(s->fds);
+    for (unsigned i = 0; i < s->count; i++)
+        free(s->v[i].sockets);
+    if (s->gone != NULL)
+        munmap(s->gone, s->count + 1);
     free(s->v);
     *s = (struct listen_set){ 0 };
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The listening sockets: for each address one for each worker that serves it (SO_REUSEPORT), for a Unix
- * socket one that these workers share.  The master makes them and keeps them, so that no connection in a
- * queue is lost when a worker dies. */
+/* The listening sockets of one configuration: for each address one for each worker that serves it (SO_REUSEPORT); of a
+ * Unix socket, and of one that the service manager handed over, the workers have copies.  The master makes them and
+ * keeps them, so that no connection in a queue is lost when a worker dies.
+ *
+ * A new configuration takes over the sockets of the one that is running where their addresses are the same: socket i
+ * goes to the i-th worker that serves the address.  With fewer workers than sockets the others are spread over them: to
+ * close a socket would reset what waits in its queue. */
 #ifndef DAEMON_LISTEN_H
 #define DAEMON_LISTEN_H
 
@@ -10,6 +14,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "daemon/handed.h"
 #include "daemon/pool.h"
 
 enum {
@@ -19,10 +24,18 @@ enum {
     LISTEN_UNIX_MODE = 0666     /* who may connect is decided by the folder that the socket stands in */
 };
 
+/* A descriptor of a socket, for one worker. */
+struct listen_socket {
+    int      fd;                        /* -1: closed */
+    unsigned number;                    /* which socket of the address: those of one number are copies of each other */
+    unsigned worker;
+};
+
 /* One address of one service. */
 struct listen_address {
     struct conf_place place;            /* in the configuration */
     const char *written;                /* as it stands there */
+    const char *handed;                 /* the name by which the service manager has it; NULL: it is our own */
     const char *service;                /* its name */
     const char *protocol;               /* and what it speaks */
     unsigned    service_index;          /* in the configuration */
@@ -30,10 +43,15 @@ struct listen_address {
     bool        datagram;               /* UDP: nothing is accepted there */
     bool        client_first;           /* the client speaks first: no need to wake a worker before it does */
     bool        dual;                   /* one IPv6 socket for IPv4 too */
+    bool        any_port;               /* the configuration lets the kernel choose the port */
     struct sockaddr_storage address;    /* with the real port */
     socklen_t   size;
     char        text[LISTEN_TEXT_SIZE]; /* the same for people */
-    int        *fds;                    /* by worker, in the set's array; -1: closed, or not this worker's */
+    struct listen_socket *sockets;
+    unsigned    socket_count;
+    const struct listen_address *from;  /* of the running configuration, whose sockets these are; NULL: new.  Until
+                                         * listen_succeed, and then: */
+    bool        inherited;              /* it was there before this configuration */
     bool        made;                   /* a Unix socket that stands in the file system as this file: */
     dev_t       device;
     ino_t       inode;
@@ -41,16 +59,34 @@ struct listen_address {
 
 struct listen_set {
     struct listen_address *v;
-    int     *fds;                       /* of all addresses, one after the other */
     unsigned count;                     /* addresses */
-    unsigned workers;
+    bool    *gone;                      /* by address; workers share it: nobody else accepts there any more */
+};
+
+/* Where sockets may come from beside being made. */
+struct listen_sources {
+    const struct listen_set *running;   /* NULL: nothing runs yet */
+    const struct handed     *handed;    /* NULL: nothing was handed over */
 };
 
 /* Opens everything, or nothing: -1 after logging each address that cannot be had. */
-int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools);
+int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools,
+                const struct listen_sources *from);
 
-/* How many addresses the worker that has the most of them serves. */
-unsigned listen_most(const struct listen_set *s);
+/* The new set rules: what it took over is its own now, options included; what it has not is gone, and closed in the
+ * old one, as is all else there.  Files of Unix sockets that are gone are removed. */
+void listen_succeed(struct listen_set *new, struct listen_set *old);
+
+/* The sockets that a new set has made for an address of the running one, in which connections may wait by now: calls
+ * `tell` for each.  Before listen_abandon. */
+typedef void listen_stranded(void *arg, const struct listen_address *running, int fd);
+void listen_salvage(const struct listen_set *new, listen_stranded *tell, void *arg);
+
+/* The new set is not to be: what it has alone is gone, and all is closed. */
+void listen_abandon(struct listen_set *new);
+
+/* How many sockets the worker that has the most of them holds. */
+unsigned listen_most(const struct listen_set *s, unsigned workers);
 
 /* In a worker: closes what belongs to the others. */
 void listen_keep_only(struct listen_set *s, unsigned worker);
@@ -59,5 +95,13 @@ void listen_keep_only(struct listen_set *s, unsigned worker);
  * they are still the ones that were made.  The set may be used no more but for the texts. */
 void listen_close(struct listen_set *s, bool unlink_files);
 void listen_free(struct listen_set *s);
+
+/* The address of the running set whose sockets an address of a new one is to take over, or NULL.  `ordinal`: how many
+ * like it, of the same service and written alike, stand before it. */
+const struct listen_address *listen_ancestor(const struct listen_set *running, const struct listen_address *a,
+                                             unsigned ordinal);
+
+/* Would a socket there be in the way of one for `a`? */
+bool listen_overlaps(const struct listen_set *running, const struct listen_address *a);
 
 #endif

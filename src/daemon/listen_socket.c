@@ -135,7 +135,7 @@ static int set_stream_options(int fd, const struct listen_address *a)
     return a->client_first ? set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, LISTEN_DEFER_S) : 0;
 }
 
-static bool is_one_address(const struct listen_address *a)
+bool listen_is_one_address(const struct listen_address *a)
 {
     if (a->address.ss_family == AF_INET6)
         return !IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&a->address)->sin6_addr);
@@ -148,7 +148,20 @@ static int set_options(int fd, const struct listen_address *a)
         return -1;
     if (!a->datagram)
         return set_stream_options(fd, a);
-    return is_one_address(a) ? 0 : set_packet_options(fd, a);
+    return listen_is_one_address(a) ? 0 : set_packet_options(fd, a);
+}
+
+void listen_set_options(int fd, const struct listen_address *a)
+{
+    if (a->address.ss_family == AF_UNIX)
+        return;
+    if (a->datagram) {
+        if (a->handed != NULL || !listen_is_one_address(a))
+            (void)set_packet_options(fd, a);
+        return;
+    }
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, a->client_first ? LISTEN_DEFER_S : 0);
 }
 
 static int bind_inet(struct listen_address *a)
@@ -219,6 +232,10 @@ void listen_describe(struct listen_address *a)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
 
+    if (a->address.ss_family == AF_UNIX && a->size <= (socklen_t)sizeof(sa_family_t)) {
+        snprintf(a->text, sizeof a->text, "unix:");         /* handed over without a name in the file system */
+        return;
+    }
     if (a->address.ss_family == AF_UNIX) {
         snprintf(a->text, sizeof a->text, "unix:%.*s", (int)sizeof ((struct sockaddr_un *)0)->sun_path,
                  ((const struct sockaddr_un *)&a->address)->sun_path);

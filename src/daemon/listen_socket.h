@@ -13,13 +13,20 @@ bool listen_ipv6_works(void);
 /* Is the kernel to choose a port? */
 bool listen_port_is_zero(const struct listen_address *a);
 
+/* Is it one address of the machine, not all of them? */
+bool listen_is_one_address(const struct listen_address *a);
+
 /* Would a socket that shares with nobody get the address?  SO_REUSEPORT alone would let a second daemon of
  * the same user take half of the connections unnoticed.  0, or -1 with errno. */
 int listen_probe(const struct listen_address *a);
 
-/* A new socket that listens there (or is there, for datagrams), non-blocking; -1 with errno.  Port 0 in a->address becomes the port
- * that came; a stale file in the way of a Unix socket is replaced. */
+/* A new socket that listens there (or is there, for datagrams), non-blocking; -1 with errno.  Port 0 in a->address
+ * becomes the port that came; a stale file in the way of a Unix socket is replaced. */
 int listen_bind(struct listen_address *a);
+
+/* What the service needs of a socket that another service had, or another program made.  What the kernel refuses is
+ * done without. */
+void listen_set_options(int fd, const struct listen_address *a);
 
 /* Removes the file of a Unix socket if it is still the one that listen_bind made. */
 void listen_unlink(struct listen_address *a);

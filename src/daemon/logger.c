@@ -70,8 +70,18 @@ static void logger_sink(void *arg, enum log_level level, const struct log_about 
         line_write(l->fd, l->form, level, line);
     else if (sysd_journal(level, about, line) == -1)
         line_write(l->fd, LOGGER_PREFIXED, level, line);
-    if (l->starting && l->path != NULL && level <= LOG_ERROR)
+    if (level > LOG_ERROR)
+        return;
+    if (l->starting && l->path != NULL)
         line_write(STDERR_FILENO, LOGGER_DATED, level, line);
+    if (l->report != NULL)
+        report_add(l->report, line);
+}
+
+/* snprintf(3) of a number or a short word asks nobody for anything in any C library that there is. */
+void logger_urgent(const struct logger *l, enum log_level level, struct span line)
+{
+    line_write(l->fd, l->form == LOGGER_JOURNAL ? LOGGER_PREFIXED : l->form, level, line);
 }
 
 /* Is stderr a stream to the journal?  systemd says which one it made: device:inode (systemd.exec(5)). */
@@ -100,11 +110,11 @@ int logger_file(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
-int logger_open(struct logger *l, const struct conf *c)
+int logger_open(struct logger *l, const struct conf *c, FILE *complaints)
 {
-    *l = (struct logger){ .form = LOGGER_DATED, .fd = STDERR_FILENO, .starting = true };
+    *l = (struct logger){ .form = LOGGER_DATED, .fd = STDERR_FILENO, .level = c->log_level };
     if (c->log_target == CONF_TARGET_JOURNAL && !sysd_journal_listens()) {
-        conf_complain(stderr, &c->log_place, "log.target", "no journal listens on this machine");
+        conf_complain(complaints, &c->log_place, "log.target", "no journal listens on this machine");
         return -1;
     }
     if (c->log_target == CONF_TARGET_JOURNAL)
@@ -115,15 +125,26 @@ int logger_open(struct logger *l, const struct conf *c)
         l->path = c->log_file;
         l->fd = logger_file(l->path);
         if (l->fd == -1) {
-            conf_complain(stderr, &c->log_place, "log.target", "cannot open %s: %s", l->path,
+            conf_complain(complaints, &c->log_place, "log.target", "cannot open %s: %s", l->path,
                           strerror(errno));
             return -1;
         }
     } else {
         l->fd = stderr_unblocked();
     }
-    log_open(logger_sink, l, c->log_level);
     return 0;
+}
+
+void logger_use(struct logger *l)
+{
+    log_open(logger_sink, l, l->level);
+}
+
+void logger_close(struct logger *l)
+{
+    if (l->fd > STDERR_FILENO)
+        close(l->fd);
+    l->fd = -1;
 }
 
 int logger_reopen(struct logger *l)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The master.  It has one thread and one loop that sleeps in poll(2) until a signal, a worker's word or a
- * time that it set itself.
+/* The master.  It has one thread and one loop that sleeps in poll(2) until a signal, a worker's word, a client of the
+ * control socket or a time that it set itself.
  *
- *              all workers ready             SIGTERM, SIGINT
+ *              all workers ready             SIGTERM, SIGINT, stop
  *   STARTING --------------------> RUNNING --------------------> STOPPING --(all workers gone)--> end
  *       \_____________ a worker ends, SIGTERM, SIGINT ______________/
  *
- * Owns the listening sockets, the log files and the crew.  Knows no protocol and no driver. */
+ * While it is RUNNING one generation serves, another may be starting (reload.c), and older ones finish what they have.
+ * Owns the generations.  Knows no protocol and no driver. */
 #include "daemon/master.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,321 +21,95 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/crew.h"
-#include "daemon/listen.h"
+#include "daemon/command.h"
 #include "daemon/machine.h"
-#include "daemon/pool.h"
-#include "daemon/service.h"
+#include "daemon/master_state.h"
+#include "daemon/sandbox.h"
 #include "daemon/signals.h"
 #include "daemon/sysd.h"
 #include "daemon/title.h"
 
-/* Workers end by themselves at `timeouts.drain`; who is still there so long after that hangs. */
-enum { DRAIN_GRACE_MS = 2000 };
-
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
 enum { SAME_WISH_MS = 20 };
 
-enum master_phase {
-    MASTER_STARTING,            /* not all workers have been ready yet */
-    MASTER_RUNNING,             /* who dies is started again */
-    MASTER_STOPPING             /* all were told to drain */
-};
-
-struct master {
-    const struct master_options *options;
-    enum master_phase phase;
-    int               status;           /* to exit with */
-    bool              served;           /* was RUNNING */
-    int               signals;          /* the pipe */
-    int               access_fd;        /* -1: no access log */
-    struct listen_set listens;
-    struct pool_set   pools;
-    struct crew       crew;
-    struct pollfd    *polled;           /* the pipe, then a channel for each worker */
-    uint64_t          told_ms;          /* STOPPING: since when */
-    uint64_t          kill_ms;          /* STOPPING: who is there then is killed */
-};
+enum { STATE_MS = 10000 };              /* between two looks at how many connections systemd should know of */
 
 static const char *plural(unsigned n)
 {
     return n == 1 ? "" : "s";
 }
 
-/* ", model epoll", or of several pools "; main: 2 of 2, model epoll; trial: ..." */
-static void describe_pools(const struct master *m, char *text, size_t size)
+static struct generation *generation_of(struct list *l)
 {
-    size_t n = 0;
-
-    if (m->pools.count == 1) {
-        snprintf(text, size, ", model %s", m->pools.v[0].model->name);
-        return;
-    }
-    for (unsigned i = 0; i < m->pools.count && n < size; i++) {
-        const struct pool *p = &m->pools.v[i];
-
-        n += (size_t)snprintf(text + n, size - n, "; %s: %u of %u, model %s", p->conf->name,
-                              crew_ready_in(&m->crew, p), p->workers, p->model->name);
-    }
+    return LIST_ENTRY(l, struct generation, siblings);
 }
 
-/* What `systemctl status` shows. */
-static void tell_systemd(const struct master *m, const char *state)
+static unsigned all_alive(const struct master *m)
 {
-    const struct crew *c = &m->crew;
-    char pools[1024], text[1280];       /* a longer list of pools is cut */
+    unsigned n = 0;
 
-    describe_pools(m, pools, sizeof pools);
-    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready%s", state,
-             *state != '\0' ? "\n" : "", m->phase == MASTER_STOPPING ? "Stopping" : "Serving", crew_ready(c),
-             c->count, plural(c->count), pools);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        n += generation_alive(generation_of(l));
+    return n;
+}
+
+/* ---- what is said of it ---- */
+
+uint64_t master_connections(const struct master *m)
+{
+    struct metric_slot sum;
+
+    ledger_sum(&m->ledger, &sum);
+    return sum.active;
+}
+
+static const char *state_word(const struct master *m)
+{
+    if (m->phase == MASTER_STOPPING)
+        return "Stopping";
+    return m->phase == MASTER_RUNNING && !reload_is_idle(m) ? "Reloading" : "Serving";
+}
+
+static void describe_reload(const struct master *m, char *text, size_t size)
+{
+    struct tm local;
+    char at[32] = "";
+
+    text[0] = '\0';
+    if (m->last.attempt == 0)
+        return;
+    if (localtime_r(&m->last.when, &local) != NULL)
+        strftime(at, sizeof at, "%H:%M:%S", &local);
+    if (m->last.ok)
+        snprintf(text, size, "; reloaded at %s", at);
+    else
+        snprintf(text, size, "; the reload at %s failed: %.300s", at, m->last.errors != NULL ? m->last.errors : "");
+    text[strcspn(text, "\n")] = '\0';   /* the first error: systemctl shows one line */
+}
+
+void master_tell_systemd(struct master *m, const char *state)
+{
+    const struct crew *c = &m->serving->crew;
+    char pools[1024], reload[400], text[2048];      /* a longer list of pools is cut */
+
+    m->state_active = master_connections(m);
+    m->state_ms = clock_monotonic_ms();
+    generation_describe(m->serving, pools, sizeof pools);
+    describe_reload(m, reload, sizeof reload);
+    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready%s, %" PRIu64 " connection%s, generation %u%s",
+             state, *state != '\0' ? "\n" : "", state_word(m), crew_ready(c), c->count, plural(c->count), pools,
+             m->state_active, m->state_active == 1 ? "" : "s", m->serving->number, reload);
     sysd_notify(text);
-}
-
-static void announce(const struct master *m)
-{
-    const char *model = m->pools.count == 1 ? m->pools.v[0].model->name : NULL;
-
-    for (unsigned i = 0; i < m->listens.count; i++) {
-        const struct listen_address *a = &m->listens.v[i];
-        struct log_about about = { .event = "listening", .service = a->service, .model = model };
-
-        log_write(LOG_NOTICE, &about, "listening: %s %s (%s)", a->service, a->text, a->protocol);
-    }
-    for (unsigned i = 0; i < m->pools.count; i++) {
-        const struct pool *p = &m->pools.v[i];
-        struct log_about about = { .event = "ready", .model = p->model->name };
-
-        log_write(LOG_NOTICE, &about, "ready: pool %s, model %s, %u worker%s", p->conf->name, p->model->name,
-                  p->workers, plural(p->workers));
-    }
-}
-
-/* All that live are told to go.  From here on new connections are refused as soon as the workers have
- * closed their sockets too. */
-static void stop_begin(struct master *m)
-{
-    m->phase = MASTER_STOPPING;
-    m->told_ms = clock_monotonic_ms();
-    m->kill_ms = m->told_ms + m->options->conf->timeouts.drain_ms + DRAIN_GRACE_MS;
-    tell_systemd(m, "STOPPING=1");
-    listen_close(&m->listens, true);
-    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_DRAIN, .fd = -1 });
-}
-
-static void start_failed(struct master *m, const char *why)
-{
-    log_write(LOG_ERROR, &(struct log_about){ .event = "start-failed" }, "master: the start failed: %s", why);
-    m->status = 1;
-    stop_begin(m);
-}
-
-static void stop_by_force(struct master *m, const char *why)
-{
-    log_write(LOG_WARN, &(struct log_about){ .event = "killed" }, "master: %s: killing %u worker%s", why,
-              crew_alive(&m->crew), plural(crew_alive(&m->crew)));
-    crew_kill(&m->crew);
-    m->kill_ms = UINT64_MAX;
-}
-
-static int master_reopen_access(struct master *m)
-{
-    const char *path = m->options->conf->access_file;
-    int fd;
-
-    if (m->access_fd == -1)
-        return 0;
-    fd = logger_file(path);
-    if (fd == -1)
-        return log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
-    logger_replace(m->access_fd, fd);
-    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_ACCESS, .fd = m->access_fd });
-    return 0;
-}
-
-static int master_reopen_log(struct master *m)
-{
-    struct logger *l = m->options->logger;
-
-    if (l->path == NULL)
-        return 0;
-    if (logger_reopen(l) == -1)
-        return log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", l->path);
-    crew_tell(&m->crew, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = l->fd });
-    return 0;
-}
-
-static void master_reopen(struct master *m)
-{
-    bool log = master_reopen_log(m) == 0;
-    bool access = master_reopen_access(m) == 0;
-
-    if (log && access)
-        log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" },
-                  "master: SIGUSR1: log files are open again");
-}
-
-static void master_told_to_stop(struct master *m, const char *name)
-{
-    unsigned alive = crew_alive(&m->crew);
-
-    if (m->phase == MASTER_STOPPING) {
-        if (clock_monotonic_ms() - m->told_ms < SAME_WISH_MS)
-            return;
-        m->status = 1;          /* what was in flight is lost */
-        stop_by_force(m, name);
-        return;
-    }
-    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
-              "master: %s: stopping, %u worker%s may take %.1f s", name, alive, plural(alive),
-              m->options->conf->timeouts.drain_ms / 1000.0);
-    stop_begin(m);
-}
-
-static void master_signal(struct master *m, int number)
-{
-    switch (number) {
-    case SIGTERM:
-        master_told_to_stop(m, "SIGTERM");
-        break;
-    case SIGINT:
-        master_told_to_stop(m, "SIGINT");
-        break;
-    case SIGHUP:
-        log_write(LOG_WARN, NULL,
-                  "master: SIGHUP: this version cannot reload; a new configuration needs a restart");
-        break;
-    case SIGUSR1:
-        master_reopen(m);
-        break;
-    default:                    /* SIGCHLD: the loop looks after its workers in each turn */
-        break;
-    }
-}
-
-static void master_start_due(struct master *m, uint64_t now_ms)
-{
-    struct crew *c = &m->crew;
-
-    for (unsigned i = 0; i < c->count && m->phase != MASTER_STOPPING; i++) {
-        if (c->v[i].pid != 0 || c->v[i].next_start_ms > now_ms)
-            continue;
-        if (crew_start(c, i, now_ms) == -1 && m->phase == MASTER_STARTING)
-            start_failed(m, "there is no process for a worker");
-    }
-}
-
-/* A worker that ends before it ever was ready would do so again: the start fails. */
-static void master_bury(struct master *m, uint64_t now_ms)
-{
-    struct crew *c = &m->crew;
-    bool any = false;
-
-    for (unsigned i = 0; i < c->count; i++) {
-        bool dead = crew_bury(c, i, now_ms, m->phase == MASTER_RUNNING);
-
-        any |= dead;
-        if (dead && m->phase == MASTER_STARTING)
-            start_failed(m, "a worker ended before it was ready");
-    }
-    if (any)
-        tell_systemd(m, "");
-}
-
-/* In each pool the first worker goes ahead, and before it those of the earlier pools: what fails in one would
- * fail in those behind it, and is said once. */
-static bool master_may_start(const struct master *m, unsigned at)
-{
-    const struct pool *p = m->crew.v[at].pool;
-
-    if (at != p->first)
-        return m->crew.v[p->first].ready;
-    return p == m->pools.v || m->crew.v[p[-1].first].ready;
-}
-
-static void master_progress(struct master *m, unsigned ready_before, uint64_t now_ms)
-{
-    struct crew *c = &m->crew;
-    unsigned ready = crew_ready(c);
-
-    for (unsigned i = 0; i < c->count && m->phase == MASTER_STARTING; i++) {
-        if (c->v[i].pid == 0 && master_may_start(m, i))
-            c->v[i].next_start_ms = now_ms;
-    }
-    if (m->phase == MASTER_STARTING && ready == c->count) {
-        m->phase = MASTER_RUNNING;
-        m->served = true;
-        announce(m);
-        m->options->logger->starting = false;
-        tell_systemd(m, "READY=1");
-    } else if (m->phase == MASTER_RUNNING && ready > ready_before) {
-        tell_systemd(m, "");
-    }
-}
-
-/* How long there is nothing to do, in the form that poll(2) wants. */
-static int master_idle_ms(const struct master *m)
-{
-    uint64_t now_ms = clock_monotonic_ms(), due_ms;
-
-    due_ms = m->phase == MASTER_STOPPING ? m->kill_ms : crew_next_start_ms(&m->crew);
-    if (due_ms == UINT64_MAX)
-        return -1;
-    if (due_ms <= now_ms)
-        return 0;
-    return due_ms - now_ms < INT_MAX ? (int)(due_ms - now_ms) : INT_MAX;
-}
-
-static void master_wait(struct master *m)
-{
-    const struct crew *c = &m->crew;
-
-    m->polled[0] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
-    for (unsigned i = 0; i < c->count; i++)
-        m->polled[i + 1] = (struct pollfd){ .fd = c->v[i].channel, .events = POLLIN };
-    poll(m->polled, c->count + 1, master_idle_ms(m));   /* whatever it says, everything is looked at */
-}
-
-static void master_turn(struct master *m)
-{
-    unsigned ready_before = crew_ready(&m->crew);
-    uint64_t now_ms;
-    int number;
-
-    master_wait(m);
-    while ((number = signals_next(m->signals)) != 0)
-        master_signal(m, number);
-    now_ms = clock_monotonic_ms();
-    for (unsigned i = 0; i < m->crew.count; i++)
-        crew_hear(&m->crew, i);
-    master_bury(m, now_ms);
-    master_progress(m, ready_before, now_ms);
-    master_start_due(m, now_ms);
-    if (m->phase == MASTER_STOPPING && now_ms >= m->kill_ms && crew_alive(&m->crew) > 0)
-        stop_by_force(m, "timeouts.drain is over");
 }
 
 static void say_totals(const struct master *m)
 {
     struct metric_slot sum;
 
-    metric_sum(m->crew.metrics, m->crew.count, &sum);
+    ledger_sum(&m->ledger, &sum);
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
               "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted,
               sum.total.requests);
-}
-
-/* The limit of connections that the descriptors allow, in the worker that has the least room. */
-static unsigned fit_connections(const struct master *m, unsigned long descriptors)
-{
-    unsigned wanted = m->options->conf->limits.connections;
-    unsigned fit = machine_fit_connections(wanted, descriptors, listen_most(&m->listens));
-
-    if (fit < wanted)
-        log_write(LOG_WARN, NULL,
-                  "master: limits.connections: %u for each worker instead of %u, since this process may "
-                  "open only %lu descriptors (RLIMIT_NOFILE)", fit, wanted, descriptors);
-    return fit;
 }
 
 static void say_who(const struct priv *p)
@@ -347,6 +121,413 @@ static void say_who(const struct priv *p)
                   p->user, p->group, p->chosen ? "" : " (user is not set)");
 }
 
+/* ---- stopping ---- */
+
+/* A service manager that thinks of a shorter time is told how long it may take. */
+static void tell_stopping(struct master *m)
+{
+    uint64_t longest_ms = 0;
+    char state[96];
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        uint64_t drain_ms = generation_of(l)->conf->timeouts.drain_ms;
+
+        longest_ms = drain_ms > longest_ms ? drain_ms : longest_ms;
+    }
+    snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+             (longest_ms + 2 * GENERATION_GRACE_MS) * 1000);     /* the second one for the end itself */
+    master_tell_systemd(m, state);
+}
+
+/* All that live are told to go.  From here on new connections are refused as soon as the workers have
+ * closed their sockets too. */
+static void stop_begin(struct master *m)
+{
+    m->phase = MASTER_STOPPING;
+    m->told_ms = clock_monotonic_ms();
+    reload_cancel(m);
+    tell_stopping(m);
+    control_rollback(&m->control);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        listen_close(&generation_of(l)->listens, true);
+        generation_drain(generation_of(l), false, m->told_ms);
+    }
+}
+
+static void start_failed(struct master *m, const char *why)
+{
+    log_write(LOG_ERROR, &(struct log_about){ .event = "start-failed" }, "master: the start failed: %s", why);
+    m->status = 1;
+    stop_begin(m);
+}
+
+static void stop_by_force(struct master *m, const char *why)
+{
+    unsigned alive = all_alive(m);
+
+    log_write(LOG_WARN, &(struct log_about){ .event = "killed" }, "master: %s: killing %u worker%s", why, alive,
+              plural(alive));
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        generation_kill(generation_of(l));
+}
+
+void master_stop(struct master *m, const char *who)
+{
+    unsigned alive = all_alive(m);
+
+    if (m->phase == MASTER_STOPPING) {
+        if (clock_monotonic_ms() - m->told_ms < SAME_WISH_MS)
+            return;
+        m->status = 1;          /* what was in flight is lost */
+        stop_by_force(m, who);
+        return;
+    }
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
+              "master: %s: stopping, %u worker%s may take %.1f s", who, alive, plural(alive),
+              m->serving->conf->timeouts.drain_ms / 1000.0);
+    stop_begin(m);
+}
+
+/* ---- what it is told ---- */
+
+static bool reopen_access(struct generation *g)
+{
+    const char *path = g->conf->access_file;
+    int fd;
+
+    if (g->access_fd == -1)
+        return true;
+    fd = logger_file(path);
+    if (fd == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
+        return false;
+    }
+    logger_replace(g->access_fd, fd);
+    generation_tell(g, &(struct channel_message){ .kind = CHANNEL_ACCESS, .fd = g->access_fd });
+    return true;
+}
+
+static bool reopen_log(struct generation *g)
+{
+    if (g->logger.path == NULL)
+        return true;
+    if (logger_reopen(&g->logger) == -1) {
+        log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", g->logger.path);
+        return false;
+    }
+    generation_tell(g, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = g->logger.fd });
+    return true;
+}
+
+bool master_reopen(struct master *m, const char *who)
+{
+    bool all = true;
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        all &= reopen_log(generation_of(l));
+        all &= reopen_access(generation_of(l));
+    }
+    if (all)
+        log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" }, "master: %s: log files are open again", who);
+    return all;
+}
+
+void master_set_level(struct master *m, enum log_level level)
+{
+    m->serving->logger.level = level;
+    log_set_level(level);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        generation_tell(generation_of(l), &(struct channel_message){ .kind = CHANNEL_LEVEL, .value = level, .fd = -1 });
+}
+
+bool master_replace(struct master *m, const char *worker, char *why, size_t why_size)
+{
+    struct generation *g = m->serving;
+    unsigned at = crew_find(&g->crew, worker);
+
+    if (at == g->crew.count) {
+        snprintf(why, why_size, "there is no worker \"%.60s\"", worker);
+        return false;
+    }
+    if (m->phase != MASTER_RUNNING || !g->crew.v[at].ready) {
+        snprintf(why, why_size, "worker %s is not ready: there is nothing to drain", worker);
+        return false;
+    }
+    if (crew_retire(&g->crew, at, &g->leaving) == -1) {
+        snprintf(why, why_size, "%s", strerror(errno));
+        return false;
+    }
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "replaced", .worker = worker },
+              "worker %s (pid %d): is to be replaced", worker, (int)g->leaving.v[g->leaving.count - 1].pid);
+    g->crew.v[at].next_start_ms = 0;
+    return true;
+}
+
+static void master_signal(struct master *m, int number)
+{
+    switch (number) {
+    case SIGTERM:
+        master_stop(m, "SIGTERM");
+        break;
+    case SIGINT:
+        master_stop(m, "SIGINT");
+        break;
+    case SIGHUP:
+        log_write(LOG_NOTICE, &(struct log_about){ .event = "reloading" },
+                  "master: SIGHUP: reading the configuration again");
+        m->reload_wanted = true;
+        break;
+    case SIGUSR1:
+        master_reopen(m, "SIGUSR1");
+        break;
+    default:                    /* SIGCHLD: the loop looks after its workers in each turn */
+        break;
+    }
+}
+
+/* ---- looking after the workers ---- */
+
+static void start_due(struct master *m, struct generation *g, uint64_t now_ms)
+{
+    struct crew *c = &g->crew;
+
+    for (unsigned i = 0; i < c->count && g->phase != GENERATION_LEAVING; i++) {
+        if (c->v[i].pid != 0 || c->v[i].next_start_ms > now_ms || crew_start(c, i, now_ms) == 0 ||
+            g->phase != GENERATION_STARTING)
+            continue;
+        if (m->phase == MASTER_STARTING)
+            start_failed(m, "there is no process for a worker");
+        else
+            reload_fail(m, "there is no process for a worker");
+    }
+}
+
+static void hear_crew(struct crew *c)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        crew_hear(c, i);
+}
+
+/* Who makes place goes when the other one is ready. */
+static void retire_step(struct generation *g, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < g->leaving.count; i++) {
+        struct worker_slot *s = &g->leaving.v[i];
+        unsigned at = s->told ? g->crew.count : crew_find(&g->crew, s->name);
+
+        if (at < g->crew.count && g->crew.v[at].ready)
+            crew_drain_one(&g->leaving, i, true, now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS);
+    }
+}
+
+/* True when one of its workers has ended. */
+static bool bury_in(struct generation *g, uint64_t now_ms)
+{
+    bool any = false, left = false;
+
+    for (unsigned i = 0; i < g->crew.count; i++)
+        any |= crew_bury(&g->crew, i, now_ms, g->phase == GENERATION_SERVING);
+    for (unsigned i = 0; i < g->leaving.count; i++)
+        left |= crew_bury(&g->leaving, i, now_ms, false);
+    if (left)
+        crew_shrink(&g->leaving);
+    return any;
+}
+
+/* Errors about the fresh generation are kept in its report. */
+static bool attend(struct master *m, struct generation *g, uint64_t now_ms)
+{
+    bool dead;
+
+    m->serving->logger.report = g == m->fresh ? g->report : NULL;
+    hear_crew(&g->crew);
+    hear_crew(&g->leaving);
+    retire_step(g, now_ms);
+    dead = bury_in(g, now_ms);
+    m->serving->logger.report = NULL;
+    return dead;
+}
+
+/* Takes leave of generations that are empty.  The one that serves has the log, and is there to the end. */
+static void free_empty(struct master *m)
+{
+    struct list *l = m->generations.next;
+
+    while (l != &m->generations) {
+        struct generation *g = generation_of(l);
+
+        l = l->next;
+        if (g == m->serving || g->phase != GENERATION_LEAVING || generation_alive(g) > 0)
+            continue;
+        if (!g->failed)
+            log_write(LOG_INFO, &(struct log_about){ .event = "generation-ended" },
+                      "master: the last worker of generation %u has ended", g->number);
+        generation_free(g);
+    }
+}
+
+static void kill_late(struct master *m, uint64_t now_ms)
+{
+    unsigned killed = 0;
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        killed += crew_kill_late(&generation_of(l)->crew, now_ms) + crew_kill_late(&generation_of(l)->leaving, now_ms);
+    if (killed > 0)
+        log_write(LOG_WARN, &(struct log_about){ .event = "killed" },
+                  "master: timeouts.drain is over: killing %u worker%s", killed, plural(killed));
+}
+
+static void look_after_workers(struct master *m, uint64_t now_ms)
+{
+    unsigned ready = crew_ready(&m->serving->crew);
+    bool changed = false, died = false, steady = reload_is_idle(m);
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        bool dead = attend(m, generation_of(l), now_ms);
+
+        changed |= dead;
+        died |= dead && generation_of(l) == m->fresh;
+    }
+    if (died && m->phase == MASTER_STARTING)
+        start_failed(m, "a worker ended before it was ready");
+    else
+        reload_step(m, died, now_ms);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        start_due(m, generation_of(l), now_ms);
+    kill_late(m, now_ms);
+    free_empty(m);
+    if (changed || (steady && crew_ready(&m->serving->crew) > ready))
+        master_tell_systemd(m, "");
+}
+
+static void watch_health(struct master *m, uint64_t now_ms)
+{
+    bool judging = m->phase != MASTER_STOPPING;     /* else each has its time, and is killed after that */
+
+    health_begin(&m->health, now_ms);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        health_look(&m->health, &generation_of(l)->crew, now_ms, judging);
+        health_look(&m->health, &generation_of(l)->leaving, now_ms, judging);
+    }
+    health_end(&m->health, now_ms);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t due_ms(const struct master *m)
+{
+    uint64_t due = sooner(control_due_ms(&m->control), health_due_ms(&m->health));
+
+    if (m->reload_wanted && reload_is_idle(m))
+        return 0;
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        due = sooner(due, crew_due_ms(&generation_of(l)->crew));
+        due = sooner(due, crew_due_ms(&generation_of(l)->leaving));
+        due = sooner(due, health_crew_due_ms(&generation_of(l)->crew));
+        due = sooner(due, health_crew_due_ms(&generation_of(l)->leaving));
+    }
+    if (m->fresh != NULL && m->phase == MASTER_RUNNING)
+        due = sooner(due, m->reload_until_ms);
+    if (m->settling != NULL)
+        due = sooner(due, m->settle_until_ms);
+    if (m->phase == MASTER_RUNNING && sysd_listens())
+        due = sooner(due, m->state_ms + STATE_MS);
+    return sooner(due, survey_due_ms(&m->surveys));
+}
+
+/* How long there is nothing to do, in the form that poll(2) wants. */
+static int idle_ms(const struct master *m)
+{
+    uint64_t now_ms = clock_monotonic_ms(), due = due_ms(m);
+
+    if (due == UINT64_MAX)
+        return -1;
+    if (due <= now_ms)
+        return 0;
+    return due - now_ms < INT_MAX ? (int)(due - now_ms) : INT_MAX;
+}
+
+static size_t descriptors_count(const struct master *m)
+{
+    size_t n = 1 + CONTROL_POLLED_MAX;
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        n += generation_of(l)->crew.count + generation_of(l)->leaving.count;
+    return n;
+}
+
+static size_t poll_crew(struct pollfd *polled, const struct crew *c)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        polled[i] = (struct pollfd){ .fd = c->v[i].channel, .events = POLLIN };
+    return c->count;
+}
+
+/* Without memory for a longer list some are looked at a little later. */
+static void polled_grow(struct master *m)
+{
+    size_t need = descriptors_count(m);
+    struct pollfd *grown;
+
+    if (need <= m->polled_room)
+        return;
+    grown = realloc(m->polled, need * sizeof *grown);
+    if (grown == NULL)
+        return;
+    m->polled = grown;
+    m->polled_room = need;
+}
+
+static void master_wait(struct master *m)
+{
+    size_t n = 0;
+    int wait_ms = idle_ms(m);
+
+    polled_grow(m);
+    m->polled[n++] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
+    n += control_poll(&m->control, m->polled + n);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        const struct generation *g = generation_of(l);
+
+        if (n + g->crew.count + g->leaving.count > m->polled_room) {
+            wait_ms = wait_ms == -1 || wait_ms > 100 ? 100 : wait_ms;
+            break;
+        }
+        n += poll_crew(m->polled + n, &g->crew);
+        n += poll_crew(m->polled + n, &g->leaving);
+    }
+    poll(m->polled, n, wait_ms);        /* whatever it says, everything is looked at */
+}
+
+static void master_turn(struct master *m)
+{
+    uint64_t now_ms;
+    int number;
+
+    master_wait(m);
+    while ((number = signals_next(m->signals)) != 0)
+        master_signal(m, number);
+    now_ms = clock_monotonic_ms();
+    control_serve(&m->control, now_ms, command_obey, m);
+    if (m->reload_wanted && reload_is_idle(m))
+        reload_begin(m);
+    watch_health(m, now_ms);
+    look_after_workers(m, now_ms);
+    survey_expire(&m->surveys, now_ms);
+    if (m->phase == MASTER_RUNNING && sysd_listens() && now_ms >= m->state_ms + STATE_MS) {
+        if (master_connections(m) != m->state_active)
+            master_tell_systemd(m, "");
+        m->state_ms = now_ms;
+    }
+}
+
+/* ---- beginning and end ---- */
+
 static void master_signals(struct master *m)
 {
     static const int heard[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
@@ -357,77 +538,60 @@ static void master_signals(struct master *m)
     signals_ignore(SIGPIPE);
 }
 
-static int master_open_access(struct master *m)
-{
-    const struct conf *c = m->options->conf;
-    char place[CONF_PLACE_SIZE];
-
-    if (c->access_target != CONF_TARGET_FILE)
-        return 0;
-    m->access_fd = logger_file(c->access_file);
-    if (m->access_fd != -1)
-        return 0;
-    return log_errno(LOG_ERROR, NULL, "%saccess_log.target: cannot open %s", conf_place_text(&c->access_place, place),
-                     c->access_file);
-}
-
 /* Everything that can fail without a worker, before the first is forked. */
-static int master_begin(struct master *m)
+static int master_begin(struct master *m, struct conf *taken)
 {
-    const struct master_options *o = m->options;
-    unsigned long descriptors;
-    int opened;
+    char why[160];
 
     title_set("master");
     master_signals(m);
-    if (m->signals == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
+    m->descriptors = machine_raise_descriptors();
+    if (!handed_take(&m->handed, why, sizeof why)) {
+        fprintf(stderr, "iomuxd: sockets of the service manager: %s\n", why);
+        conf_free(taken);
         return -1;
     }
-    descriptors = machine_raise_descriptors();
-    opened = master_open_access(m);
-    if (pool_set_init(&m->pools, o->conf) == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot hold the pools");
+    if (reload_open(m, taken) == -1)
         return -1;
-    }
-    if (listen_open(&m->listens, o->conf, &m->pools) == -1 || opened == -1)
-        return -1;
-    m->crew.common = (struct worker_start){ .conf = o->conf, .priv = o->priv,
-                                            .logger = o->logger, .listens = &m->listens,
-                                            .connections_max = fit_connections(m, descriptors),
-                                            .access_fd = m->access_fd, .notes = service_notes_new(o->conf) };
-    m->polled = calloc(m->pools.workers + 1, sizeof *m->polled);
-    if (m->polled == NULL || crew_init(&m->crew, &m->pools) == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->pools.workers,
-                  plural(m->pools.workers));
-        return -1;
-    }
-    say_who(o->priv);
-    m->crew.v[0].next_start_ms = 0;
+    if (m->signals == -1)
+        return log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
+    m->polled_room = descriptors_count(m);
+    m->polled = calloc(m->polled_room, sizeof *m->polled);
+    if (m->polled == NULL || ledger_open(&m->ledger) == -1)
+        return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->serving->pools.workers,
+                         plural(m->serving->pools.workers));
+    say_who(&m->serving->priv);
+    sandbox_master(m->serving->conf->sandbox);
+    health_open(&m->health, m->serving->conf->watchdog_ms, clock_monotonic_ms());
     return 0;
 }
 
 static void master_end(struct master *m)
 {
-    listen_close(&m->listens, true);
-    listen_free(&m->listens);
-    crew_free(&m->crew);
-    pool_set_free(&m->pools);
+    control_close(&m->control);
+    survey_close(&m->surveys);
+    while (!list_empty(&m->generations))
+        generation_free(generation_of(m->generations.next));
+    handed_close(&m->handed);
+    ledger_close(&m->ledger);
+    reload_result_free(&m->last);
     free(m->polled);
-    if (m->access_fd != -1)
-        close(m->access_fd);
 }
 
-int master_run(const struct master_options *o)
+int master_run(const struct conf_options *again, struct conf *taken)
 {
-    struct master m = { .options = o, .phase = MASTER_STARTING, .access_fd = -1 };
+    struct master m = { .again = again, .phase = MASTER_STARTING, .signals = -1, .began_s = clock_wall_s(),
+                        .began_ms = clock_monotonic_ms() };
 
-    if (master_begin(&m) == -1) {
+    list_init(&m.generations);
+    control_init(&m.control);
+    survey_init(&m.surveys, command_surveyed, &m);
+    if (master_begin(&m, taken) == -1) {
         master_end(&m);
         return 1;
     }
-    master_start_due(&m, clock_monotonic_ms());
-    while (m.phase != MASTER_STOPPING || crew_alive(&m.crew) > 0)
+    start_due(&m, m.serving, clock_monotonic_ms());
+    while (m.phase != MASTER_STOPPING || all_alive(&m) > 0)
         master_turn(&m);
     if (m.served)
         say_totals(&m);

@@ -101,10 +101,20 @@ static unsigned routes_before(const struct conf *c, unsigned service)
     return n;
 }
 
+static size_t notes_size(const struct conf *c)
+{
+    return (routes_before(c, c->service_count) + 1) * sizeof(bool);
+}
+
+void service_notes_free(bool *notes, const struct conf *c)
+{
+    if (notes != NULL)
+        munmap(notes, notes_size(c));
+}
+
 bool *service_notes_new(const struct conf *c)
 {
-    size_t size = (routes_before(c, c->service_count) + 1) * sizeof(bool);
-    void *notes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *notes = mmap(NULL, notes_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     return notes == MAP_FAILED ? NULL : notes;
 }
@@ -353,6 +363,22 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen)
 {
     return &s->parts[index].faces[listen];
+}
+
+unsigned service_folders(const struct service_set *s, int *folders, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct service_parts *p = &s->parts[i];
+
+        for (unsigned j = 0; j < p->route_count; j++) {
+            if (p->roots[j] != NULL && n < max)
+                folders[n] = root_descriptor(p->roots[j]);
+            n += p->roots[j] != NULL;
+        }
+    }
+    return n;
 }
 
 static void service_parts_free(struct service_parts *p)

@@ -17,13 +17,17 @@ const struct datagram_proto *service_datagram(enum conf_protocol protocol);
 struct service_set;
 struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes);
 
-/* What was said about each root, so that all workers together say it once: memory that children share, for as long as
- * the process lives.  NULL with errno. */
+/* What was said about each root, so that all workers together say it once: memory that children share.  NULL with
+ * errno. */
 bool *service_notes_new(const struct conf *c);
+void service_notes_free(bool *notes, const struct conf *c);
 
 /* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
  * lives. */
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
+
+/* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
+unsigned service_folders(const struct service_set *s, int *folders, unsigned max);
 
 /* No connection and no file reference of these services may be left. */
 void service_set_free(struct service_set *s);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
@@ -26,6 +27,18 @@ struct journal_entry {
 void sysd_notify(const char *state)
 {
     sd_notify(0, state);
+}
+
+uint64_t sysd_watchdog_us(void)
+{
+    uint64_t us = 0;
+
+    return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
+bool sysd_listens(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 bool sysd_has_journal(void)

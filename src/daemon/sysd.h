@@ -4,12 +4,19 @@
 #define DAEMON_SYSD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/log.h"
 
 /* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when
  * none listens. */
 void sysd_notify(const char *state);
+
+/* Does one listen? */
+bool sysd_listens(void);
+
+/* How long it waits for "WATCHDOG=1", in microseconds; 0: it does not. */
+uint64_t sysd_watchdog_us(void);
 
 /* Can sysd_journal be used in this build? */
 bool sysd_has_journal(void);

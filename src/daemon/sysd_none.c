@@ -9,6 +9,16 @@ void sysd_notify(const char *state)
     (void)state;
 }
 
+uint64_t sysd_watchdog_us(void)
+{
+    return 0;
+}
+
+bool sysd_listens(void)
+{
+    return false;
+}
+
 bool sysd_has_journal(void)
 {
     return false;

@@ -21,8 +21,11 @@
 #include "core/tally.h"
 #include "core/verified.h"
 #include "daemon/channel.h"
+#include "daemon/crash.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
+#include "daemon/survey.h"
 #include "daemon/title.h"
 #include "driver/driver.h"
 
@@ -37,10 +40,21 @@ struct worker {
     struct watch        watches[WATCHES];
     struct loop         loop;
     int                 channel, signals, access_fd;
+    struct sandbox      sandbox;
+    bool                failed;         /* when its loop was ready */
+    char                who[96];        /* for what is said of a crash */
 };
 
-/* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well. */
-static void worker_drain(struct worker *w, const char *why)
+/* Says what failed, from errno. */
+static int worker_fail(const struct worker *w, const char *what)
+{
+    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name,
+                     (int)getpid(), what);
+}
+
+/* From now on no connection is accepted, and those that are there have `timeouts.drain` to end well.  `passed`: others
+ * accept on the listeners. */
+static void worker_drain(struct worker *w, const char *why, bool passed)
 {
     if (w->loop.phase != LOOP_RUN)
         return;
@@ -48,6 +62,7 @@ static void worker_drain(struct worker *w, const char *why)
               (int)getpid(), why);
     w->loop.drain_deadline_ms = clock_monotonic_ms() + w->start->conf->timeouts.drain_ms;
     w->env.draining = true;
+    w->loop.passed = passed;
     w->loop.phase = LOOP_DRAIN;
 }
 
@@ -63,11 +78,60 @@ static void worker_reopen_access(struct worker *w, int taken)
     w->access_fd = taken;
 }
 
+/* A part of shared memory is filled with the connections, which takes a microsecond for every few of them. */
+static void worker_survey(struct worker *w, int fd, unsigned part)
+{
+    struct survey_part p;
+    uint32_t id;
+
+    if (w->loop.survey == NULL || survey_open(&p, fd, part) == -1) {
+        close(fd);
+        return;
+    }
+    close(fd);
+    w->loop.survey(w->loop.surveyed, &p.census);
+    id = survey_write(&p);
+    (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_SURVEYED, .value = id, .fd = -1 });
+}
+
+/* A socket that goes away, of an address that is served here. */
+static void worker_sweep(struct worker *w, int fd, unsigned address)
+{
+    for (unsigned i = 0; i < w->listener_count && w->loop.sweep != NULL && address < w->start->listens->count; i++) {
+        if (w->listeners[i].gone != &w->start->listens->gone[address])
+            continue;
+        w->loop.sweep(w->loop.self, &w->listeners[i], fd);
+        break;
+    }
+    close(fd);
+}
+
+static void worker_hurry(struct worker *w)
+{
+    worker_drain(w, "told by the master", true);
+    w->loop.drain_deadline_ms = clock_monotonic_ms();
+}
+
 static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
     case CHANNEL_DRAIN:
-        worker_drain(w, "told by the master");
+        worker_drain(w, "told by the master", m->value != 0);
+        break;
+    case CHANNEL_HURRY:
+        worker_hurry(w);
+        break;
+    case CHANNEL_RECLAIM:
+        w->loop.reclaim = true;
+        break;
+    case CHANNEL_SWEEP:
+        worker_sweep(w, m->fd, m->value);
+        break;
+    case CHANNEL_LEVEL:
+        log_set_level((enum log_level)m->value);
+        break;
+    case CHANNEL_SURVEY:
+        worker_survey(w, m->fd, m->value);
         break;
     case CHANNEL_LOG:
         logger_adopt(w->start->logger, m->fd);
@@ -75,7 +139,13 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_ACCESS:
         worker_reopen_access(w, m->fd);
         break;
+    case CHANNEL_ASK:
+        __atomic_store_n(&w->start->slot->answered,
+                         __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        break;
     case CHANNEL_READY:         /* is what workers say */
+    case CHANNEL_SHUT:
+    case CHANNEL_SURVEYED:
         break;
     }
 }
@@ -94,7 +164,7 @@ static void worker_hear_master(void *arg)
                       "(no descriptor left for it?)", w->start->name, (int)getpid());
     }
     if (got == -1)
-        worker_drain(w, "the master is gone");
+        worker_drain(w, "the master is gone", false);
 }
 
 static void worker_hear_signal(void *arg)
@@ -102,7 +172,7 @@ static void worker_hear_signal(void *arg)
     struct worker *w = arg;
 
     while (signals_next(w->signals) != 0)
-        worker_drain(w, "SIGTERM");     /* no other is heard */
+        worker_drain(w, "SIGTERM", false);      /* no other is heard */
 }
 
 /* The drivers look for errands that are back whenever they have been woken. */
@@ -111,14 +181,46 @@ static void worker_hear_bell(void *arg)
     (void)arg;
 }
 
+/* The first worker of a pool says it for all, once. */
+static void worker_tell_sandbox(const struct worker *w)
+{
+    const struct worker_start *s = w->start;
+    struct log_about about = { .event = "sandbox", .model = s->pool->model->name };
+    uint32_t word = sandbox_word(&w->sandbox);
+    char text[SANDBOX_TEXT_SIZE];
+    bool missing = w->sandbox.missing[0] != '\0';
+
+    __atomic_store_n(&s->slot->sandbox, word, __ATOMIC_RELAXED);
+    if (s->index == s->pool->first && !s->again)
+        log_write(missing ? LOG_NOTICE : LOG_INFO, &about, "sandbox: pool %s: %s%s%s", s->pool->conf->name,
+                  sandbox_text(word, s->pool->model, text), missing ? "; missing: " : "", w->sandbox.missing);
+}
+
+/* The master must not hear of a worker that is less closed than it has to be. */
 static void worker_say_ready(void *arg)
 {
     struct worker *w = arg;
+    const struct worker_start *s = w->start;
 
-    w->start->logger->starting = false;
+    if (sandbox_close_calls(&w->sandbox, s->pool->model, s->logger->form == LOGGER_JOURNAL) == -1) {
+        worker_fail(w, "give up system calls, as sandbox = \"require\" wants it");
+        w->failed = true;
+        w->loop.phase = LOOP_HALT;
+        return;
+    }
+    worker_tell_sandbox(w);
+    s->logger->starting = false;
+    s->logger->report = NULL;
     if (channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }) == -1)
         log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot tell the master that it is ready",
-                  w->start->name, (int)getpid());
+                  s->name, (int)getpid());
+}
+
+static void worker_say_shut(void *arg)
+{
+    const struct worker *w = arg;
+
+    (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_SHUT, .fd = -1 });
 }
 
 /* SIGINT and SIGHUP come from a terminal to all processes at once: the master acts on them. */
@@ -143,23 +245,38 @@ static void worker_title(const struct worker *w)
     title_set(role);
 }
 
+static unsigned count_sockets(const struct listen_set *set)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        n += set->v[i].socket_count;
+    return n;
+}
+
+/* Those of its sockets that are this worker's. */
+static void worker_listen_on(struct worker *w, const struct listen_set *set, unsigned at)
+{
+    const struct listen_address *a = &set->v[at];
+
+    for (unsigned i = 0; i < a->socket_count; i++) {
+        if (a->sockets[i].worker != w->start->index)
+            continue;
+        w->listeners[w->listener_count++] = (struct listener){ .fd = a->sockets[i].fd, .datagram = a->datagram,
+                                             .service = service_at(w->services, a->service_index, a->listen_index),
+                                             .text = a->text, .gone = &set->gone[at] };
+    }
+}
+
 static int worker_listeners(struct worker *w)
 {
     const struct listen_set *set = w->start->listens;
 
-    w->listeners = calloc(set->count + 1, sizeof *w->listeners);
+    w->listeners = calloc(count_sockets(set) + 1, sizeof *w->listeners);
     if (w->listeners == NULL)
         return -1;
-    for (unsigned i = 0; i < set->count; i++) {
-        const struct listen_address *a = &set->v[i];
-
-        if (a->fds[w->start->index] == -1)
-            continue;           /* it is served by other workers */
-        w->listeners[w->listener_count++] = (struct listener){ .fd = a->fds[w->start->index],
-                                             .datagram = a->datagram,
-                                             .service = service_at(w->services, a->service_index, a->listen_index),
-                                             .text = a->text };
-    }
+    for (unsigned i = 0; i < set->count; i++)
+        worker_listen_on(w, set, i);
     return 0;
 }
 
@@ -239,22 +356,34 @@ static void worker_loop(struct worker *w)
                              .watches = w->watches, .watch_count = WATCHES,
                              .connections_max = w->start->connections_max,
                              .poll_interval_us = w->start->conf->poll_interval_us,
-                             .ready = worker_say_ready, .arg = w };
+                             .ready = worker_say_ready, .shut = worker_say_shut, .arg = w };
 }
 
-/* Says what failed, from errno. */
-static int worker_fail(const struct worker *w, const char *what)
+/* What it opens by name from here on lies beneath its roots. */
+static int worker_close_files(struct worker *w)
 {
-    return log_errno(LOG_ERROR, &w->env.about, "worker %s (pid %d): cannot %s", w->start->name,
-                     (int)getpid(), what);
+    unsigned count = service_folders(w->services, NULL, 0);
+    int *folders = calloc(count + 1, sizeof *folders), rc;
+
+    if (folders == NULL)
+        return worker_fail(w, "list its folders");
+    service_folders(w->services, folders, count);
+    rc = sandbox_close_files(&w->sandbox, folders, count);
+    free(folders);
+    return rc == 0 ? 0 : worker_fail(w, "give up files and privileges, as sandbox = \"require\" wants it");
 }
 
 static int worker_begin(struct worker *w)
 {
+    logger_use(w->start->logger);
     worker_title(w);
+    snprintf(w->who, sizeof w->who, "worker %s", w->start->name);
+    crash_watch(w->start->logger, w->who);
     if (worker_signals(w) == -1)
         return worker_fail(w, "hear signals");
     listen_keep_only(w->start->listens, w->start->index);
+    if (sandbox_begin(&w->sandbox, w->start->conf->sandbox) == -1)
+        return worker_fail(w, "give up privileges, as sandbox = \"require\" wants it");
     if (priv_drop(w->start->priv) == -1)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
@@ -269,7 +398,7 @@ static int worker_begin(struct worker *w)
     if (worker_verified(w) == -1)
         return worker_fail(w, "remember who has proved to be whom");
     worker_loop(w);
-    return 0;
+    return worker_close_files(w);
 }
 
 /* In the reverse order: files before the cache's memory, services when nothing refers to them any more. */
@@ -300,5 +429,5 @@ int worker_run(const struct worker_start *start)
         rc = log_errno(LOG_ERROR, &w.env.about, "worker %s (pid %d): cannot run the model %s", start->name,
                        (int)getpid(), model->name);
     worker_end(&w);
-    return rc == 0 ? 0 : 1;
+    return rc == 0 && !w.failed ? 0 : 1;
 }

@@ -21,11 +21,14 @@ struct worker_start {
     struct logger       *logger;
     struct listen_set   *listens;
     unsigned             index;         /* its number, for its sockets in `listens` */
+    bool                 again;         /* another process has been this worker before */
     unsigned             connections_max;
     struct metric_slot  *slot;
-    bool                *notes;         /* of service_notes_new; shared by all workers */
+    bool                *notes;         /* of service_notes_new; shared by its workers */
     int                  channel;       /* its end */
     int                  access_fd;     /* -1: no access log */
+    void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
+    void                *abandon_arg;
     const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */
 };
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "core/tally.h"
 #include "driver/clerk.h"
 #include "driver/roster.h"
@@ -55,11 +56,11 @@ static int wake_signal(void)
     return SIGRTMIN + 3;
 }
 
-/* All signals are the main thread's, but the one that wakes. */
+/* Signals are the main thread's, but the one that wakes and what a thread must answer itself. */
 static int thread_start(struct blocking *b, struct thread *t)
 {
     sigset_t all, before;
-    sigfillset(&all);
+    thread_signals(&all);
     sigdelset(&all, wake_signal());
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&b->threads.lock);
@@ -171,18 +172,35 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
     b->places.refused += beyond || crowded;
 }
 
-static void listener_serve(struct blocking *b, const struct listener *l, int budget)
+static void show_places(const struct blocking *b)
+{
+    struct metric_slot *slot = b->loop->env->slot;
+    if (slot != NULL)
+        __atomic_store_n(&slot->active, b->places.count, __ATOMIC_RELAXED);
+}
+
+static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
 {
     while (budget-- > 0 && has_place(b, l)) {
         struct peer peer;
-        int fd = sock_accept(l->fd, SOCK_CLOEXEC, &peer);
+        int fd = sock_accept(from, SOCK_CLOEXEC, &peer);
         if (fd == -1 && roster_accept_failed(&b->places, l, errno))
             return;
         if (fd == -1)
             continue;
         roster_accepted(&b->places);
         thread_begin(b, l, fd, &peer);
+        show_places(b);
     }
+}
+
+static void threads_sweep(void *self, const struct listener *l, int fd)
+{
+    struct blocking *b = self;
+    if (l->datagram)
+        clerks_sweep(b->loop, l, fd);
+    else
+        listener_serve(b, l, fd, ROSTER_LAST_ACCEPTS);
 }
 
 static void hush(const struct blocking *b)
@@ -194,14 +212,12 @@ static void hush(const struct blocking *b)
 
 static void count_threads(struct blocking *b)
 {
-    struct metric_slot *slot = b->loop->env->slot;
     pthread_mutex_lock(&b->threads.lock);
     b->places.count = b->threads.count;
     b->places.refused = b->threads.refused;
     b->places.leaving = b->threads.leaving;
     pthread_mutex_unlock(&b->threads.lock);
-    if (slot != NULL)
-        __atomic_store_n(&slot->active, b->places.count, __ATOMIC_RELAXED);
+    show_places(b);
 }
 
 /* True when a thread has not heard of the wish yet. */
@@ -263,7 +279,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
     count_threads(b);
     for (unsigned i = 0; n > 0 && i < l->listener_count; i++)
         if (b->polled[i].events != 0 && b->polled[i].revents != 0)
-            listener_serve(b, &l->listeners[i], ACCEPTS);
+            listener_serve(b, &l->listeners[i], l->listeners[i].fd, ACCEPTS);
     for (unsigned i = 0; n > 0 && i < l->watch_count; i++)
         if (b->polled[l->listener_count + i].revents != 0)
             l->watches[i].readable(l->watches[i].arg);
@@ -277,12 +293,13 @@ static void threads_drain(struct blocking *b)
     for (unsigned i = 0; i < l->listener_count; i++) {
         if (b->polled[i].fd == -1)
             continue;
-        if (l->phase == LOOP_DRAIN)
-            listener_serve(b, &l->listeners[i], ROSTER_LAST_ACCEPTS);
+        if (listener_sweeps(l, &l->listeners[i]))
+            listener_serve(b, &l->listeners[i], l->listeners[i].fd, ROSTER_LAST_ACCEPTS);
         b->polled[i].fd = -1;
         close(l->listeners[i].fd);
     }
-    clerks_end(&b->clerks, l->phase == LOOP_DRAIN);
+    clerks_end(&b->clerks, l);
+    loop_tell_shut(l);
     wish_for(b, WISH_DRAIN);
     count_threads(b);
     while (l->phase == LOOP_DRAIN && b->places.count > 0) {
@@ -322,6 +339,10 @@ static int blocking_run(struct loop *l, const void *ops)
     roster_open(&b.places, l);
     int result = blocking_open(&b), error;
     if (result == 0) {
+        l->survey = threads_survey;
+        l->surveyed = &b.threads;       /* cppcheck-suppress autoVariables ; nobody asks when this is over */
+        l->self = &b;                   /* cppcheck-suppress autoVariables */
+        l->sweep = threads_sweep;
         l->ready(l->arg);
         while (l->phase == LOOP_RUN && b.failed == 0)
             blocking_turn(&b, true, false);

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "driver/sock_datagram.h"
 
 enum {
@@ -61,12 +62,12 @@ static void *clerk_main(void *arg)
     return NULL;
 }
 
-/* All signals are the main thread's, but the one that wakes. */
+/* Signals are the main thread's, but the one that wakes and what a thread must answer itself. */
 static int clerk_thread(struct clerk *k, int wake_signal)
 {
     sigset_t all, before;
     pthread_attr_t attr;
-    sigfillset(&all);
+    thread_signals(&all);
     sigdelset(&all, wake_signal);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, CLERK_STACK);
@@ -111,7 +112,7 @@ int clerks_start(struct clerks *c, const struct loop *l, int wake_signal)
             continue;
         if (clerk_start(&c->v[c->count], l, &l->listeners[i], wake_signal) == -1) {
             int error = errno;
-            clerks_end(c, false);
+            clerks_end(c, NULL);
             errno = error;
             return -1;
         }
@@ -129,10 +130,24 @@ static void clerk_join(const struct clerk *k, int wake_signal)
     }
 }
 
-void clerks_end(struct clerks *c, bool properly)
+void clerks_sweep(struct loop *l, const struct listener *one, int fd)
 {
-    for (unsigned i = 0; i < c->count; i++)
-        __atomic_store_n(&c->v[i].order, properly ? ORDER_END : ORDER_HALT, __ATOMIC_RELEASE);
+    struct sock_batch *batch = sock_batch_new(1);
+    for (int left = LAST_LETTERS; batch != NULL && left > 0; left--) {
+        if (sock_letter_receive(batch, fd, l->env, MSG_DONTWAIT) == 0)
+            sock_letter_answer(batch, fd, one->service, l->env, MSG_DONTWAIT);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            break;
+    }
+    sock_batch_free(batch);
+}
+
+void clerks_end(struct clerks *c, const struct loop *properly)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        bool sweeps = properly != NULL && listener_sweeps(properly, c->v[i].listener);
+        __atomic_store_n(&c->v[i].order, sweeps ? ORDER_END : ORDER_HALT, __ATOMIC_RELEASE);
+    }
     for (unsigned i = 0; i < c->count; i++) {
         clerk_join(&c->v[i], c->wake_signal);
         close(c->v[i].listener->fd);

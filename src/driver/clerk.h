@@ -18,7 +18,11 @@ struct clerks {
  * nothing but interrupt calls. */
 int clerks_start(struct clerks *c, const struct loop *l, int wake_signal);
 
-/* Ends them, closes their sockets; `properly`: what waits there is answered before. */
-void clerks_end(struct clerks *c, bool properly);
+/* In the main thread: answers what waits in another socket. */
+void clerks_sweep(struct loop *l, const struct listener *one, int fd);
+
+/* Ends them, closes their sockets.  With a loop that drains, what waits there is answered before, where the loop is to
+ * do so; NULL: nothing is. */
+void clerks_end(struct clerks *c, const struct loop *properly);
 
 #endif

@@ -34,7 +34,6 @@ enum {
     NARROW_BELOW = 2,           /* one is let in at a time; */
     WIDE_FROM = 3,              /* from so many on as many as come */
     EXTRA_SHARE = 16,           /* of what an engine carries: for those who are refused, as much for those who leave */
-    STRAIN_MS = 10000           /* without strain for so long, the next is news again */
 };
 
 /* The driver's part of a connection. */
@@ -68,7 +67,6 @@ struct completion {
     unsigned       in_flight;   /* operations of doors */
     unsigned       accepting;   /* of these, waiting for somebody */
     bool           wide;        /* the limit is so far away that doors let in many at once */
-    uint64_t       strained_ms; /* when the engine last was; 0: never */
     bool           draining, halting;
     bool           told;        /* every connection knows that the worker is going */
     int            failed;      /* errno of a wait that cannot work */
@@ -331,6 +329,26 @@ static void flight_begin(struct completion *k, const struct listener *l, int fd,
     conn_advance(k, c);
 }
 
+/* Whoever waits is served, up to so many. */
+static void flights_sweep(void *self, const struct listener *l, int from)
+{
+    struct completion *k = self;
+    struct peer peer;
+    int fd, room = l->datagram ? 0 : ROSTER_LAST_ACCEPTS;
+    windows_sweep(&k->windows, l, from);
+    while (room-- > 0 && k->roster.count < k->loop->connections_max && (fd = sock_accept(from, SOCK_CLOEXEC, &peer)) != -1)
+        flight_begin(k, l, fd, &peer);
+}
+
+/* An accept that is called back may have been told of somebody whom nobody else was told of: the kernel wakes only one
+ * of those who wait on a socket. */
+static void door_glean(struct completion *k, struct door *d)
+{
+    if (!d->accepting && !d->closed && !k->halting)
+        flights_sweep(k, d->listener, d->listener->fd);
+    door_close(k, d);
+}
+
 static void on_accept(struct completion *k, const struct done *d)
 {
     struct door *door = d->op->owner;
@@ -340,7 +358,7 @@ static void on_accept(struct completion *k, const struct done *d)
         k->in_flight--;
     }
     if (k->draining)
-        door_close(k, door);
+        door_glean(k, door);
     if (d->result >= 0 && k->halting) {
         k->engine.ops->close_fd(&k->engine, d->result);
     } else if (d->result >= 0) {
@@ -374,34 +392,19 @@ static void on_done(struct completion *k, const struct done *d)
 
 static void door_sweep(struct completion *k, struct door *d)
 {
-    struct peer peer;
-    int fd, left = ROSTER_LAST_ACCEPTS;
-    while (left-- > 0 && k->roster.count < k->loop->connections_max &&
-           (fd = sock_accept(d->listener->fd, SOCK_CLOEXEC, &peer)) != -1)
-        flight_begin(k, d->listener, fd, &peer);
+    if (listener_sweeps(k->loop, d->listener))
+        flights_sweep(k, d->listener, d->listener->fd);
     door_shut(k, d);
     door_close(k, d);
 }
 
-/* What waits in the backlog is served, then nobody is let in. */
+/* What waits in the backlog is served, unless others do, then nobody is let in. */
 static void doors_close(struct completion *k)
 {
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         if (!k->loop->listeners[i].datagram)
             door_sweep(k, &k->doors[i]);
-    windows_end_datagrams(&k->windows);
-}
-
-/* The engine goes on by itself; one line tells of it. */
-static void strain_tell(struct completion *k)
-{
-    uint64_t now = k->env->now_ms;
-    errno = k->engine.strained;
-    if (k->strained_ms == 0 || now - k->strained_ms >= STRAIN_MS)
-        log_errno(LOG_ERROR, &k->env->about, "worker %s: the model %s cannot start operations; they are tried again",
-                  k->env->about.worker, k->engine.ops->name);
-    k->strained_ms = now;
-    k->engine.strained = 0;
+    windows_end_datagrams(&k->windows, k->loop);
 }
 
 /* Returns how many reports there were. */
@@ -412,7 +415,7 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
         k->failed = errno;
     env_turn(k->env);
     if (k->engine.strained != 0)
-        strain_tell(k);
+        engine_tell_strain(&k->engine, k->env);
     k->env->count.wakeups++;
     k->env->count.events += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++)
@@ -420,23 +423,12 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     return n;
 }
 
-/* Has anybody sent what no operation has brought yet?  A pool of threads may be slow to take it. */
-static bool input_waits(const struct completion *k)
-{
-    for (const struct list *l = k->roster.conns.next; l != &k->roster.conns; l = l->next) {
-        const struct conn *c = LIST_ENTRY(l, struct conn, siblings);
-        if (conn_wants_input(c) && roster_input_waits(c->fd))
-            return true;
-    }
-    return false;
-}
-
-/* Receives that can be answered come back in these rounds, and what they bring is served. */
+/* Receives that can be answered come back in these rounds, and are served.  A pool of threads may be slow. */
 static void take_what_came(struct completion *k)
 {
     unsigned rounds = LOOKS_MAX, silent = 0;
     while (rounds-- > 0 && silent < SILENT_LOOKS && k->roster.count > 0)
-        silent = wait_and_serve(k, LOOK_MS) > 0 || input_waits(k) ? 0 : silent + 1;
+        silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
@@ -470,9 +462,14 @@ static void completion_turn(struct completion *k)
         conn_advance(k, c);
     while ((c = roster_expire(&k->roster)) != NULL)
         conn_advance(k, c);
+    for (unsigned i = 0; l->reclaim && i < l->listener_count; i++)
+        door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
+    l->reclaim = false;
     doors_follow(k);
     if (l->phase == LOOP_DRAIN && !k->told)
         completion_drain(k);
+    if (k->draining && k->accepting == 0)
+        loop_tell_shut(l);
     if (l->phase == LOOP_DRAIN && k->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(k->env);
@@ -560,6 +557,8 @@ static int serve_until_told(struct completion *k)
     limit_adopt(k);
     if (completion_open(k) == -1)
         return -1;
+    k->loop->self = k;
+    k->loop->sweep = flights_sweep;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/census.h"
 #include "core/conn.h"
 #include "core/env.h"
 
@@ -16,6 +17,7 @@ struct listener {
     bool                  datagram;     /* served by service->datagram */
     const struct service *service;
     const char           *text;         /* as configured, for log lines */
+    const bool           *gone;         /* others write it: nobody else accepts here; NULL: nobody ever does */
 };
 
 /* A descriptor that the daemon wants to hear of: its channel to the master, its signal pipe. */
@@ -27,8 +29,8 @@ struct watch {
 
 enum loop_phase {
     LOOP_RUN,                           /* serving */
-    LOOP_DRAIN,                         /* serve what waits in the backlog, close the listeners, finish what is
-                                         * there, then end */
+    LOOP_DRAIN,                         /* serve what waits in the backlog, unless others do, close the listeners, finish
+                                         * what is there, then end */
     LOOP_HALT                           /* end at once */
 };
 
@@ -41,10 +43,35 @@ struct loop {
     unsigned               connections_max;
     unsigned               poll_interval_us;    /* nonblocking: the pause between sweeps over all sockets */
     enum loop_phase        phase;               /* set by watches */
+    bool                   passed;              /* LOOP_DRAIN: others accept on the listeners that are not gone */
+    bool                   reclaim;             /* set by watches: somebody else had taken the listeners' signals */
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
-    void                 (*ready)(void *arg);   /* called once, when the loop accepts connections */
+    void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
+    void                 (*shut)(void *arg);    /* and once, when it drains and accepts no more; NULL: nobody asks */
     void                  *arg;
+
+    /* The driver's, for watches to call while it runs. */
+    void                 (*survey)(void *surveyed, struct census *c);   /* lists all connections */
+    void                  *surveyed;
+    void                  *self;
+    void                 (*sweep)(void *self, const struct listener *l, int fd);    /* serves what waits on another
+                                                         * socket as if it were that of l, once; fd stays the caller's */
 };
+
+/* For drivers that drain, when all listeners are closed. */
+static inline void loop_tell_shut(struct loop *l)
+{
+    void (*shut)(void *arg) = l->shut;
+    l->shut = NULL;
+    if (shut != NULL)
+        shut(l->arg);
+}
+
+/* Is what waits on a listener this worker's to serve when it goes? */
+static inline bool listener_sweeps(const struct loop *l, const struct listener *one)
+{
+    return l->phase == LOOP_DRAIN && (!l->passed || one->gone == NULL || *one->gone);
+}
 
 struct driver {
     const char *name;

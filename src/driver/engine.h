@@ -40,7 +40,13 @@ struct engine {
     unsigned connections_max;   /* an engine that cannot carry so many lowers it when it opens */
     int      strained;          /* errno: some operations came back undone, -EAGAIN, since the kernel takes none now;
                                  * the driver clears it */
+    uint64_t strained_ms;       /* when that was last said; 0: never */
 };
+
+struct env;
+
+/* The engine is strained and goes on by itself: one line in the log tells of it now and then. */
+void engine_tell_strain(struct engine *e, const struct env *env);
 
 struct engine_ops {
     const char *name;

@@ -23,18 +23,29 @@
 #define URING(name) .driver = NULL
 #endif
 
+/* What a loop calls once it runs, by the names of the kernel on any machine. */
+static const char *const calls_epoll[] = { "epoll_wait", "epoll_pwait", "epoll_ctl", NULL };
+static const char *const calls_select[] = { "select", "_newselect", "pselect6", "pselect6_time64", NULL };
+static const char *const calls_sigio[] = { "rt_sigtimedwait", "rt_sigtimedwait_time64", NULL };
+static const char *const calls_aio[] = { "pwrite64", "rt_sigqueueinfo", "sched_getparam", "sched_getscheduler", NULL };
+static const char *const calls_uring[] = { "io_uring_enter", NULL };
+
 static const struct model models[] = {
-    { .name = "epoll",       .family = "multiplexing",  EPOLL(&poller_epoll) },
-    { .name = "epoll-level", .family = "multiplexing",  EPOLL(&poller_epoll_level) },
+    { .name = "epoll",       .family = "multiplexing",  EPOLL(&poller_epoll),
+      .calls = calls_epoll },
+    { .name = "epoll-level", .family = "multiplexing",  EPOLL(&poller_epoll_level),
+      .calls = calls_epoll },
     { .name = "poll",        .family = "multiplexing",  .driver = &driver_readiness, .ops = &poller_poll },
-    { .name = "select",      .family = "multiplexing",  .driver = &driver_readiness, .ops = &poller_select },
+    { .name = "select",      .family = "multiplexing",  .driver = &driver_readiness, .ops = &poller_select,
+      .calls = calls_select },
     { .name = "nonblocking", .family = "non-blocking",  .driver = &driver_readiness, .ops = &poller_spin },
     { .name = "blocking",    .family = "blocking",      .driver = &driver_blocking },
     { .name = "sigio",       .family = "signal-driven", .driver = &driver_readiness, .ops = &poller_sigio,
-      .own_listeners = true, .available = poller_sigio_available },
+      .own_listeners = true, .available = poller_sigio_available, .calls = calls_sigio },
     { .name = "aio",         .family = "asynchronous",  .driver = &driver_completion, .ops = &engine_aio,
-      .available = engine_aio_available },
-    { .name = "io_uring",    .family = "asynchronous",  URING(uring) },
+      .available = engine_aio_available, .calls = calls_aio },
+    { .name = "io_uring",    .family = "asynchronous",  URING(uring),
+      .calls = calls_uring, .guard = ", ring restrictions" },
 };
 
 const struct model *model_all(size_t *count)

@@ -14,6 +14,8 @@ struct model {
     const struct driver *driver;
     const void          *ops;           /* its struct poller_ops or engine_ops; NULL: none needed */
     bool                 own_listeners; /* a listener that other processes hold too can serve only one of them */
+    const char *const   *calls;         /* system calls beside those of every model, up to a NULL; NULL: none */
+    const char          *guard;         /* what it forbids itself, as ", TEXT"; NULL: nothing */
     /* optional: can it run here?  If not, why; if so, perhaps what bounds it (a text in `why`, without newline). */
     bool               (*available)(char *why, size_t why_size);
 };

@@ -38,6 +38,7 @@ struct poller_ops {
     void (*remove)(struct poller *p, int fd, bool closing);
     /* Waits at most timeout_ms (-1: for ever, 0: not at all) for hints; 0 or more, -1 with errno (EINTR). */
     int  (*wait)(struct poller *p, struct ready *out, int max, int timeout_ms);
+    void (*reclaim)(struct poller *p);  /* optional: another process has had the hints of some sockets, and is gone */
     void (*close)(struct poller *p);
 };
 

@@ -65,13 +65,22 @@ static int sg_open(struct poller *p)
     return 0;
 }
 
+/* A listener may be another process's too, as are its flags: the others stay as they are.  The kernel remembers under
+ * which number a socket was armed, and forgets that only when it is disarmed; there it may have another one. */
+static int arm_shared(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags == -1 || ((flags & O_ASYNC) != 0 && fcntl(fd, F_SETFL, flags & ~O_ASYNC) == -1))
+        return -1;
+    return fcntl(fd, F_SETFL, flags | O_ASYNC);
+}
+
 static int sg_add(struct poller *p, int fd, uint32_t generation)
 {
     struct sigio_self *s = p->self;
     struct f_owner_ex me = { F_OWNER_TID, gettid() };
-    (void)generation;
     if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 ||
-        fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) == -1)
+        (generation == ANY_GENERATION ? arm_shared(fd) : fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC)) == -1)
         return -1;
     s->added[fd] = 1;
     if (fd >= s->top)
@@ -86,9 +95,22 @@ static int sg_add(struct poller *p, int fd, uint32_t generation)
 static void sg_remove(struct poller *p, int fd, bool closing)
 {
     struct sigio_self *s = p->self;
+    struct f_owner_ex owner = { 0 };
     s->added[fd] = 0;
-    if (!closing)
-        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (closing || fcntl(fd, F_GETOWN_EX, &owner) == -1 || owner.type != F_OWNER_TID || owner.pid != gettid())
+        return;                 /* the next worker has taken the listener over */
+    int flags = fcntl(fd, F_GETFL);
+    if (flags != -1)
+        (void)fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+}
+
+/* Which of them nobody knows any more; each is hinted at. */
+static void sg_reclaim(struct poller *p)
+{
+    const struct sigio_self *s = p->self;
+    for (int fd = 0; fd < s->top; fd++)
+        if (s->added[fd])
+            (void)sg_add(p, fd, ANY_GENERATION);
 }
 
 static int report_fresh(struct sigio_self *s, struct ready *out, int max)
@@ -158,5 +180,6 @@ static void sg_close(struct poller *p)
 
 const struct poller_ops poller_sigio = {
     .name = "sigio", .edge = true, .short_read = false,
-    .open = sg_open, .add = sg_add, .remove = sg_remove, .wait = sg_wait, .close = sg_close,
+    .open = sg_open, .add = sg_add, .remove = sg_remove, .wait = sg_wait, .reclaim = sg_reclaim,
+    .close = sg_close,
 };

@@ -25,7 +25,6 @@
 enum {
     TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
     ACCEPTS = 64,               /* per listener and wakeup */
-    LAST_LETTERS = 64,          /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
     SCRATCH = 64 * 1024,        /* bytes of one receive */
     HINTS = 512
 };
@@ -413,14 +412,25 @@ static bool has_unfinished(struct readiness *r)
     return more;
 }
 
-/* What waits on a listener is served, then nobody is let in. */
+/* Whoever waits is served, whether there is a place or not, unless descriptors run out. */
+static void listener_sweep(void *self, const struct listener *l, int fd)
+{
+    struct readiness *r = self;
+    struct peer peer;
+    int left = ROSTER_LAST_ACCEPTS, got;
+    if (l->datagram)
+        sock_sweep_datagrams(r->batch, fd, l->service, r->env);
+    while (!l->datagram && left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
+        conn_begin(r, l, got, &peer);
+}
+
+/* What waits on a listener is served, if nobody else does, then nobody is let in. */
 static void listener_close(struct readiness *r, unsigned index)
 {
     const struct listener *l = &r->loop->listeners[index];
-    if (l->datagram)
-        for (int i = 0; i < LAST_LETTERS && sock_serve_datagrams(r->batch, l->fd, l->service, r->env); i++)
-            ;
-    else
+    if (listener_sweeps(r->loop, l) && l->datagram)
+        listener_sweep(r, l, l->fd);
+    else if (listener_sweeps(r->loop, l))
         listener_accept(r, index, ROSTER_LAST_ACCEPTS);
     r->poller.ops->remove(&r->poller, l->fd, false);
     r->slots[l->fd] = (struct slot){ 0 };
@@ -434,6 +444,7 @@ static void readiness_drain(struct readiness *r)
     roster_last_round(&r->roster);
     for (unsigned i = 0; i < r->loop->listener_count; i++)
         listener_close(r, i);
+    loop_tell_shut(r->loop);
     r->draining = true;
     list_init(&all);
     list_splice(&all, &r->roster.conns);
@@ -523,6 +534,9 @@ static void readiness_turn(struct readiness *r)
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);
     listeners_arm(r);
+    if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
+        r->poller.ops->reclaim(&r->poller);
+    l->reclaim = false;
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
@@ -541,6 +555,8 @@ static int serve_all(struct readiness *r)
 {
     if (readiness_open(r) == -1)
         return -1;
+    r->loop->self = r;
+    r->loop->sweep = listener_sweep;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);

@@ -26,6 +26,16 @@ enum {
     OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
 };
 
+static void roster_survey(void *roster, struct census *c)
+{
+    const struct roster *r = roster;
+    struct census_row row;
+    for (const struct list *l = r->conns.next; l != &r->conns; l = l->next) {
+        census_look(&row, LIST_ENTRY(l, struct conn, siblings));
+        census_add(c, &row);
+    }
+}
+
 static struct conn *conn_of_idle(const struct heap_node *node)
 {
     return LIST_ENTRY(node, struct conn, idle);
@@ -48,6 +58,8 @@ void roster_open(struct roster *r, struct loop *l)
     r->extra_max = clamp(l->connections_max / EXTRA_SHARE, ROSTER_EXTRA_MIN, ROSTER_EXTRA_MAX);
     r->idlers.since = roster_idle_since;
     list_init(&r->conns);
+    l->survey = roster_survey;
+    l->surveyed = r;
 }
 
 void roster_close(struct roster *r)
@@ -210,6 +222,16 @@ bool roster_input_waits(int fd)
 {
     int n = 0;
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+bool roster_hears_more(const struct roster *r)
+{
+    for (const struct list *l = r->conns.next; l != &r->conns; l = l->next) {
+        const struct conn *c = LIST_ENTRY(l, struct conn, siblings);
+        if (conn_wants_input(c) && roster_input_waits(c->fd))
+            return true;
+    }
+    return false;
 }
 
 /* The first look at a full house finds everybody who is idle; from then on each is noted when he becomes so.  A quarter

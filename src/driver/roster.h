@@ -32,6 +32,7 @@ struct roster {
     uint64_t     stuck_since_ms;        /* no accept has succeeded since; 0: the latest did */
 };
 
+/* From here on the loop can be asked for its connections: these. */
 void roster_open(struct roster *r, struct loop *l);
 void roster_close(struct roster *r);
 
@@ -67,6 +68,9 @@ struct conn *roster_yield(struct roster *r);
 
 /* Has a peer sent what nobody has received yet? */
 bool roster_input_waits(int fd);
+
+/* Has anybody who is to be heard? */
+bool roster_hears_more(const struct roster *r);
 
 /* The house is full, and somebody gave way or was refused: one line in the log tells of it now and then. */
 void roster_tell_full(struct roster *r);

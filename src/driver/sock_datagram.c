@@ -14,6 +14,7 @@
 
 enum {
     ROUNDS = 4,                 /* batches per socket and wakeup: the others wait */
+    SWEEPS = 64,                /* of so many rounds, when a socket goes away */
     LETTER_MAX = 64 * 1024      /* bytes: more than UDP has over IPv4 (65,507) and IPv6 (65,527) */
 };
 
@@ -146,6 +147,12 @@ bool sock_serve_datagrams(struct sock_batch *b, int fd, const struct service *s,
         }
     }
     return true;
+}
+
+void sock_sweep_datagrams(struct sock_batch *b, int fd, const struct service *s, struct env *e)
+{
+    for (int i = 0; i < SWEEPS && sock_serve_datagrams(b, fd, s, e); i++)
+        ;
 }
 
 int sock_letter_receive(struct sock_batch *b, int fd, struct env *e, int flags)

@@ -23,6 +23,9 @@ void sock_batch_free(struct sock_batch *b);
  * may lose a datagram at any time, and whoever asked will ask again. */
 bool sock_serve_datagrams(struct sock_batch *b, int fd, const struct service *s, struct env *e);
 
+/* All that waits on a socket that goes away, within reason. */
+void sock_sweep_datagrams(struct sock_batch *b, int fd, const struct service *s, struct env *e);
+
 /* The same in two steps for one datagram, with the flags of recvmsg(2) and sendmsg(2): without MSG_DONTWAIT they wait
  * where the socket does.  sock_letter_receive is -1 with errno when there is none. */
 int  sock_letter_receive(struct sock_batch *b, int fd, struct env *e, int flags);

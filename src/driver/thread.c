@@ -8,11 +8,14 @@
 #include "driver/thread.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "core/file.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
@@ -135,11 +138,43 @@ static void hear_wish(struct thread *t)
     conn_drain(t->conn);
 }
 
+static void thread_show(struct thread *t)
+{
+    const struct conn *c = t->conn;
+    __atomic_store_n(&t->shown.received, c->received, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.sent, c->sent, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->shown.state, census_state_of(c), __ATOMIC_RELAXED);
+    if (memcmp(&t->peer, &c->peer, sizeof t->peer) == 0)
+        return;
+    pthread_mutex_lock(&t->house->lock);
+    t->peer = c->peer;
+    pthread_mutex_unlock(&t->house->lock);
+}
+
+void threads_survey(void *arg, struct census *c)
+{
+    struct threads *h = arg;
+    uint32_t now_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    pthread_mutex_lock(&h->lock);
+    for (const struct list *l = h->all.next; l != &h->all; l = l->next) {
+        const struct thread *t = LIST_ENTRY(l, struct thread, siblings);
+        struct census_row row = { .peer = t->peer, .age_s = now_s - t->opened_s,
+                                  .state = __atomic_load_n(&t->shown.state, __ATOMIC_RELAXED),
+                                  .received = __atomic_load_n(&t->shown.received, __ATOMIC_RELAXED),
+                                  .sent = __atomic_load_n(&t->shown.sent, __ATOMIC_RELAXED) };
+        snprintf(row.service, sizeof row.service, "%s", t->listener->service->name);
+        census_add(c, &row);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
 static void thread_turn(struct thread *t)
 {
     struct conn *c = t->conn;
-    if (c->out.bytes > 0)
+    if (c->out.bytes > 0) {
+        thread_show(t);
         thread_send(t);
+    }
     if (conn_wants_shut(c)) {
         shutdown(t->fd, SHUT_WR);
         conn_shut(c);
@@ -154,6 +189,7 @@ static void thread_turn(struct thread *t)
     if (c->out.bytes > 0)
         return;
     if (conn_wants_input(c)) {
+        thread_show(t);
         env_rest(&t->env);
         deadline_arm(t, false);
         idle_begin(t);
@@ -207,6 +243,8 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
     t->listener = l;
     t->fd = fd;
     t->peer = *peer;
+    t->opened_s = (uint32_t)(e->now_ms / 1000);
+    t->shown = (struct thread_shown){ 0 };
     t->receive_ms = 0;
     t->heard = WISH_NONE;
     t->beyond = t->extra = t->leaving = false;

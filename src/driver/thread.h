@@ -27,13 +27,21 @@ struct threads {
     int             bell;               /* a byte: a thread is gone, or idle while a listener waits */
 };
 
+/* What a thread lets the main thread see of its connection: atomics, since neither waits for the other. */
+struct thread_shown {
+    uint64_t received, sent;
+    uint32_t state;                     /* enum census_state */
+};
+
 struct thread {
     struct list            siblings;
     struct threads        *house;
     const struct listener *listener;
     struct env             env;
     struct conn           *conn;
-    struct peer            peer;
+    struct peer            peer;        /* changes under the lock, when a proxy has said who it is */
+    uint32_t               opened_s;    /* monotonic */
+    struct thread_shown    shown;
     pthread_t              id;
     int                    fd;
     unsigned               receive_ms;  /* as set on the socket; 0: for ever */
@@ -56,6 +64,9 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
 
 /* The whole life of a thread and its connection; it frees itself, and closes the descriptor. */
 void *thread_main(void *arg);
+
+/* Lists the connections of all; arg is the struct threads. */
+void threads_survey(void *arg, struct census *c);
 
 /* Under the lock: who has been idle for the longest time and may give way, or NULL.  thread_leave_asked makes him go. */
 struct thread *thread_oldest(struct threads *h);

@@ -8,8 +8,6 @@
 
 #include "driver/sock_datagram.h"
 
-enum { LAST_LETTERS = 64 };     /* when going: rounds of sock_serve_datagrams, each of 64 datagrams */
-
 struct window {
     struct op              op;
     const struct watch    *watch;       /* NULL: it is a listener's */
@@ -35,6 +33,12 @@ static void window_shut(struct windows *w, struct window *one)
 static bool window_letters(struct windows *w, const struct window *one)
 {
     return sock_serve_datagrams(w->batch, one->letters->fd, one->letters->service, w->env);
+}
+
+void windows_sweep(struct windows *w, const struct listener *l, int fd)
+{
+    if (l->datagram)
+        sock_sweep_datagrams(w->batch, fd, l->service, w->env);
 }
 
 static void window_make(struct windows *w, const struct watch *watch, const struct listener *letters, int fd)
@@ -78,14 +82,14 @@ void windows_report(struct windows *w, const struct done *d)
         window_ask(w, one);
 }
 
-void windows_end_datagrams(struct windows *w)
+void windows_end_datagrams(struct windows *w, const struct loop *l)
 {
     for (unsigned i = 0; i < w->count; i++) {
         struct window *one = &w->v[i];
         if (one->letters == NULL || one->shut)
             continue;
-        for (int round = 0; round < LAST_LETTERS && window_letters(w, one); round++)
-            ;
+        if (listener_sweeps(l, one->letters))
+            windows_sweep(w, one->letters, one->fd);
         window_shut(w, one);
         close(one->letters->fd);
     }

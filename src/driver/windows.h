@@ -24,8 +24,11 @@ int windows_open(struct windows *w, const struct loop *l, struct engine *e);
 /* An OP_WATCH came back. */
 void windows_report(struct windows *w, const struct done *d);
 
-/* Answers the datagrams that wait, and closes their sockets. */
-void windows_end_datagrams(struct windows *w);
+/* Answers the datagrams that wait in a socket which is no window's, if it is for datagrams. */
+void windows_sweep(struct windows *w, const struct listener *l, int fd);
+
+/* Answers the datagrams that wait, unless others do, and closes their sockets. */
+void windows_end_datagrams(struct windows *w, const struct loop *l);
 
 /* Brings every operation back. */
 void windows_shut(struct windows *w);

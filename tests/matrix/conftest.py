@@ -10,7 +10,9 @@ Where the default model is missing, tests that do not care which one it is run o
 Fixtures
   iomuxd_bin      path of the binary
   features        the optional parts of the binary, as iomuxd -V says: epoll, liburing, systemd, libbsd,
-                  libxcrypt
+                  libxcrypt, libseccomp
+  probe_bin       the test binary, with a service that tries what is forbidden (tests/sandbox): environment
+                  IOMUXD_PROBE, else beside the binary; skips where there is none
   needs           needs("systemd") skips the test where the binary is built without it
   plain_model     name of a model for tests that are about something else: the default where it can run
   plain           'io_model = "...";' if a configuration has to name that model, '' where it is the default
@@ -28,7 +30,8 @@ Fixtures
 
       daemon(services='...libconfig...' | config_text='whole file',
              model=..., workers=1, timeouts={...}, limits={...}, settings='more libconfig;',
-             options=['-o', 'workers=2'], env={...}, nofile=None, ready=True, arguments=None) -> Daemon
+             options=['-o', 'workers=2'], env={...}, nofile=None, ready=True, arguments=None,
+             handed=[("web", socket)]) -> Daemon
 
       services     text between "services = (" and ");": groups separated by commas; listen on "127.0.0.1:0"
       config_text  instead: the whole file; then model, workers, timeouts, limits and settings are not used
@@ -38,10 +41,13 @@ Fixtures
       ready=False  do not wait for the ready line (a start that is to fail); then d.wait() gives the status
                    and d.expect_status(1) says that it is right, d.allow_log(regex) that its error lines are
       arguments    instead of ["-c", FILE]
+      binary       instead of iomuxd_bin
+      handed       sockets that are handed over by these names, as systemd does it
 
   Daemon: .pid  .port(service)  .addresses(service)  .connect(service, rcvbuf=, source=) -> socket
           .log()  .log_path  .wait_log(regex, timeout) -> match  .allow_log(regex)
           .worker_pids()  .worker()  .expect_worker_death()  .rss()  .private()  .fds()  .cpu()  .wakeups()
+          .ctl(arguments...) runs iomuxctl  .ask(command) -> its JSON  .configure(text)  .reload()
           .signal(n)  .wait(timeout) -> status  .stop(signal, timeout) -> status  .expect_status(n)  .alive()
           .folder (where its files are)  .config (its file)
 
@@ -153,6 +159,14 @@ def iomuxd_bin():
 
 
 @pytest.fixture(scope="session")
+def probe_bin(iomuxd_bin):
+    path = Path(os.environ.get("IOMUXD_PROBE", iomuxd_bin.parent / "tests" / "sandbox" / "iomuxd-probe"))
+    if not path.is_file():
+        pytest.skip(f"no test binary at {path}: make {path.name} in tests/sandbox, or make check-matrix")
+    return path.resolve()
+
+
+@pytest.fixture(scope="session")
 def features(iomuxd_bin):
     out = subprocess.run([str(iomuxd_bin), "-V"], capture_output=True, text=True, timeout=60, check=True).stdout
     return set(out.splitlines()[1].removeprefix("features:").split())
@@ -229,12 +243,13 @@ def daemon(request, iomuxd_bin, tmp_path):
         own_model = None if stand_in(iomuxd_bin) == DEFAULT_MODEL else stand_in(iomuxd_bin)
 
     def start(services=None, *, config_text=None, model=own_model, workers=1, timeouts=None, limits=None,
-              settings="", options=(), env=None, nofile=None, ready=True, arguments=None, cwd=None):
+              settings="", options=(), env=None, nofile=None, ready=True, arguments=None, cwd=None, handed=(),
+              binary=None):
         folder = tmp_path / f"daemon{len(started)}"
         folder.mkdir(mode=0o755)
         if config_text is None and services is not None:
             config_text = configuration(services, model, workers, timeouts, limits, settings)
-        d = harness.Daemon(iomuxd_bin, folder, config_text, options, env, nofile, cwd, arguments)
+        d = harness.Daemon(binary or iomuxd_bin, folder, config_text, options, env, nofile, cwd, arguments, handed)
         started.append(d)
         return d.wait_ready() if ready else d
 

@@ -3,11 +3,13 @@
 
 Knows the words that the daemon promises to say (listening, ready) and /proc; nothing of its inside."""
 
+import json
 import os
 import re
 import resource
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
@@ -26,7 +28,7 @@ READY = re.compile(r"\bready: pool (\S+), model (\S+), (\d+) workers?")
 
 # What a supervisor or a shell may have put there and what would change where the daemon logs.
 DROPPED_ENV = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-               "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+               "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 
 
 def wait_until(condition, timeout=20.0, what="the condition", pause=0.01):
@@ -134,14 +136,44 @@ def group_text(name, values):
     return name + " : { " + " ".join(f"{k} = {v};" for k, v in values.items()) + " };\n"
 
 
+class Probe:
+    """A conversation with the service of the test binary (tests/sandbox/probe.c), which is called "probe"."""
+
+    def __init__(self, d):
+        self.socket = d.connect("probe")
+        self.answers = self.socket.makefile("r")
+
+    def send(self, command):
+        self.socket.sendall(command.encode() + b"\n")
+
+    def ask(self, command):
+        self.send(command)
+        return self.answers.readline().rstrip("\n")
+
+
+# Puts sockets where a service manager would have them, says so in the environment, and becomes the program.
+HAND_OVER = """
+import os, sys
+fds, names, command = sys.argv[1].split(","), sys.argv[2], sys.argv[3:]
+high = [os.dup2(int(fd), 200 + i) for i, fd in enumerate(fds)]
+for i, fd in enumerate(high):
+    os.dup2(fd, 3 + i)
+os.closerange(3 + len(fds), 300)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)), LISTEN_FDNAMES=names)
+os.execv(command[0], command)
+"""
+
+
 class Daemon:
     """One iomuxd in the foreground.  Made by the fixture `daemon`; see conftest.py for how to use it."""
 
-    def __init__(self, binary, folder, config, options=(), env=None, nofile=None, cwd=None, arguments=None):
+    def __init__(self, binary, folder, config, options=(), env=None, nofile=None, cwd=None, arguments=None,
+                 handed=()):
         self.binary = binary
         self.folder = Path(folder)
         self.config = self.folder / "iomuxd.conf"
         self.log_path = self.folder / "stderr.log"
+        self.control = self.folder / "control.sock"
         self._sockets = []
         self._ports = {}
         self._allowed = []
@@ -153,9 +185,14 @@ class Daemon:
         if config is not None:
             self.config.write_text(config)
         environment = {k: v for k, v in os.environ.items() if k not in DROPPED_ENV}
+        # Daemons of tests run beside each other: each has its control socket in its own folder, unless it says so.
+        environment["RUNTIME_DIRECTORY"] = str(self.folder)
         environment.update(env or {})
         command = [str(binary)] + (list(arguments) if arguments is not None else ["-c", str(self.config)])
         command += list(options)
+        if handed:
+            fds, names = [s.fileno() for _, s in handed], [name for name, _ in handed]
+            command = [sys.executable, "-c", HAND_OVER, ",".join(map(str, fds)), ":".join(names)] + command
 
         def limit():
             if nofile is not None:
@@ -163,7 +200,8 @@ class Daemon:
 
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment, preexec_fn=limit, cwd=cwd or self.folder)
+                                            env=environment, preexec_fn=limit, cwd=cwd or self.folder,
+                                            pass_fds=[s.fileno() for _, s in handed])
         self.pid = self.process.pid
 
     # --- starting -------------------------------------------------------------------------------------------
@@ -208,6 +246,30 @@ class Daemon:
         for s in self._sockets:
             s.close()
         self._sockets.clear()
+
+    # --- control ------------------------------------------------------------------------------------------
+
+    def ctl(self, *arguments, timeout=60.0, **more):
+        """Runs iomuxctl; returns what came of it (returncode, stdout, stderr)."""
+        program = os.environ.get("IOMUXCTL") or str(Path(self.binary).parent / "iomuxctl")
+        return subprocess.run([program, "-s", str(self.control), *map(str, arguments)], capture_output=True, text=True,
+                              timeout=timeout, stdin=subprocess.DEVNULL, **more)
+
+    def ask(self, *arguments):
+        """The answer to a command as an object; the command must succeed."""
+        done = self.ctl("--json", *arguments)
+        assert done.returncode == 0, (arguments, done)
+        return json.loads(done.stdout)
+
+    def configure(self, text):
+        """Writes another configuration, as an administrator does."""
+        self.config.write_text(text)
+
+    def reload(self):
+        """Reloads and expects that it works; the workers are others then."""
+        done = self.ctl("reload")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (done, self.log()[-LOG_SHOWN:])
+        self.expect_worker_death()
 
     # --- the log --------------------------------------------------------------------------------------------
 

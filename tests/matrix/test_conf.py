@@ -385,8 +385,8 @@ def test_the_sample_shows_the_defaults(iomuxd, plain_model, tmp_path, features):
     plain, full = iomuxd(sample(tmp_path), "-T"), iomuxd(text, "-T", file="full.conf")
     assert (plain.returncode, full.returncode) == (0, 0), full.stderr
     defaults, shown = (t.stdout.split("services = (")[0] for t in (plain, full))
-    defaults = re.sub(r"^# (user|group|mime_types) is not set\n", "", defaults, flags=re.M)
-    shown = re.sub(r"^(user|group|mime_types) = .*\n", "", shown, flags=re.M)
+    defaults = re.sub(r"^# (user|group|control|mime_types) is not set\n", "", defaults, flags=re.M)
+    shown = re.sub(r"^(user|group|control|mime_types) = .*\n", "", shown, flags=re.M)
     assert shown == defaults
     for key in ("header", "body", "idle", "send", "drain", "connections", "request_line", "header_bytes",
                 "header_count", "body_bytes", "requests", "level", "format", "workers", "io_model"):

@@ -297,7 +297,7 @@ def test_systemd_is_told_of_each_pool(daemon, needs, others, tmp_path):
         daemon(ECHO, settings=pools(pool("main", io_model=one, workers=2), pool("trial", io_model=two)),
                env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert s.recv(4096).decode() == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; " \
-                                        f"main: 2 of 2, model {one}; trial: 1 of 1, model {two}"
+                                        f"main: 2 of 2, model {one}; trial: 1 of 1, model {two}, 0 connections, generation 1"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------

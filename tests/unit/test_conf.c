@@ -329,9 +329,9 @@ END_TEST
 
 START_TEST(conf_refuses_what_later_versions_may_know)
 {
-    refused("control = \"/x\";\n"
+    refused("metrics = \"/x\";\n"
             "services = ( { name = \"s\"; protocol = \"status\"; listen = \"0\"; } );\n",
-            "t.conf:1: control: is no known setting\n"
+            "t.conf:1: metrics: is no known setting\n"
             "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
             " \"daytime\" or \"time\", not \"status\"\n");

@@ -125,7 +125,11 @@ START_TEST(listen_says_what_would_be_right)
             " 127.0.0.1");
     refuses("127.1:80", "'127.1' is not an IPv4 address; names are not looked up, so write an address such as"
             " 127.0.0.1");
-    refuses("systemd:web", "sockets from systemd (systemd:) are not supported by this version");
+    refuses("systemd:", "needs a name: \"systemd:NAME\", as FileDescriptorName= in the socket unit says it");
+    refuses("udp:systemd:", "needs a name: \"udp:systemd:NAME\", as FileDescriptorName= in the socket unit says it");
+    refuses("systemd:a:b", "must have a name of 1 to 255 printable ASCII bytes without blanks and colons");
+    refuses("systemd:a b", "must have a name of 1 to 255 printable ASCII bytes without blanks and colons");
+    refuses("sytemd:web", "'sytemd:' means nothing; did you mean 'systemd:'?");
 }
 END_TEST
 

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands: from a line of JSON to what the master does, and back.  Nothing that a client sends is believed: types
+ * and ranges are checked, and what is not known is refused. */
+#include "daemon/command.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/master_state.h"
+#include "daemon/status.h"
+
+enum { CONNECTIONS_SHOWN = 100 };       /* without a limit */
+
+struct command {
+    const char *name;
+    bool        changes;                /* only for who may */
+    /* Does it and returns the answer; NULL: it comes later (or memory is short). */
+    json_t   *(*run)(struct master *m, struct control_client *c, const json_t *request);
+};
+
+/* The answer, which is taken over. */
+static void answer_with(struct control_client *c, json_t *taken)
+{
+    char *text = taken != NULL ? json_dumps(taken, JSON_COMPACT) : NULL;
+    size_t n = text != NULL ? strlen(text) : 0;
+    char *line = text != NULL ? realloc(text, n + 2) : NULL;
+
+    json_decref(taken);
+    if (line == NULL) {
+        free(text);
+        control_answer(c, NULL, 0);
+        return;
+    }
+    line[n] = '\n';
+    line[n + 1] = '\0';
+    control_answer(c, line, n + 1);
+}
+
+static json_t *refusal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static json_t *refusal(const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return status_errors(text);
+}
+
+static json_t *done(void)
+{
+    return json_pack("{s:b}", "ok", 1);
+}
+
+static void say_by_whom(const struct control_client *c, const char *what)
+{
+    log_write(LOG_NOTICE, &(struct log_about){ .event = "command" }, "master: iomuxctl (pid %d, uid %u): %s",
+              (int)c->pid, (unsigned)c->uid, what);
+}
+
+/* ---- looking ---- */
+
+static json_t *run_status(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)c;
+    (void)request;
+    return status_whole(m);
+}
+
+static json_t *run_models(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)m;
+    (void)c;
+    (void)request;
+    return status_models();
+}
+
+static json_t *run_version(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)m;
+    (void)c;
+    (void)request;
+    return status_version();
+}
+
+static bool census_key_of(const json_t *word, enum census_key *key)
+{
+    static const char *const words[] = {
+        [CENSUS_BY_AGE] = "age", [CENSUS_BY_RECEIVED] = "received", [CENSUS_BY_SENT] = "sent",
+        [CENSUS_BY_BYTES] = "bytes"
+    };
+
+    *key = CENSUS_BY_AGE;
+    if (word == NULL)
+        return true;
+    for (unsigned i = 0; json_is_string(word) && i < sizeof words / sizeof *words; i++) {
+        if (strcmp(json_string_value(word), words[i]) == 0) {
+            *key = (enum census_key)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void survey_crew(struct survey *s, unsigned *part, const struct generation *g, struct crew *c)
+{
+    for (unsigned i = 0; i < c->count && *part < s->parts; i++) {
+        struct survey_place *p = &s->places[*part];
+        struct channel_message ask = { .kind = CHANNEL_SURVEY, .value = *part, .fd = s->fd };
+
+        if (c->v[i].pid == 0)
+            continue;
+        p->pid = c->v[i].pid;
+        p->model = c->v[i].pool->model->name;
+        p->generation = g->number;
+        snprintf(p->worker, sizeof p->worker, "%s", c->v[i].name);
+        p->told = crew_tell_one(c, i, &ask);
+        s->waiting += p->told;
+        ++*part;
+    }
+}
+
+static unsigned alive_in_all(const struct master *m)
+{
+    unsigned n = 0;
+
+    for (const struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        n += generation_alive(LIST_ENTRY(l, struct generation, siblings));
+    return n;
+}
+
+static json_t *survey_begin(struct master *m, struct control_client *c, enum census_key key, unsigned limit)
+{
+    struct survey *s = survey_new(&m->surveys, alive_in_all(m), key, limit);
+    unsigned part = 0;
+
+    if (s == NULL && errno == EBUSY)
+        return refusal("others are asking the same just now: try again");
+    if (s == NULL)
+        return refusal("the workers cannot be asked: %s", strerror(errno));
+    s->client = c->id;
+    c->state = CONTROL_WAITING;
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        struct generation *g = LIST_ENTRY(l, struct generation, siblings);
+
+        survey_crew(s, &part, g, &g->crew);
+        survey_crew(s, &part, g, &g->leaving);
+    }
+    survey_check(&m->surveys, s);
+    return NULL;
+}
+
+static json_t *run_connections(struct master *m, struct control_client *c, const json_t *request)
+{
+    const json_t *limit = json_object_get(request, "limit");
+    enum census_key key;
+
+    if (!census_key_of(json_object_get(request, "sort"), &key))
+        return refusal("\"sort\" must be age, received, sent or bytes");
+    if (limit != NULL && (!json_is_integer(limit) || json_integer_value(limit) < 1 ||
+                          json_integer_value(limit) > SURVEY_ROWS_MAX))
+        return refusal("\"limit\" must be a number from 1 to %d", SURVEY_ROWS_MAX);
+    return survey_begin(m, c, key, limit != NULL ? (unsigned)json_integer_value(limit) : CONNECTIONS_SHOWN);
+}
+
+void command_surveyed(void *arg, struct survey *s)
+{
+    struct master *m = arg;
+    struct control_client *c = control_find(&m->control, s->client);
+
+    if (c != NULL)
+        answer_with(c, status_connections(s));
+}
+
+void command_hear(void *arg, const struct worker_slot *who, const struct channel_message *m)
+{
+    struct master *master = arg;
+
+    if (m->fd != -1)
+        close(m->fd);
+    if (m->kind == CHANNEL_SURVEYED)
+        survey_heard(&master->surveys, who->pid, m->value);
+}
+
+/* ---- changing ---- */
+
+static json_t *run_reload(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)request;
+    if (m->phase != MASTER_RUNNING)
+        return refusal(m->phase == MASTER_STOPPING ? "the daemon is stopping" : "the daemon is still starting");
+    say_by_whom(c, "reload");
+    m->reload_wanted = true;            /* one that is under way may have read the file before it was changed */
+    c->state = CONTROL_WAITING;
+    c->reload = m->attempts + 1;
+    return NULL;
+}
+
+void control_reloaded(struct master *m, unsigned attempt)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+        struct control_client *c = &m->control.v[i];
+
+        if (c->state == CONTROL_WAITING && c->reload != 0 && c->reload <= attempt)
+            answer_with(c, status_reload(&m->last));
+    }
+}
+
+static json_t *run_drain(struct master *m, struct control_client *c, const json_t *request)
+{
+    const char *worker = json_string_value(json_object_get(request, "worker"));
+    char why[160];
+
+    if (worker == NULL)
+        return refusal("\"worker\" must be the name of a worker, such as \"main.0\"");
+    if (!master_replace(m, worker, why, sizeof why))
+        return refusal("%s", why);
+    say_by_whom(c, "drain");
+    return done();
+}
+
+static json_t *run_log_level(struct master *m, struct control_client *c, const json_t *request)
+{
+    const char *word = json_string_value(json_object_get(request, "level"));
+    enum log_level level;
+    char text[32];
+
+    if (word == NULL || !log_parse_level(word, &level))
+        return refusal("\"level\" must be error, warn, notice, info or debug");
+    snprintf(text, sizeof text, "log-level %s", word);
+    say_by_whom(c, text);
+    master_set_level(m, level);
+    return done();
+}
+
+static json_t *run_reopen(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)request;
+    say_by_whom(c, "reopen");
+    return master_reopen(m, "iomuxctl") ? done() : refusal("not every log file could be opened again: the log has the reason");
+}
+
+static json_t *run_stop(struct master *m, struct control_client *c, const json_t *request)
+{
+    (void)request;
+    if (m->phase == MASTER_STOPPING)
+        return refusal("the daemon is stopping already");
+    say_by_whom(c, "stop");
+    master_stop(m, "iomuxctl");
+    return done();
+}
+
+static const struct command commands[] = {
+    { .name = "status",      .run = run_status },
+    { .name = "connections", .run = run_connections },
+    { .name = "models",      .run = run_models },
+    { .name = "version",     .run = run_version },
+    { .name = "reload",      .changes = true, .run = run_reload },
+    { .name = "drain",       .changes = true, .run = run_drain },
+    { .name = "log-level",   .changes = true, .run = run_log_level },
+    { .name = "reopen",      .changes = true, .run = run_reopen },
+    { .name = "stop",        .changes = true, .run = run_stop }
+};
+
+static json_t *run_named(struct master *m, struct control_client *c, const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "command"));
+
+    for (size_t i = 0; name != NULL && i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, name) != 0)
+            continue;
+        if (commands[i].changes && c->uid != 0 && c->uid != geteuid())
+            return refusal("%s: only root and the user that iomuxd runs as may do this", name);
+        return commands[i].run(m, c, request);
+    }
+    return refusal(name != NULL ? "there is no such command" : "the request has no \"command\"");
+}
+
+/* A request with a number or a depth that is out of bounds is refused by the library. */
+void command_obey(void *arg, struct control_client *c, struct span line)
+{
+    json_error_t error;
+    json_t *request = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
+    json_t *answer;
+
+    if (!json_is_object(request))
+        answer = refusal("the request is no JSON object: %.120s", request == NULL ? error.text : "something else");
+    else
+        answer = run_named(arg, c, request);
+    json_decref(request);
+    if (answer != NULL)
+        answer_with(c, answer);
+    else if (c->state == CONTROL_READING)       /* memory is short */
+        control_answer(c, NULL, 0);
+}
