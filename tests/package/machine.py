@@ -113,7 +113,8 @@ class Machine:
 
     def boot(self):
         command = ["systemd-nspawn", "--quiet", "--boot", "--settings=no", "--register=no", "--private-network",
-                   "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
+                   "--link-journal=no", "--system-call-filter=@sandbox", "--resolv-conf=off", "--timezone=off",
+                   "--console=pipe",
                    f"--machine={self.name}", f"--directory={self.root}"]
         if not os.path.isdir("/run/systemd/system"):
             command.append("--keep-unit")
