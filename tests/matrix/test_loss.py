@@ -24,8 +24,9 @@ LIMITS = {"datagrams_per_address": 0}
 
 pytestmark = pytest.mark.timeout(3600 if WHOLE else 300)
 
-# Who keeps a connection may find it ended between two requests or two messages by an old worker that goes.
-KEPT = {"keep", "keep, Unix socket", "pipeline", "idle", "idle, Unix socket", "echo", "echo, Unix socket",
+# Who keeps a connection may find it ended between two requests or two messages by an old worker that goes; so may who has
+# not said anything yet.
+KEPT = {"fresh, Unix socket", "keep", "keep, Unix socket", "pipeline", "idle", "idle, Unix socket", "echo", "echo, Unix socket",
         "echo, one session", "idle echo", "greet", "greet, one session", "upload"}
 
 
