@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
+#include "daemon/live.h"
 #include "daemon/machine.h"
 #include "daemon/master_state.h"
 #include "daemon/sandbox.h"
@@ -474,6 +475,7 @@ static void master_turn(struct master *m)
         reload_begin(m);
     watch_health(m, now_ms);
     look_after_workers(m, now_ms);
+    live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
 }
