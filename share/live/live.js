@@ -44,6 +44,7 @@
         }
         return u === 0 ? `${Math.round(n)} B` : `${round(n)} ${units[u]}`;
     };
+    const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
     const served = (t) => t.requests + t.messages + t.datagrams;
 
     /* Buckets that were counted between two sums: [[begin, count] ...] by size. */
@@ -100,7 +101,7 @@
         { id: "time", title: "Time to answer", unit: "from the complete request until all is sent; p50 full, p99 dashed, p99.9 dotted",
           value: micros, of: ["p50", "p99", "p999"], log: true },
         { id: "connections", title: "Connections", unit: "open", value: count, of: ["connections"] },
-        { id: "cpu", title: "Processor time for each", unit: "µs, user and system", value: (n) => share(n, " µs"), of: ["cpu"] },
+        { id: "cpu", title: "Processor time for each", unit: "µs, user and system", value: (n) => share(n, " µs"), axis: (n) => share(n), of: ["cpu"] },
         { id: "calls", title: "System calls for each", unit: "to wait, accept, receive and send", value: (n) => share(n), of: ["calls"] },
         { id: "switches", title: "Context switches for each", unit: "voluntary or not", value: (n) => share(n), of: ["switches"] }
     ];
@@ -135,7 +136,14 @@
         value: (u, v) => kind.value(v)
     })));
 
+    /* What is not known yet is not shown, but half a minute at least. */
+    const shown_range = () => {
+        const last = times[times.length - 1] || 0;
+        return [Math.min(last - 30, Math.max(last - span, times[0] || 0)), last];
+    };
+
     const chart_open = (chart) => {
+        const stamps = "{HH}:{mm}:{ss}";
         const axis = { stroke: () => colour("--faint"), grid: { stroke: () => colour("--line"), width: 1 },
                        ticks: { stroke: () => colour("--line"), width: 1 }, font: "12px system-ui" };
         chart.series = series_of(chart.kind);
@@ -143,9 +151,10 @@
             chart.plot.destroy();
         chart.plot = new uPlot({
             width: Math.max(chart.box.clientWidth, 200), height: 220,
-            series: [{ label: "at", value: (u, v) => known(v) ? new Date(v * 1000).toLocaleTimeString() : "–" }, ...chart.series],
-            axes: [axis, { ...axis, size: 64, values: (u, vs) => vs.map((v) => v === null ? "" : chart.kind.value(v)) }],
-            scales: { x: { time: true, range: () => { const t = times[times.length - 1] || 0; return [t - span, t]; } },
+            series: [{ label: "at", value: (u, v) => known(v) ? clock(v * 1000) : "–" }, ...chart.series],
+            axes: [{ ...axis, values: [[3600, "{HH}:{mm}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", null, null, null, null, null, null, 1],
+                                       [1, stamps, null, null, null, null, null, null, 1]] }, { ...axis, size: 64, values: (u, vs) => vs.map((v) => v === null ? "" : (chart.kind.axis || chart.kind.value)(v)) }],
+            scales: { x: { time: true, range: shown_range },
                       y: chart.kind.log ? { distr: 3, range: (u, a, b) => known(a) && a > 0 ? uPlot.rangeLog(a, b, 10, true) : [1, 1000] }
                           : { range: (u, a, b) => [0, known(b) && b > 0 ? b * 1.1 : 1] } },
             cursor: { drag: { x: false, y: false } }, hooks: { draw: [marks] }
@@ -226,7 +235,7 @@
     const show_events = () => {
         el("events").replaceChildren(...events.slice(-30).reverse().map((e) => {
             const li = make("li", undefined, ENDS_BADLY.test(e.what) ? "bad" : "");
-            const at = make("time", new Date(e.when_ms).toLocaleTimeString());
+            const at = make("time", clock(e.when_ms));
             at.dateTime = new Date(e.when_ms).toISOString();
             li.append(at, say_event(e));
             return li;
@@ -242,7 +251,7 @@
     const say_state = (now) => {
         const r = now.reload;
         say(`generation ${now.generation}${r ? `, last reload ${r.ok ? "taken over" : "failed"} at ` +
-            new Date(r.when_s * 1000).toLocaleTimeString() : ""}${paused ? ", paused" : ""}`, r && !r.ok);
+            clock(r.when_s * 1000) : ""}${paused ? ", paused" : ""}`, r && !r.ok);
     };
 
     /* ---- samples ---- */
@@ -338,7 +347,8 @@
         } catch (e) {
             /* no place to remember it */
         }
-        charts.forEach((c) => c.plot && c.plot.redraw(false, true));
+        if (times.length > 0)
+            charts_redo();              /* a legend keeps the colours that it was made with */
     };
     const theme_next = () => theme_set({ system: "dark", dark: "light", light: "system" }[theme]);
 
@@ -358,8 +368,7 @@
             span = Number(el("span").value);
             charts_draw();
         });
-        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(
-            (c) => c.plot && c.plot.redraw(false, true)));
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme_set(theme));
         document.addEventListener("keydown", (e) => {
             if (e.ctrlKey || e.altKey || e.metaKey || e.target.tagName === "SELECT")
                 return;

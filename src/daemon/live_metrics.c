@@ -14,6 +14,7 @@ struct source {
     const char          *service;
     struct metric_counts counts;
     struct metric_usage  used;
+    unsigned             alive;         /* workers of the name: two while one hands over to the next */
 };
 
 struct sources {
@@ -41,7 +42,8 @@ static void source_add(struct sources *s, const struct ledger *t, const struct l
     if (o == NULL || source_is_known(s, o, service))
         return;
     ledger_gather(t, &(struct ledger_query){ .worker = o->worker, .model = o->model, .service = service, .slot = -1 }, f);
-    s->v[s->count++] = (struct source){ .owner = o, .service = service, .counts = f->counts, .used = f->used };
+    s->v[s->count++] = (struct source){ .owner = o, .service = service, .counts = f->counts, .used = f->used,
+                                     .alive = f->workers };
 }
 
 /* Workers first, then their services. */
@@ -250,7 +252,7 @@ static void connections_put(FILE *to, const struct sources *s)
             continue;
         fputs("iomuxd_worker_up{", to);
         labels_put(to, &s->v[i]);
-        fprintf(to, "} %d\n", __atomic_load_n(&s->v[i].owner->pid, __ATOMIC_RELAXED) != 0);
+        fprintf(to, "} %d\n", s->v[i].alive > 0);
     }
 }
 

@@ -128,6 +128,7 @@ static void events_begin(struct http_exchange *x, struct live_errand *e)
     if (x->head_only)
         return;
     x->live = e->live;
+    outq_put(x->out, SPAN("retry: 1000\n\n"));
     event_put(x->out, e);
 }
 
