@@ -29,6 +29,23 @@ void sysd_notify(const char *state)
     sd_notify(0, state);
 }
 
+/* FDPOLL=0: it would drop what reports an error. */
+void sysd_store(const char *name, int fd)
+{
+    char state[320];
+
+    snprintf(state, sizeof state, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+    sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+}
+
+void sysd_store_remove(const char *name)
+{
+    char state[320];
+
+    snprintf(state, sizeof state, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    sd_notify(0, state);
+}
+
 uint64_t sysd_watchdog_us(void)
 {
     uint64_t us = 0;

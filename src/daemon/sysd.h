@@ -12,6 +12,10 @@
  * none listens. */
 void sysd_notify(const char *state);
 
+/* It is to keep a copy of this descriptor by this name for the next start, or to forget what it has by that name. */
+void sysd_store(const char *name, int fd);
+void sysd_store_remove(const char *name);
+
 /* Does one listen? */
 bool sysd_listens(void);
 

@@ -9,6 +9,17 @@ void sysd_notify(const char *state)
     (void)state;
 }
 
+void sysd_store(const char *name, int fd)
+{
+    (void)name;
+    (void)fd;
+}
+
+void sysd_store_remove(const char *name)
+{
+    (void)name;
+}
+
 uint64_t sysd_watchdog_us(void)
 {
     return 0;

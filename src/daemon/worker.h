@@ -24,7 +24,7 @@ struct worker_start {
     bool                 again;         /* another process has been this worker before */
     unsigned             connections_max;
     struct metric_slot  *slot;
-    bool                *notes;         /* of service_notes_new; shared by its workers */
+    bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     int                  access_fd;     /* -1: no access log */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
