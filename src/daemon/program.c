@@ -189,6 +189,7 @@ bool program_test_step(struct program_test *t, const char *path, uint64_t now_ms
     t->pid = 0;
     test_hear(t);               /* what it said last */
     test_mend(t);
+    t->refused = !t->late && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE;
     *ok = !t->late && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
     if (!*ok)
         test_explain(t, path, status);

@@ -41,6 +41,7 @@ struct program_test {
     char    *said;                      /* a text */
     size_t   size;
     bool     late;
+    bool     refused;                   /* it has ended by itself: what it was asked about is wrong */
     uint64_t until_ms;
 };
 

@@ -104,7 +104,7 @@ static void change_over(struct master *m)
         (void)become(m, &s);
     state_close(&s);
     signals_release(&before);
-    fail_errno(m, "cannot take over", "the program cannot be executed");
+    fail_errno(m, "cannot take over", "the program cannot take over");
 }
 
 void reload_test_step(struct master *m, uint64_t now_ms)
@@ -116,7 +116,8 @@ void reload_test_step(struct master *m, uint64_t now_ms)
     if (ok)
         change_over(m);
     else
-        reload_fail_early(m, m->test.said, "the configuration has errors");
+        reload_fail_early(m, m->test.said, m->test.refused ? "the configuration has errors"
+                                                           : "the program cannot take over");
     program_test_end(&m->test);
 }
 
