@@ -534,6 +534,7 @@ static void master_end(struct master *m)
     overrides_free(&m->in_force);
     overrides_free(&m->trying);
     overrides_free(&m->wanted);
+    overrides_free(&m->dropped);
     ledger_close(&m->ledger);
     reload_result_free(&m->last);
     free(m->polled);

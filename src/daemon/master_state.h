@@ -45,8 +45,9 @@ struct master {
     const struct conf_options *again;   /* how the configuration is read, before overrides: */
     struct overrides   in_force;        /* of the running daemon, */
     struct overrides   trying;          /* of the reload that goes on, */
-    struct overrides   wanted;          /* of the next one, if that changes them: */
-    bool               wanted_changes;
+    struct overrides   wanted;          /* that are new in the next one, */
+    struct overrides   dropped;         /* and those that are not, by their paths; or, before that, */
+    bool               wanted_fresh;    /* all of them */
     const char        *program;         /* the path of what runs here; "": it is not known */
     struct program_test test;           /* of the new program with the new configuration; pid 0: none goes on */
     enum master_phase  phase;

@@ -55,9 +55,14 @@ int overrides_put(struct overrides *o, const char *text)
     return 0;
 }
 
+bool overrides_has(const struct overrides *o, const char *path)
+{
+    return override_at(o, path, strcspn(path, "=")) < o->count;
+}
+
 bool overrides_remove(struct overrides *o, const char *path)
 {
-    unsigned at = override_at(o, path, strlen(path));
+    unsigned at = override_at(o, path, strcspn(path, "="));
 
     if (at == o->count)
         return false;

@@ -18,7 +18,10 @@ struct overrides {
  * before it; E2BIG: there are too many. */
 int overrides_put(struct overrides *o, const char *text);
 
-/* Takes what there is for this path away; false: nothing is. */
+/* Is there one for this path?  What stands behind a '=' in it is not looked at. */
+bool overrides_has(const struct overrides *o, const char *path);
+
+/* Takes what there is for this path away, again up to a '='; false: nothing is. */
 bool overrides_remove(struct overrides *o, const char *path);
 
 /* Makes `to` what `from` is.  -1 with errno, and then it is as it was. */

@@ -32,14 +32,20 @@ static void fail_errno(struct master *m, const char *what, const char *why)
 
 /* ---- the test ---- */
 
-/* Overrides that are asked for, or those that are in force. */
+/* Those that are in force, as they were asked to be changed since the last reload began. */
 static int choose_overrides(struct master *m)
 {
-    if (!m->wanted_changes)
-        return overrides_copy(&m->trying, &m->in_force);
-    overrides_move(&m->trying, &m->wanted);
-    m->wanted_changes = false;
-    return 0;
+    static const struct overrides none;
+    int rc = overrides_copy(&m->trying, m->wanted_fresh ? &none : &m->in_force);
+
+    for (unsigned i = 0; i < m->dropped.count; i++)
+        overrides_remove(&m->trying, m->dropped.v[i]);
+    for (unsigned i = 0; i < m->wanted.count; i++)
+        rc |= overrides_put(&m->trying, m->wanted.v[i]);
+    overrides_free(&m->wanted);
+    overrides_free(&m->dropped);
+    m->wanted_fresh = false;
+    return rc;
 }
 
 static int test_start(struct master *m, const struct state *s)

@@ -123,11 +123,12 @@ static void reload_read(struct state_reader *r, const json_t *from)
     m->attempts = (unsigned)state_number(r, from, "attempts", UINT32_MAX);
     m->reload_began_ms = state_number(r, from, "began", INT64_MAX);
     m->reload_wanted = state_flag(r, from, "wanted");
-    m->wanted_changes = state_flag(r, from, "changes");
+    m->wanted_fresh = state_flag(r, from, "fresh");
     result_read(r, json_object_get(from, "last"), &m->last);
     overrides_read(r, from, "in_force", &m->in_force);
     overrides_read(r, from, "trying", &m->trying);
     overrides_read(r, from, "next", &m->wanted);
+    overrides_read(r, from, "dropped", &m->dropped);
 }
 
 static void ledger_read(struct state_reader *r, const json_t *from)

@@ -250,10 +250,11 @@ static json_t *result_write(const struct reload_result *r)
 
 static json_t *reload_write(const struct master *m)
 {
-    return json_pack("{s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:o}", "attempts", (json_int_t)m->attempts,
-                     "began", (json_int_t)m->reload_began_ms, "wanted", m->reload_wanted, "changes", m->wanted_changes,
+    return json_pack("{s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "attempts", (json_int_t)m->attempts,
+                     "began", (json_int_t)m->reload_began_ms, "wanted", m->reload_wanted, "fresh", m->wanted_fresh,
                      "last", result_write(&m->last), "in_force", overrides_write(&m->in_force),
-                     "trying", overrides_write(&m->trying), "next", overrides_write(&m->wanted));
+                     "trying", overrides_write(&m->trying), "next", overrides_write(&m->wanted),
+                     "dropped", overrides_write(&m->dropped));
 }
 
 static json_t *store_write(const struct store *s)
