@@ -44,7 +44,7 @@ int ledger_open(struct ledger *t)
     return 0;
 }
 
-static void close_quietly(int fd)
+static void give_back(int fd)
 {
     int error = errno;
 
@@ -73,7 +73,7 @@ int ledger_adopt(struct ledger *t, int taken, bool orphans)
 
     *t = (struct ledger){ .slots = NULL };
     if (shared_adopt(&t->page, taken, LEDGER_SIZE) == -1) {
-        close_quietly(taken);
+        give_back(taken);
         return -1;
     }
     if (ledger_bind(t) == -1)

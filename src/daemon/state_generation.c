@@ -55,7 +55,7 @@ static void log_read(struct state_reader *r, const json_t *from, struct generati
 }
 
 /* The numbers of workers and the models are those that were chosen then. */
-static void pools_read(struct state_reader *r, const json_t *from, struct generation *g)
+static void pool_set_read(struct state_reader *r, const json_t *from, struct generation *g)
 {
     const json_t *all = state_list(r, from, "pools");
 
@@ -87,7 +87,7 @@ static void socket_read(struct state_reader *r, const json_t *from, const struct
         state_wrong(r, "a socket belongs to worker %u of %u", s->worker, g->pools.workers);
 }
 
-static void address_read(struct state_reader *r, const json_t *from, const struct generation *g, struct listen_address *a)
+static void listen_read(struct state_reader *r, const json_t *from, const struct generation *g, struct listen_address *a)
 {
     const json_t *sockets = state_list(r, from, "sockets");
     size_t size = 0;
@@ -129,7 +129,7 @@ static void listens_read(struct state_reader *r, const json_t *from, struct gene
     else if (json_array_size(all) != g->listens.count)
         state_wrong(r, "the addresses are not those of the configuration");
     for (unsigned i = 0; !r->failed && i < g->listens.count; i++)
-        address_read(r, json_array_get(all, i), g, &g->listens.v[i]);
+        listen_read(r, json_array_get(all, i), g, &g->listens.v[i]);
 }
 
 static void counts_read(struct state_reader *r, const json_t *from, struct metric_slot *base)
@@ -222,7 +222,7 @@ static void generation_fill(struct state_reader *r, const json_t *from, struct g
     log_read(r, json_object_get(from, "log"), g);
     notes_read(r, from, g);
     if (!r->failed)
-        pools_read(r, from, g);
+        pool_set_read(r, from, g);
     if (!r->failed)
         listens_read(r, json_object_get(from, "listens"), g);
     if (!r->failed)

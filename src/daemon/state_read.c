@@ -14,7 +14,7 @@
 
 /* ---- the control socket ---- */
 
-static void client_read(struct state_reader *r, const json_t *from, struct control_client *c)
+static void asker_read(struct state_reader *r, const json_t *from, struct control_client *c)
 {
     const json_t *words = json_object_get(from, "words");
     size_t size;
@@ -51,7 +51,7 @@ static void control_read(struct state_reader *r, const json_t *from, struct cont
     if (r->adopt)               /* who only looks must not remove the file */
         c->socket.inode = (ino_t)state_number(r, from, "inode", UINT64_MAX);
     for (size_t i = 0; i < json_array_size(clients) && !r->failed; i++)
-        client_read(r, json_array_get(clients, i), &c->v[i]);
+        asker_read(r, json_array_get(clients, i), &c->v[i]);
 }
 
 /* ---- the others ---- */
@@ -180,7 +180,7 @@ static void check_form(struct state_reader *r, const json_t *from)
 }
 
 /* The text; NULL with errno. */
-static char *text_read(int fd, size_t *size)
+static char *memory_read(int fd, size_t *size)
 {
     struct stat st;
     char *text;
@@ -204,7 +204,7 @@ int state_read(struct master *m, int taken, bool adopt, char why[STATE_WHY_SIZE]
     json_error_t error;
     json_t *whole = NULL;
     size_t size;
-    char *text = text_read(taken, &size);
+    char *text = memory_read(taken, &size);
 
     if (text == NULL)
         state_wrong(&r, "%s", strerror(errno));
