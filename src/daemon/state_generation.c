@@ -87,7 +87,7 @@ static void socket_read(struct state_reader *r, const json_t *from, const struct
         state_wrong(r, "a socket belongs to worker %u of %u", s->worker, g->pools.workers);
 }
 
-static void listen_read(struct state_reader *r, const json_t *from, const struct generation *g, struct listen_address *a)
+static void bound_read(struct state_reader *r, const json_t *from, const struct generation *g, struct listen_address *a)
 {
     const json_t *sockets = state_list(r, from, "sockets");
     size_t size = 0;
@@ -129,7 +129,7 @@ static void listens_read(struct state_reader *r, const json_t *from, struct gene
     else if (json_array_size(all) != g->listens.count)
         state_wrong(r, "the addresses are not those of the configuration");
     for (unsigned i = 0; !r->failed && i < g->listens.count; i++)
-        listen_read(r, json_array_get(all, i), g, &g->listens.v[i]);
+        bound_read(r, json_array_get(all, i), g, &g->listens.v[i]);
 }
 
 static void counts_read(struct state_reader *r, const json_t *from, struct metric_slot *base)

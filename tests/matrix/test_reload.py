@@ -231,6 +231,61 @@ def test_systemd_is_told_of_a_reload(daemon, needs, plain_model, tmp_path):
         assert re.search(rf"; the reload at \S+ failed: {d.config}:1: ", next_ready())
 
 
+# --- settings of the running daemon -------------------------------------------------------------------------------
+
+def models_of(d):
+    return {w["model"] for w in d.ask("status")["workers"] if w["state"] == "ready"}
+
+
+def test_a_setting_of_the_running_daemon_is_changed_and_taken_back(daemon, plain_model, others):
+    d = daemon(site("one"), workers=1)
+    text, other = d.config.read_text(), next(m for m in others if m != plain_model)
+    assert d.ctl("set", f"io_model={other}").returncode == 0
+    assert d.ctl("set", "workers=3").returncode == 0
+    assert models_of(d) == {other} and d.ask("status")["overrides"] == [f"io_model={other}", "workers=3"]
+    assert re.search(rf"^set +io_model={other}\n +workers=3$", d.ctl("status").stdout, re.M)
+    d.reload()
+    d.signal(signal.SIGHUP)
+    d.wait_log("generation 5 serves")
+    assert models_of(d) == {other}, "what was set holds over reloads"
+    assert d.ctl("set", "workers=2").returncode == 0
+    assert d.ask("status")["overrides"] == [f"io_model={other}", "workers=2"]
+    assert d.ctl("unset", "io_model").returncode == 0
+    assert models_of(d) == {plain_model} and d.ask("status")["overrides"] == ["workers=2"]
+    done = d.ctl("unset", "io_model")
+    assert (done.returncode, done.stderr) == (1, "io_model: was not set by iomuxctl\n")
+    assert d.ctl("reload", "--fresh").returncode == 0
+    assert d.ask("status")["overrides"] == [] and d.config.read_text() == text
+    wait_until(lambda: len(d.worker_pids()) == 1, what="one worker")
+    assert get(d) == b"one"
+
+
+def test_a_setting_that_is_wrong_is_not_taken(daemon, plain_model):
+    d = daemon(site("one"))
+    before = d.worker_pids()
+    for setting, error in (("io_modl=poll", r"-o io_modl=poll: .*did you mean 'io_model'"),
+                           ("io_model=epol", "did you mean"), ("workers=0", "workers"), ("workers", "must be PATH=VALUE"),
+                           ("services.[7].name=x", r"has no element \[7\]"), ("=1", "must be PATH=VALUE")):
+        done = d.ctl("set", setting)
+        assert done.returncode == 1 and re.search(error, done.stderr), done
+        assert d.ask("status")["overrides"] == []
+    d.allow_log(".")
+    assert d.worker_pids() == before and get(d) == b"one"
+    d.reload()
+
+
+def test_settings_that_are_changed_at_once_are_all_changed(daemon, plain_model):
+    d = daemon(site("one"))
+    d.expect_worker_death()
+    wanted = ["workers=2", "timeouts.idle=50", "timeouts.send=40", "limits.connections=99"]
+    threads = [threading.Thread(target=d.ctl, args=("set", w)) for w in wanted]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert sorted(d.ask("status")["overrides"]) == sorted(wanted)
+
+
 # --- what fails changes nothing -----------------------------------------------------------------------------------
 
 def test_a_bad_configuration_keeps_the_old_pages(daemon, model):

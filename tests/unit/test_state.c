@@ -161,7 +161,7 @@ static void refused(const char *bytes, size_t n)
 
 START_TEST(state_is_taken_over_as_it_was_left)
 {
-    char why[STATE_WHY_SIZE], *later;
+    char why[STATE_WHY_SIZE], *later, *rest;
     size_t later_size;
     struct state s;
     struct generation *g;
@@ -182,8 +182,10 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_uint_eq(other.control.v[0].reload, 3);
     ck_assert_int_eq(state_write(&s, &other), 0);
     read_memory(s.fd, &later, &later_size);
-    later = memmem(later, later_size, "\"generations\"", 13);       /* before that, the state's own descriptor is named */
-    ck_assert_str_eq(later, strstr(written, "\"generations\""));
+    rest = memmem(later, later_size, "\"generations\"", 13);
+    ck_assert_str_eq(rest, strstr(written, "\"generations\""));
+    free(later);
+    state_close(&s);
 }
 END_TEST
 
