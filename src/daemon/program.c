@@ -131,7 +131,7 @@ int program_test_begin(struct program_test *t, char *const command[], int state,
 /* What does not fit is read and dropped: nobody must wait for us. */
 static void test_hear(struct program_test *t)
 {
-    char spare[4096];
+    char spare[512] = "";
     ssize_t n = 1;
 
     while (t->output != -1 && n > 0) {

@@ -194,8 +194,10 @@ static void crew_read(struct state_reader *r, const json_t *from, struct generat
     if (r->failed)
         return;
     c->v = calloc(count + 1, sizeof *c->v);
-    if (c->v == NULL)
+    if (c->v == NULL) {
         state_wrong(r, "%s", strerror(errno));
+        return;
+    }
     for (size_t i = 0; i < count && !r->failed; i++) {
         c->v[i].channel = c->v[i].ledger = -1;
         c->count++;
