@@ -62,13 +62,13 @@ static int test_start(struct master *m, const struct state *s)
 void reload_begin(struct master *m)
 {
     struct state s = { .fd = -1 };
-    char state[96];
+    char state[NOTICE_STATE_SIZE];
 
     m->reload_wanted = false;
     m->attempts++;
     m->reload_began_ms = clock_monotonic_ms();
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
-    master_tell_systemd(m, state);
+    notice_tell(m, state);
     if (choose_overrides(m) == -1 || state_write(&s, m) == -1 || test_start(m, &s) == -1) {
         fail_errno(m, "cannot be asked to test the configuration", "the configuration cannot be tested");
         program_test_end(&m->test);

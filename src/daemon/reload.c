@@ -14,7 +14,6 @@
 #include "daemon/command.h"
 #include "daemon/master_state.h"
 #include "daemon/sandbox.h"
-#include "daemon/sysd.h"
 
 enum {
     SETTLE_MS = 2000            /* for old workers to stop accepting; they may be stuck */
@@ -160,7 +159,7 @@ static void say_failed(struct master *m, const char *why)
 {
     log_write(LOG_ERROR, &(struct log_about){ .event = "reload-failed" },
               "master: the reload failed: %s; generation %u goes on as it was", why, m->serving->number);
-    master_tell_systemd(m, "READY=1");
+    notice_tell(m, "READY=1");
     control_reloaded(m, m->attempts);
 }
 
@@ -286,7 +285,7 @@ static void reload_settle(struct master *m)
         announce_addresses(&m->settling->listens, m->settling->listens.gone, generation_model(m->settling));
     m->settling = NULL;
     announce(m, m->serving);
-    master_tell_systemd(m, "READY=1");
+    notice_tell(m, "READY=1");
     control_reloaded(m, m->attempts);
 }
 

@@ -148,7 +148,8 @@ static void master_read(struct state_reader *r, const json_t *from)
     m->began_ms = state_number(r, from, "began_ms", INT64_MAX);
     m->began_s = (time_t)state_number(r, from, "began_s", INT64_MAX);
     m->last_number = (unsigned)state_number(r, from, "last_number", UINT32_MAX);
-    m->health.told_ms = state_number(r, from, "told_ms", INT64_MAX);
+    m->health.tell_ms = state_number(r, from, "tell_ms", INT64_MAX);
+    state_text(r, from, "owed", m->notice.owed, sizeof m->notice.owed);
     reload_read(r, json_object_get(from, "reload"));
     handed_read(r, json_object_get(from, "handed"), &m->handed);
     store_read(r, json_object_get(from, "store"), &m->store);

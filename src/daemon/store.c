@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/sysd.h"
+
+enum { STORE_AGAIN_MS = 200 };          /* until what could not be heard is said again */
 
 /* ---- what is there ---- */
 
@@ -131,6 +134,16 @@ static void each_wanted(const struct listen_set *listens, const struct ledger *l
     each_socket(listens, visit, arg);
 }
 
+static void store_later(struct store *s)
+{
+    s->again_ms = clock_monotonic_ms() + STORE_AGAIN_MS;
+}
+
+uint64_t store_due_ms(const struct store *s)
+{
+    return s->again_ms != 0 ? s->again_ms : UINT64_MAX;
+}
+
 static void note_wanted(void *arg, const char name[HANDED_NAME_SIZE], int fd)
 {
     (void)store_note(arg, name, inode_of(fd));
@@ -142,27 +155,40 @@ static void send_wanted(void *arg, const char name[HANDED_NAME_SIZE], int fd)
     struct store *s = arg;
     struct store_one one = { .name = (char *)name, .inode = inode_of(fd) };
 
-    if (!store_has(s, &one) && store_note(s, name, one.inode) == 0)
-        sysd_store(name, fd);
+    if (s->again_ms != 0 || store_has(s, &one))
+        return;
+    if (!sysd_store(name, fd) || store_note(s, name, one.inode) == -1)
+        store_later(s);
+}
+
+/* False: not all could be said. */
+static bool remove_unwanted(struct store *s, const struct store *wanted)
+{
+    unsigned i = 0;
+
+    while (i < s->count) {
+        if (store_has(wanted, &s->v[i]))
+            i++;
+        else if (sysd_store_remove(s->v[i].name))
+            store_drop(s, i);
+        else
+            return false;
+    }
+    return true;
 }
 
 /* Removing goes by name, so it comes before a name is given to another socket. */
 void store_sync(struct store *s, const struct listen_set *listens, const struct ledger *ledger)
 {
     struct store wanted = { 0 };
-    unsigned i = 0;
 
+    s->again_ms = 0;
     if (!sysd_listens())
         return;
     each_wanted(listens, ledger, note_wanted, &wanted);
-    while (i < s->count) {
-        if (store_has(&wanted, &s->v[i])) {
-            i++;
-        } else {
-            sysd_store_remove(s->v[i].name);
-            store_drop(s, i);
-        }
-    }
-    each_wanted(listens, ledger, send_wanted, s);
+    if (remove_unwanted(s, &wanted))
+        each_wanted(listens, ledger, send_wanted, s);
+    else
+        store_later(s);
     store_free(&wanted);
 }

@@ -24,6 +24,7 @@ struct store_one {
 struct store {
     struct store_one *v;
     unsigned          count;
+    uint64_t          again_ms;         /* it could not hear more: to be told again then; 0: it has heard all */
 };
 
 /* Something is there.  -1 with errno. */
@@ -35,8 +36,12 @@ int store_sort(struct store *s, struct handed *handed, struct handed *kept);
 /* The counters that were kept, a descriptor for the caller to close; -1: there are none. */
 int store_counters(struct handed *kept);
 
-/* From now on these sockets and counters are kept, and nothing else.  Does nothing where nobody keeps. */
+/* From now on these sockets and counters are kept, and nothing else.  Does nothing where nobody keeps.  Never waits: what
+ * could not be said is to be said by another call. */
 void store_sync(struct store *s, const struct listen_set *listens, const struct ledger *ledger);
+
+/* When that has to be; UINT64_MAX: not. */
+uint64_t store_due_ms(const struct store *s);
 
 void store_free(struct store *s);
 

@@ -3,10 +3,13 @@
 #include "daemon/sysd.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION    /* the place in the source would be this file's, each time */
@@ -24,26 +27,87 @@ struct journal_entry {
     int          count;
 };
 
-void sysd_notify(const char *state)
+/* A path, or a name that is in no folder; false: neither. */
+static bool manager_address(const char *text, struct sockaddr_un *to, socklen_t *size)
 {
-    sd_notify(0, state);
+    size_t n = strlen(text);
+
+    if ((text[0] != '/' && text[0] != '@') || n < 2 || n >= sizeof to->sun_path)
+        return false;
+    *to = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    memcpy(to->sun_path, text, n);
+    if (text[0] == '@')
+        to->sun_path[0] = '\0';
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (text[0] == '/'));
+    return true;
+}
+
+static bool may_pass(int error)
+{
+    return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
+/* One datagram, with a descriptor or -1. */
+static bool manager_send(int from, const struct sockaddr_un *to, socklen_t size, const char *state, int fd)
+{
+    union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof fd)]; } control = { .bytes = { 0 } };
+    struct iovec iov = { .iov_base = (char *)state, .iov_len = strlen(state) };
+    struct msghdr h = { .msg_name = (struct sockaddr_un *)to, .msg_namelen = size, .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (fd != -1) {
+        control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                                           .cmsg_len = CMSG_LEN(sizeof fd) };
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+        h.msg_control = control.bytes;
+        h.msg_controllen = sizeof control.bytes;
+    }
+    return sendmsg(from, &h, MSG_NOSIGNAL) != -1 || !may_pass(errno);
+}
+
+/* sd_notify(3) waits while the socket is full; it is left to what is no socket of this machine. */
+static bool manager_tell(const char *state, int fd)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to;
+    socklen_t size;
+    bool told;
+    int from;
+
+    if (name == NULL)
+        return true;
+    if (!manager_address(name, &to, &size)) {
+        if (fd == -1)
+            sd_notify(0, state);
+        return true;
+    }
+    from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (from == -1)
+        return !may_pass(errno);
+    told = manager_send(from, &to, size, state, fd);
+    close(from);
+    return told;
+}
+
+bool sysd_notify(const char *state)
+{
+    return manager_tell(state, -1);
 }
 
 /* FDPOLL=0: it would drop what reports an error. */
-void sysd_store(const char *name, int fd)
+bool sysd_store(const char *name, int fd)
 {
     char state[320];
 
     snprintf(state, sizeof state, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-    sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+    return manager_tell(state, fd);
 }
 
-void sysd_store_remove(const char *name)
+bool sysd_store_remove(const char *name)
 {
     char state[320];
 
     snprintf(state, sizeof state, "FDSTOREREMOVE=1\nFDNAME=%s", name);
-    sd_notify(0, state);
+    return manager_tell(state, -1);
 }
 
 uint64_t sysd_watchdog_us(void)

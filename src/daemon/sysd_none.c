@@ -4,20 +4,23 @@
 
 #include <errno.h>
 
-void sysd_notify(const char *state)
+bool sysd_notify(const char *state)
 {
     (void)state;
+    return true;
 }
 
-void sysd_store(const char *name, int fd)
+bool sysd_store(const char *name, int fd)
 {
     (void)name;
     (void)fd;
+    return true;
 }
 
-void sysd_store_remove(const char *name)
+bool sysd_store_remove(const char *name)
 {
     (void)name;
+    return true;
 }
 
 uint64_t sysd_watchdog_us(void)
