@@ -64,7 +64,7 @@ void generation_equip(struct generation *g, const struct generation_sources *fro
 {
     g->crew.common = (struct worker_start){ .conf = g->conf, .priv = &g->priv, .logger = &g->logger,
                                             .listens = &g->listens, .access_fd = g->access_fd, .notes = g->notes.at,
-                                            .connections_max = connections_max,
+                                            .connections_max = connections_max, .generation = g->number,
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
     g->leaving.ledger = from->ledger;
 }

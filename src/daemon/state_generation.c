@@ -134,7 +134,7 @@ static void listens_read(struct state_reader *r, const json_t *from, struct gene
 
 static void counts_read(struct state_reader *r, const json_t *from, struct metric_slot *base)
 {
-#define STATE_COUNTER(name, help) base->total.name = state_number(r, from, #name, UINT64_MAX);
+#define STATE_COUNTER(name, ...) base->total.name = state_number(r, from, #name, UINT64_MAX);
     METRIC_COUNTERS(STATE_COUNTER)
 #undef STATE_COUNTER
     base->progress = state_number(r, from, "progress", UINT64_MAX);

@@ -131,12 +131,15 @@ static void reload_read(struct state_reader *r, const json_t *from)
     overrides_read(r, from, "dropped", &m->dropped);
 }
 
-static void ledger_read(struct state_reader *r, const json_t *from)
+static void counters_adopt(struct state_reader *r, const json_t *from)
 {
     int fd = state_descriptor_in(r, from, "ledger");
+    struct ledger *t = &r->m->ledger;
 
-    if (!r->failed && (fd == -1 ? ledger_open(&r->m->ledger) : ledger_adopt(&r->m->ledger, fd, false)) == -1)
+    if (!r->failed && (fd == -1 ? ledger_open(t) : ledger_adopt(t, fd, false)) == -1)
         state_wrong(r, "the counters: %s", strerror(errno));
+    if (!r->adopt)              /* who only looks has others */
+        t->used = (unsigned)state_number(r, from, "slots", LEDGER_ROOM);
 }
 
 /* ---- all of it ---- */
@@ -155,7 +158,7 @@ static void master_read(struct state_reader *r, const json_t *from)
     store_read(r, json_object_get(from, "store"), &m->store);
     control_read(r, json_object_get(from, "control"), &m->control);
     if (!r->failed)
-        ledger_read(r, from);
+        counters_adopt(r, from);
     if (!r->failed)
         state_generations_read(r, from);
 }

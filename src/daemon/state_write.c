@@ -133,7 +133,7 @@ static json_t *counts_write(const struct metric_slot *base)
 {
     json_t *all = json_object();
 
-#define STATE_COUNTER(name, help) json_object_set_new(all, #name, number_write(base->total.name));
+#define STATE_COUNTER(name, ...) json_object_set_new(all, #name, number_write(base->total.name));
     METRIC_COUNTERS(STATE_COUNTER)
 #undef STATE_COUNTER
     json_object_set_new(all, "progress", number_write(base->progress));
@@ -271,11 +271,11 @@ static json_t *master_write(struct state *s, const struct master *m)
     char layout[LEDGER_LAYOUT_SIZE];
 
     ledger_layout(layout);
-    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "iomuxd", PACKAGE_VERSION, "form", STATE_FORM, "pid", (json_int_t)getpid(), "layout", layout,
                      "began_ms", (json_int_t)m->began_ms, "began_s", (json_int_t)m->began_s,
                      "last_number", (json_int_t)m->last_number, "tell_ms", (json_int_t)m->health.tell_ms,
-                     "owed", text_write(m->notice.owed),
+                     "slots", (json_int_t)m->ledger.used, "owed", text_write(m->notice.owed),
                      "ledger", descriptor_write(s, m->ledger.page.fd), "generations", generations_write(s, m),
                      "control", control_write(s, &m->control), "handed", handed_write(s, &m->handed),
                      "reload", reload_write(m), "store", store_write(&m->store));

@@ -13,6 +13,8 @@
 #include "daemon/overrides.h"
 #include "daemon/program.h"
 
+static const struct ledger_owner somebody = { .worker = "main.0", .model = "poll" };
+
 START_TEST(overrides_have_one_value_for_a_path)
 {
     struct overrides o = { 0 }, copy = { 0 };
@@ -64,13 +66,14 @@ START_TEST(ledger_goes_on_in_the_next_program)
     int slot;
 
     ck_assert_int_eq(ledger_open(&one), 0);
-    slot = ledger_take(&one);
+    slot = ledger_take(&one, &somebody);
     one.slots[slot].total.requests = 5;
     one.slots[slot].active = 2;
     ck_assert_int_eq(ledger_adopt(&two, dup(one.page.fd), false), 0);
     ledger_sum(&two, &sum);
     ck_assert_uint_eq(sum.total.requests, 5);
     ck_assert_uint_eq(sum.active, 2);
+    ck_assert_str_eq(ledger_nth(&two, 0)->worker, "main.0");
     ck_assert(ledger_claim(&two, slot));
     ck_assert(!ledger_claim(&two, slot));
     ck_assert(!ledger_claim(&two, LEDGER_ROOM));
@@ -89,16 +92,16 @@ START_TEST(ledger_leaves_slots_to_workers_without_a_master)
     int alive, dead;
 
     ck_assert_int_eq(ledger_open(&one), 0);
-    alive = ledger_take(&one);
-    dead = ledger_take(&one);
+    alive = ledger_take(&one, &somebody);
+    dead = ledger_take(&one, &somebody);
     ledger_own(&one, alive, getpid());
     ledger_own(&one, dead, 1 << 30);
     one.slots[alive].active = one.slots[dead].active = 3;
     ck_assert_int_eq(ledger_adopt(&two, dup(one.page.fd), true), 0);
     ck_assert_uint_eq(two.slots[alive].active, 3);
     ck_assert_uint_eq(two.slots[dead].active, 0);
-    ck_assert_int_eq(ledger_take(&two), dead);
-    ck_assert_int_eq(ledger_take(&two), 2);
+    ck_assert_int_eq(ledger_take(&two, &somebody), dead);
+    ck_assert_int_eq(ledger_take(&two, &somebody), 2);
     ledger_close(&one);
     ledger_close(&two);
 }
@@ -119,7 +122,7 @@ START_TEST(ledger_of_another_kind_is_refused)
     ledger_close(&t);
     shared_close(&s);
     ck_assert_int_eq(ledger_open(&one), 0);
-    layout = (char *)one.tail;
+    layout = (char *)one.names;
     layout[3] ^= 1;
     ck_assert_int_eq(ledger_adopt(&t, dup(one.page.fd), false), -1);
     ck_assert_int_eq(errno, EBADMSG);

@@ -68,7 +68,7 @@ static void fill_worker(struct generation *g, unsigned at)
     ck_assert_int_eq(channel_open(ends), 0);
     s->channel = ends[0];
     s->pid = 1000000000 + (pid_t)(10 * g->number + at);
-    s->ledger = ledger_take(&m.ledger);
+    s->ledger = ledger_take(&m.ledger, &(struct ledger_owner){ .generation = g->number });
     s->ready = true;
     s->started_ms = 4711;
     s->base.total.requests = UINT64_MAX - 5;
