@@ -70,7 +70,7 @@ static void datagrams_check(struct conf_reader *r, const struct conf_service *se
 {
     const config_setting_t *listen = config_setting_get_member(node, "listen");
 
-    if (service->protocol != CONF_HTTP && service->protocol != CONF_GREET)
+    if (service->protocol != CONF_HTTP && service->protocol != CONF_GREET && service->protocol != CONF_STATUS)
         return;
     for (unsigned i = 0; i < service->listen_count; i++) {
         if (service->listens[i].datagram)

@@ -18,10 +18,12 @@ struct http_live live_of(const struct ledger *ledger, unsigned *watchers)
 void live_tell(struct master *m)
 {
     struct ledger_life life = ledger_life_of(&m->ledger);
-    bool news = life.attempt != m->last.attempt;
+    bool news = m->last.attempt != 0 && m->last.attempt != life.attempt;
 
-    if (!news && life.generation == m->serving->number && life.began_s == (time_t)m->began_s)
+    if (!news && life.generation == m->serving->number && life.began_s == m->began_s)
         return;
+    if (life.began_s != m->began_s)
+        life.attempt = 0;               /* another daemon, which found the statistics of the one before */
     life.began_s = m->began_s;
     life.generation = m->serving->number;
     if (news) {
