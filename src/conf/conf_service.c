@@ -77,7 +77,7 @@ static void datagrams_check(struct conf_reader *r, const struct conf_service *se
             conf_gripe(r, conf_listen_at(listen, i), NULL,
                        "\"%.60s\": \"%s\" does not work over datagrams; echo, discard, chargen, daytime and"
                        " time do", service->listens[i].text,
-                       service->protocol == CONF_HTTP ? "http" : "greet");
+                       service->protocol == CONF_HTTP ? "http" : service->protocol == CONF_GREET ? "greet" : "status");
     }
 }
 

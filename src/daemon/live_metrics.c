@@ -88,7 +88,7 @@ static const struct counter_row {
 #undef COUNTER_ROW
 };
 
-static void counter_put(FILE *to, const struct counter_row *row, const struct source *s)
+static void counter_line(FILE *to, const struct counter_row *row, const struct source *s)
 {
     uint64_t value;
 
@@ -111,7 +111,7 @@ static void counters_put(FILE *to, const struct sources *s)
             head_put(to, row->family, "_total", "counter", row->help);
         family = row->family;
         for (unsigned j = 0; j < s->count; j++)
-            counter_put(to, row, &s->v[j]);
+            counter_line(to, row, &s->v[j]);
     }
 }
 
@@ -163,7 +163,7 @@ static void time_labels_put(FILE *to, const struct source *s)
     fprintf(to, "service=\"%s\",pool=\"%s\",model=\"%s\"", s->service, s->owner->pool, s->owner->model);
 }
 
-static void time_put(FILE *to, const char *family, const struct histogram *h, const struct source *s)
+static void histogram_put(FILE *to, const char *family, const struct histogram *h, const struct source *s)
 {
     uint64_t below = 0;
     unsigned at = 0;
@@ -209,7 +209,7 @@ static void time_family_put(FILE *to, const struct sources *s, const struct ledg
             continue;
         ledger_gather(t, &(struct ledger_query){ .pool = one->owner->pool, .model = one->owner->model,
                                                  .service = one->service, .slot = -1 }, f);
-        time_put(to, family, (const void *)((const char *)&f->times + offset), one);
+        histogram_put(to, family, (const void *)((const char *)&f->times + offset), one);
     }
 }
 
