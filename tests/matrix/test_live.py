@@ -278,5 +278,5 @@ def test_the_page_shows_what_goes_on(daemon, others, tmp_path):
         assert b.ask("document.documentElement.dataset.theme") == "dark"
         b.size(390, 844, phone=True)
         b.wait("document.documentElement.clientWidth === 390", 30)
-        assert b.ask("document.documentElement.scrollWidth") <= 390
+        b.wait("document.documentElement.scrollWidth <= 390", 30)
         assert b.complaints == []
