@@ -15,7 +15,7 @@ enum {
     SPARE_FDS = 64              /* descriptors of a worker that are no connections */
 };
 
-static int list_models(void)
+static int models_print(void)
 {
     size_t count;
     const struct model *all = model_all(&count);
@@ -84,7 +84,7 @@ static int options_run(const struct load_options *o, enum load_action action)
         m = model_choose(o->model_name);
         return m == NULL ? EXIT_USAGE : load_with(o, m);
     case LOAD_MODELS:
-        return list_models();
+        return models_print();
     case LOAD_VERSION:
         printf("iomux-load %s\n", PACKAGE_VERSION);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -314,11 +314,10 @@ static void ai_watch(struct engine *e, struct op *o, int fd)
 static void ai_connect(struct engine *e, struct op *o, int fd, const struct sockaddr *to, socklen_t size)
 {
     int flags = fcntl(fd, F_GETFL);
-    if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
-        op_fail(e->self, o, -errno);
-    else if (connect(fd, to, size) == 0)
+    bool ready = flags != -1 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+    if (ready && connect(fd, to, size) == 0)
         op_fail(e->self, o, blocks_again(fd));
-    else if (errno != EINPROGRESS)
+    else if (!ready || errno != EINPROGRESS)
         op_fail(e->self, o, -errno);
     else
         poll_add(e->self, o, fd, false, POLLOUT);

@@ -234,6 +234,7 @@ static struct conn *conn_make(struct readiness *r, const struct service *s, int 
     list_init(&h->again);
     h->conn = c;
     h->can_read = h->can_write = true;
+    h->gone = s->dial != NULL && s->dial->type == SOCK_DGRAM;   /* each datagram is a short read */
     r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     roster_add(&r->roster, c);
     return c;

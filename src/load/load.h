@@ -17,23 +17,20 @@ enum { LOAD_SOURCES_MAX = 65536, LOAD_WORKERS_MAX = 256 };
 /* The command line. */
 struct load_options {
     const char  *url;
-    unsigned     connections, idle, workers, depth;
-    double       rate;                  /* requests a second, all together; 0: a closed loop */
-    double       warm_s, duration_s;
-    bool         duration_given;
-    uint64_t     requests;              /* in all; 0: as many as there is time for */
-    bool         one_each;              /* a connection for each request */
-    double       timeout_s;
-    size_t       size;                  /* of a message of echo */
-    bool         size_given;
     const char  *method;
     const char **headers;               /* "Name: value"; room for as many as there are arguments */
-    unsigned     header_count;
     const char  *data;                  /* the content of requests, or @FILE */
     const char  *verify_file, *expect_text;
     const char  *sources;               /* "127.0.0.1-127.0.0.8,127.0.1.1" */
     const char  *model_name;
     const char  *json;                  /* a file, or "-" */
+    double       rate;                  /* requests a second, all together; 0: a closed loop */
+    double       warm_s, duration_s, timeout_s;
+    uint64_t     requests;              /* in all; 0: as many as there is time for */
+    size_t       size;                  /* of a message of echo */
+    unsigned     connections, idle, workers, depth, header_count;
+    bool         duration_given, size_given;
+    bool         one_each;              /* a connection for each request */
     bool         progress;
 };
 

@@ -234,7 +234,7 @@ static json_t *json_of_options(const struct load *l)
     return j;
 }
 
-static json_t *json_of(const struct result *r)
+static json_t *json_of_result(const struct result *r)
 {
     json_t *o = json_pack("{s:s, s:o, s:f, s:I, s:f}", "program", "iomux-load " PACKAGE_VERSION,
                           "options", json_of_options(r->load), "seconds", r->seconds,
@@ -253,7 +253,7 @@ static int json_write(const struct result *r, const char *path)
 {
     bool to_stdout = strcmp(path, "-") == 0;
     FILE *f = to_stdout ? stdout : fopen(path, "we");
-    json_t *o = json_of(r);
+    json_t *o = json_of_result(r);
     int result = f != NULL && o != NULL && json_dumpf(o, f, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 ? 0 : -1;
     json_decref(o);
     if (f != NULL)

@@ -58,7 +58,7 @@ static int server_probe(const struct load *l)
     return result;
 }
 
-static int crew_start(struct crew *c)
+static int crew_fork(struct crew *c)
 {
     fflush(NULL);
     for (unsigned i = 0; i < c->load->options->workers; i++) {
@@ -175,7 +175,7 @@ static int crew_run(struct crew *c)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &c->before);
-    if (crew_start(c) == -1) {
+    if (crew_fork(c) == -1) {
         fprintf(stderr, "iomux-load: cannot make workers: %s\n", strerror(errno));
         c->failed = true;
         time_set(&c->load->page->times.stop, 1);

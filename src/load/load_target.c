@@ -95,7 +95,7 @@ static int host_resolve(struct load_target *t)
 }
 
 /* One address, as text of n bytes. */
-static bool address_parse(const char *p, size_t n, struct sockaddr_storage *a)
+static bool source_parse(const char *p, size_t n, struct sockaddr_storage *a)
 {
     char text[INET6_ADDRSTRLEN];
     if (n == 0 || n >= sizeof text)
@@ -150,7 +150,7 @@ static int sources_part(struct load_target *t, const char *p, size_t n)
     struct sockaddr_storage from, to;
     const char *dash = memchr(p, '-', n);
     size_t first = dash != NULL ? (size_t)(dash - p) : n;
-    if (!address_parse(p, first, &from) || (dash != NULL && !address_parse(dash + 1, n - first - 1, &to)))
+    if (!source_parse(p, first, &from) || (dash != NULL && !source_parse(dash + 1, n - first - 1, &to)))
         return target_fail("--source: '%.*s' is not ADDR or ADDR-ADDR", (int)n, p);
     if (dash == NULL)
         return source_add(t, &from);
@@ -171,7 +171,7 @@ int load_sources_make(struct load_target *t, const char *text)
 }
 
 /* A whole file; NULL: it was said why not. */
-static char *file_read(const char *path, size_t *size)
+static char *content_read(const char *path, size_t *size)
 {
     FILE *f = fopen(path, "re");
     char *content = NULL;
@@ -201,7 +201,7 @@ static char *file_read(const char *path, size_t *size)
 static int expected_make(struct load_target *t, const struct load_options *o)
 {
     if (o->verify_file != NULL) {
-        t->expected = file_read(o->verify_file, &t->expected_size);
+        t->expected = content_read(o->verify_file, &t->expected_size);
     } else if (o->expect_text != NULL) {
         t->expected = strdup(o->expect_text);
         t->expected_size = strlen(o->expect_text);
@@ -219,7 +219,7 @@ static int data_make(const struct load_options *o, char **data, size_t *size)
     if (o->data == NULL)
         return 0;
     if (o->data[0] == '@') {
-        *data = file_read(o->data + 1, size);
+        *data = content_read(o->data + 1, size);
     } else {
         *data = strdup(o->data);
         *size = strlen(o->data);
@@ -256,12 +256,13 @@ static void head_write(FILE *f, const struct load_target *t, const struct load_o
 
 static int request_http(struct load_target *t, const struct load_options *o)
 {
+    const unsigned depth = o->depth > 0 ? o->depth : 1;
     size_t data_size, size = 0;
     char *data, *all = NULL;
     if (data_make(o, &data, &data_size) == -1)
         return -1;
     FILE *f = open_memstream(&all, &size);
-    for (unsigned i = 0; f != NULL && i < o->depth; i++) {
+    for (unsigned i = 0; f != NULL && i < depth; i++) {
         head_write(f, t, o, data_size);
         if (data_size > 0)
             fwrite(data, 1, data_size, f);
@@ -272,7 +273,7 @@ static int request_http(struct load_target *t, const struct load_options *o)
         return target_fail("out of memory");
     }
     t->request = all;
-    t->request_size = size / o->depth;
+    t->request_size = size / depth;
     return 0;
 }
 

@@ -75,7 +75,7 @@ static const struct client_times *times_of(const struct load_worker *w)
     return &w->load->page->times;
 }
 
-static uint64_t time_of(const uint64_t *at)
+static uint64_t shared_get(const uint64_t *at)
 {
     return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
@@ -136,7 +136,7 @@ static void seats_take_back(struct load_worker *w, uint64_t now_us)
 
 static uint64_t dials_under_way(const struct load_worker *w)
 {
-    return w->dialled - w->failed - time_of(&w->slot->sheet.connects);
+    return w->dialled - w->failed - shared_get(&w->slot->sheet.connects);
 }
 
 static void seats_dial(struct load_worker *w, uint64_t now_us)
@@ -169,7 +169,7 @@ static bool seats_settled(const struct load_worker *w, unsigned from, unsigned t
 static bool seats_have_sent_all(const struct load_worker *w)
 {
     for (unsigned i = w->idle_count; i < w->count; i++)
-        if (time_of(&w->seats[i].course.left) > 0)
+        if (shared_get(&w->seats[i].course.left) > 0)
             return false;
     return true;
 }
@@ -190,7 +190,7 @@ static void cpu_take(struct load_worker *w, uint64_t now_us, uint64_t sign)
 
 static void phase_run(struct load_worker *w)
 {
-    uint64_t start_us = time_of(&times_of(w)->start_us);
+    uint64_t start_us = shared_get(&times_of(w)->start_us);
     w->phase = PHASE_RUN;
     client_due_start(&w->due, start_us);
     for (unsigned i = w->idle_count; i < w->count && w->load->plan.one_each; i++)
@@ -211,9 +211,9 @@ static void phase_drain(struct load_worker *w, uint64_t now_us)
 
 static bool run_is_over(const struct load_worker *w, uint64_t now_us)
 {
-    if (time_of(&times_of(w)->stop) != 0 || now_us >= time_of(&times_of(w)->end_us))
+    if (shared_get(&times_of(w)->stop) != 0 || now_us >= shared_get(&times_of(w)->end_us))
         return true;
-    return w->load->options->requests > 0 && seats_have_sent_all(w) && time_of(&w->slot->sheet.waiting) == 0;
+    return w->load->options->requests > 0 && seats_have_sent_all(w) && shared_get(&w->slot->sheet.waiting) == 0;
 }
 
 static void ramp_end(struct load_worker *w)
@@ -233,7 +233,7 @@ static void ramp_begin(struct load_worker *w, uint64_t now_us)
 
 static void run_follow(struct load_worker *w, uint64_t now_us)
 {
-    if (w->slot->begin_us == 0 && now_us >= time_of(&times_of(w)->measure_us))
+    if (w->slot->begin_us == 0 && now_us >= shared_get(&times_of(w)->measure_us))
         cpu_take(w, now_us, (uint64_t)-1);
     if (run_is_over(w, now_us))
         phase_drain(w, now_us);
@@ -241,7 +241,7 @@ static void run_follow(struct load_worker *w, uint64_t now_us)
 
 static void phase_follow(struct load_worker *w, uint64_t now_us)
 {
-    bool stop = time_of(&times_of(w)->stop) != 0;
+    bool stop = shared_get(&times_of(w)->stop) != 0;
     switch (w->phase) {
     case PHASE_IDLE:
         if (stop || seats_settled(w, 0, w->idle_count))
@@ -252,20 +252,20 @@ static void phase_follow(struct load_worker *w, uint64_t now_us)
             ramp_end(w);
         break;
     case PHASE_READY:
-        if (time_of(&times_of(w)->start_us) != 0)
+        if (shared_get(&times_of(w)->start_us) != 0)
             phase_run(w);
         break;
     case PHASE_RUN:
         run_follow(w, now_us);
         break;
     case PHASE_DRAIN:
-        if (time_of(&w->slot->sheet.waiting) == 0 || now_us >= w->give_up_us)
+        if (shared_get(&w->slot->sheet.waiting) == 0 || now_us >= w->give_up_us)
             w->loop.phase = LOOP_HALT;
         break;
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static uint64_t first_of(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
@@ -278,8 +278,8 @@ static uint64_t next_look(const struct load_worker *w, uint64_t now_us)
     if (w->phase != PHASE_RUN)
         return at_us;
     if (w->slot->begin_us == 0)
-        at_us = earlier(at_us, time_of(&t->measure_us));
-    return earlier(at_us, time_of(&t->end_us));
+        at_us = first_of(at_us, shared_get(&t->measure_us));
+    return first_of(at_us, shared_get(&t->end_us));
 }
 
 static void alarm_follow(struct load_worker *w, uint64_t now_us)
@@ -287,9 +287,9 @@ static void alarm_follow(struct load_worker *w, uint64_t now_us)
     const struct heap_node *due = heap_top(&w->due), *again = heap_top(&w->again);
     uint64_t at_us = w->look_us;
     if (due != NULL)
-        at_us = earlier(at_us, due->key);
+        at_us = first_of(at_us, due->key);
     if (again != NULL)          /* one that is due waits for another to end */
-        at_us = earlier(at_us, again->key > now_us ? again->key : now_us + TICK_US);
+        at_us = first_of(at_us, again->key > now_us ? again->key : now_us + TICK_US);
     load_alarm_set(&w->alarm, at_us);
 }
 
@@ -382,7 +382,7 @@ static int worker_make(struct load_worker *w)
     return load_alarm_open(&w->alarm, strcmp(w->load->model->family, "signal-driven") == 0);
 }
 
-static int worker_loop(struct load_worker *w)
+static int seats_run(struct load_worker *w)
 {
     w->watch = (struct watch){ .fd = w->alarm.fd, .readable = load_alarm_rang, .arg = &w->alarm };
     w->loop = (struct loop){ .env = &w->env, .watches = &w->watch, .watch_count = w->alarm.fd != -1,
@@ -400,7 +400,7 @@ int load_worker_run(struct load *l, unsigned index)
     w->load = l;
     w->index = index;
     w->slot = &l->page->slots[index];
-    if (worker_make(w) == -1 || worker_loop(w) == -1)
+    if (worker_make(w) == -1 || seats_run(w) == -1)
         fprintf(stderr, "iomux-load: worker %u cannot run: %s\n", index, strerror(errno));
     else if (w->phase == PHASE_DRAIN)
         status = EXIT_SUCCESS;

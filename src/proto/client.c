@@ -12,7 +12,7 @@ enum {
     UNKNOWN_LOOK_US = 20000     /* with a thread of its own: is the start known by now? */
 };
 
-static uint64_t time_of(const uint64_t *at)
+static uint64_t moment_of(const uint64_t *at)
 {
     return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
@@ -20,20 +20,20 @@ static uint64_t time_of(const uint64_t *at)
 static bool is_over(const struct client_settings *s, uint64_t now_us)
 {
     const struct client_times *t = s->plan->times;
-    return time_of(&s->sheet->over) != 0 || time_of(&t->stop) != 0 || now_us >= time_of(&t->end_us);
+    return moment_of(&s->sheet->over) != 0 || moment_of(&t->stop) != 0 || now_us >= moment_of(&t->end_us);
 }
 
 uint64_t client_due_us(const struct client_settings *s)
 {
     const struct client_plan *p = s->plan;
     const struct client_course *course = s->course;
-    uint64_t start_us = time_of(&p->times->start_us), due_us;
+    uint64_t start_us = moment_of(&p->times->start_us), due_us;
     if (s->idle || course->left == 0 || start_us == 0)
         return UINT64_MAX;
     due_us = start_us;
     if (p->interval_us > 0)
         due_us += (uint64_t)(course->phase_us + (double)course->next * p->interval_us);
-    return due_us < time_of(&p->times->end_us) ? due_us : UINT64_MAX;
+    return due_us < moment_of(&p->times->end_us) ? due_us : UINT64_MAX;
 }
 
 /* No more is asked on this connection, at least not before an answer has come. */
@@ -60,7 +60,7 @@ static bool may_ask(const struct conn *c, const struct client *k, uint64_t now_u
 static void note_late(const struct client_settings *s, const struct client *k, uint64_t due_us, uint64_t now_us)
 {
     uint64_t since_us = due_us > k->free_us ? due_us : k->free_us;
-    if (s->plan->interval_us > 0 && due_us >= time_of(&s->plan->times->measure_us))
+    if (s->plan->interval_us > 0 && due_us >= moment_of(&s->plan->times->measure_us))
         histogram_add_shared(&s->sheet->late, now_us > since_us ? now_us - since_us : 0);
 }
 
@@ -112,7 +112,7 @@ static void note_due(struct conn *c, struct client *k, uint64_t now_us)
 {
     const struct client_settings *s = client_settings_of(c);
     struct heap *due = conn_env(c)->due;
-    bool unknown = time_of(&s->plan->times->start_us) == 0;
+    bool unknown = moment_of(&s->plan->times->start_us) == 0;
     uint64_t at_us = client_due_us(s);
     if (due == NULL)
         return;
@@ -160,7 +160,7 @@ static struct client_asked take_oldest(struct conn *c, struct client *k, uint64_
 static void measure(const struct client_settings *s, const struct client_asked *asked, uint64_t now_us, uint64_t bytes)
 {
     const struct client_times *t = s->plan->times;
-    uint64_t begin_us = time_of(&t->measure_us), end_us = time_of(&t->end_us);
+    uint64_t begin_us = moment_of(&t->measure_us), end_us = moment_of(&t->end_us);
     struct client_sheet *sheet = s->sheet;
     if (s->idle || begin_us == 0)
         return;
@@ -267,7 +267,7 @@ uint64_t client_speaks_us(const struct conn *c)
     const struct client_settings *s = client_settings_of(c);
     if (s->idle || is_full(k, s))
         return UINT64_MAX;
-    if (time_of(&s->plan->times->start_us) == 0)
+    if (moment_of(&s->plan->times->start_us) == 0)
         return clock_monotonic_us() + UNKNOWN_LOOK_US;
     return is_over(s, clock_monotonic_us()) ? UINT64_MAX : client_due_us(s);
 }

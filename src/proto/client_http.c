@@ -309,7 +309,7 @@ static size_t http_hear(struct conn *c, struct span in)
 }
 
 /* The end completes an answer that says nothing of its length. */
-static void http_eof(struct conn *c)
+static void answer_eof(struct conn *c)
 {
     struct client *k = conn_state(c);
     if (k->answer.step == STEP_TO_END && k->count > 0)
@@ -321,7 +321,7 @@ const struct proto client_http = {
     .name = "http-client",
     .open = client_open,
     .input = http_hear,
-    .eof = http_eof,
+    .eof = answer_eof,
     .expired = client_expired,
     .room = client_room,
     .close = client_close,
