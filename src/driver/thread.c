@@ -243,10 +243,11 @@ static int thread_dial(struct thread *t)
 {
     const struct dial *d = t->service->dial;
     while (d != NULL && dial_connect(d, t->fd) == -1) {
-        if (errno != EINPROGRESS)
-            return errno;
+        int error = errno;
         if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) == WISH_HALT)
-            return ECANCELED;
+            return ECANCELED;   /* it was shut down */
+        if (error != EINPROGRESS)
+            return error;
     }
     env_turn(&t->env);
     return 0;
