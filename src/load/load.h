@@ -54,6 +54,7 @@ struct load_target {
 struct load_slot {
     _Alignas(64) struct client_sheet sheet;
     struct metric_slot metric;
+    uint64_t rested;                    /* its idle connections are there, or have failed once */
     uint64_t ready;                     /* all its connections are there, or have failed once */
     uint64_t idle_open;                 /* idle connections when it was ready */
     uint64_t begin_us, end_us;          /* of what its CPU time was taken over */

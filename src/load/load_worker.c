@@ -26,7 +26,7 @@
 #include "load/load_alarm.h"
 
 enum {
-    DIALS = 64,                 /* connections that are being made at a time: a backlog is finite */
+    DIALS = 64,                 /* connections that are being made at a time before it begins: a backlog is finite */
     TICK_US = 10000,            /* so often it is looked whether the next phase has come, */
     RUN_TICK_US = 50000,        /* or, while it runs, whether it is to stop */
     PAUSE_US = 100000,          /* before a connection that could not be made is tried again; */
@@ -111,7 +111,8 @@ static void seat_failed(struct load_worker *w, struct seat *s, uint64_t now_us)
 /* Its connection has ended: when is it to make the next? */
 static void seat_next(struct load_worker *w, struct seat *s, uint64_t now_us)
 {
-    uint64_t due_us = s->settings.idle ? now_us : client_due_us(&s->settings);
+    bool waits = w->phase < PHASE_RUN && !w->load->plan.one_each;       /* a server may not wait for ever with it */
+    uint64_t due_us = s->settings.idle || waits ? now_us : client_due_us(&s->settings);
     bool barren = s->answers == s->course.answers;
     s->failures = 0;
     if (w->phase == PHASE_DRAIN || due_us == UINT64_MAX)
@@ -141,8 +142,9 @@ static uint64_t dials_under_way(const struct load_worker *w)
 
 static void seats_dial(struct load_worker *w, uint64_t now_us)
 {
+    const uint64_t most = w->phase < PHASE_RUN ? DIALS : UINT64_MAX;    /* then those that ask are as many as was said */
     struct heap_node *top;
-    while ((top = heap_top(&w->again)) != NULL && top->key <= now_us && dials_under_way(w) < DIALS) {
+    while ((top = heap_top(&w->again)) != NULL && top->key <= now_us && dials_under_way(w) < most) {
         struct seat *s = LIST_ENTRY(top, struct seat, again);
         heap_remove(&w->again, top);
         s->answers = s->course.answers;
@@ -169,7 +171,7 @@ static bool seats_settled(const struct load_worker *w, unsigned from, unsigned t
 static bool seats_have_sent_all(const struct load_worker *w)
 {
     for (unsigned i = w->idle_count; i < w->count; i++)
-        if (shared_get(&w->seats[i].course.left) > 0)
+        if (client_due_us(&w->seats[i].settings) != UINT64_MAX)
             return false;
     return true;
 }
@@ -202,18 +204,24 @@ static void phase_drain(struct load_worker *w, uint64_t now_us)
     w->phase = PHASE_DRAIN;
     if (w->slot->begin_us == 0)
         cpu_take(w, now_us, (uint64_t)-1);      /* it ended before it was to be measured */
-    cpu_take(w, now_us, 1);
+    if (w->slot->end_us == 0)
+        cpu_take(w, now_us, 1);
     w->give_up_us = now_us + (uint64_t)w->load->plan.timeout_ms * 1000;
     __atomic_store_n(&w->slot->sheet.over, 1, __ATOMIC_RELEASE);
     while (heap_top(&w->again) != NULL)
         heap_remove(&w->again, heap_top(&w->again));
 }
 
+/* In an open loop what was due before the end is still to be sent, for as long as an answer may take. */
 static bool run_is_over(const struct load_worker *w, uint64_t now_us)
 {
-    if (shared_get(&times_of(w)->stop) != 0 || now_us >= shared_get(&times_of(w)->end_us))
+    const struct load *l = w->load;
+    uint64_t end_us = shared_get(&times_of(w)->end_us);
+    if (shared_get(&times_of(w)->stop) != 0)
         return true;
-    return w->load->options->requests > 0 && seats_have_sent_all(w) && shared_get(&w->slot->sheet.waiting) == 0;
+    if (now_us >= end_us)
+        return l->plan.interval_us == 0 || seats_have_sent_all(w) || now_us - end_us >= (uint64_t)l->plan.timeout_ms * 1000;
+    return l->options->requests > 0 && seats_have_sent_all(w) && shared_get(&w->slot->sheet.waiting) == 0;
 }
 
 static void ramp_end(struct load_worker *w)
@@ -235,8 +243,19 @@ static void run_follow(struct load_worker *w, uint64_t now_us)
 {
     if (w->slot->begin_us == 0 && now_us >= shared_get(&times_of(w)->measure_us))
         cpu_take(w, now_us, (uint64_t)-1);
+    if (w->slot->end_us == 0 && now_us >= shared_get(&times_of(w)->end_us))
+        cpu_take(w, now_us, 1);
     if (run_is_over(w, now_us))
         phase_drain(w, now_us);
+}
+
+/* Those that ask are made when no worker has idle ones to make any more: a server lets go who says nothing for long. */
+static bool all_rested(const struct load_worker *w)
+{
+    for (unsigned i = 0; i < w->load->options->workers; i++)
+        if (__atomic_load_n(&w->load->page->slots[i].rested, __ATOMIC_ACQUIRE) == 0)
+            return false;
+    return true;
 }
 
 static void phase_follow(struct load_worker *w, uint64_t now_us)
@@ -245,6 +264,8 @@ static void phase_follow(struct load_worker *w, uint64_t now_us)
     switch (w->phase) {
     case PHASE_IDLE:
         if (stop || seats_settled(w, 0, w->idle_count))
+            __atomic_store_n(&w->slot->rested, 1, __ATOMIC_RELEASE);
+        if (stop || all_rested(w))
             ramp_begin(w, now_us);
         break;
     case PHASE_RAMP:
@@ -279,7 +300,7 @@ static uint64_t next_look(const struct load_worker *w, uint64_t now_us)
         return at_us;
     if (w->slot->begin_us == 0)
         at_us = first_of(at_us, shared_get(&t->measure_us));
-    return first_of(at_us, shared_get(&t->end_us));
+    return now_us < shared_get(&t->end_us) ? first_of(at_us, shared_get(&t->end_us)) : at_us;
 }
 
 static void alarm_follow(struct load_worker *w, uint64_t now_us)

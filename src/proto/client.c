@@ -17,10 +17,13 @@ static uint64_t moment_of(const uint64_t *at)
     return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
+/* What was due before the end of an open loop is sent behind it too: not to do so would leave out what is slow. */
 static bool is_over(const struct client_settings *s, uint64_t now_us)
 {
     const struct client_times *t = s->plan->times;
-    return moment_of(&s->sheet->over) != 0 || moment_of(&t->stop) != 0 || now_us >= moment_of(&t->end_us);
+    if (moment_of(&s->sheet->over) != 0 || moment_of(&t->stop) != 0)
+        return true;
+    return s->plan->interval_us == 0 && now_us >= moment_of(&t->end_us);
 }
 
 uint64_t client_due_us(const struct client_settings *s)
@@ -28,11 +31,11 @@ uint64_t client_due_us(const struct client_settings *s)
     const struct client_plan *p = s->plan;
     const struct client_course *course = s->course;
     uint64_t start_us = moment_of(&p->times->start_us), due_us;
-    if (s->idle || course->left == 0 || start_us == 0)
+    if (s->idle || moment_of(&course->left) == 0 || start_us == 0)
         return UINT64_MAX;
     due_us = start_us;
     if (p->interval_us > 0)
-        due_us += (uint64_t)(course->phase_us + (double)course->next * p->interval_us);
+        due_us += (uint64_t)(course->phase_us + (double)moment_of(&course->next) * p->interval_us);
     return due_us < moment_of(&p->times->end_us) ? due_us : UINT64_MAX;
 }
 
@@ -75,9 +78,9 @@ static void ask(struct client *k, const struct client_settings *s, uint64_t now_
     if (s->idle)
         return;
     note_late(s, k, due_us, now_us);
-    course->next++;
+    __atomic_store_n(&course->next, course->next + 1, __ATOMIC_RELAXED);         /* others look at both */
     if (course->left != UINT64_MAX)
-        __atomic_store_n(&course->left, course->left - 1, __ATOMIC_RELAXED);     /* others look at it */
+        __atomic_store_n(&course->left, course->left - 1, __ATOMIC_RELAXED);
 }
 
 /* A datagram says which it is, so that an answer that comes too late is not taken for another's. */
