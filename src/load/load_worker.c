@@ -176,7 +176,7 @@ static bool seats_have_sent_all(const struct load_worker *w)
     return true;
 }
 
-static uint64_t microseconds(struct timeval t)
+static uint64_t time_spent(struct timeval t)
 {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
@@ -185,8 +185,8 @@ static void cpu_take(struct load_worker *w, uint64_t now_us, uint64_t sign)
 {
     struct rusage u = { 0 };
     getrusage(RUSAGE_SELF, &u);
-    w->slot->user_us += sign * microseconds(u.ru_utime);
-    w->slot->system_us += sign * microseconds(u.ru_stime);
+    w->slot->user_us += sign * time_spent(u.ru_utime);
+    w->slot->system_us += sign * time_spent(u.ru_stime);
     *(sign == 1 ? &w->slot->end_us : &w->slot->begin_us) = now_us;
 }
 
@@ -425,7 +425,7 @@ int load_worker_run(struct load *l, unsigned index)
         fprintf(stderr, "iomux-load: worker %u cannot run: %s\n", index, strerror(errno));
     else if (w->phase == PHASE_DRAIN)
         status = EXIT_SUCCESS;
-    metric_publish(w->env.slot, &w->env.count);
+    metric_publish(&w->env.slot->total, &w->env.count, true);
     heap_free(&w->again);
     heap_free(&w->due);
     env_free(&w->env);
