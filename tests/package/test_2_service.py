@@ -286,33 +286,6 @@ def test_a_worker_that_is_killed_is_replaced_alone(service):
     assert PAGE in service.get(8080).body
 
 
-def stopped_worker_is_replaced(service, while_it_stands=lambda: None):
-    """Stops one of two workers: it is dumped and replaced alone, the other one and its connections go on."""
-    master, workers = service.master(), service.workers()
-    since, beats = service.cursor(), service.show("WatchdogTimestampMonotonic")
-    connections = [service.connect(8080) for _ in range(12)]
-    try:
-        webs = [client.Http(sock) for sock in connections]
-        served = [web.get("/").status for web in webs]
-        assert served == [200] * len(webs)
-        victim, other = workers
-        service.kill(victim, "STOP")
-        while_it_stands()
-        record = service.wait_journal(rf"^worker main\.\d \(pid {victim}\): stuck: .*stopped by a signal; killing it", since)
-        assert record["PRIORITY"] == "3"
-        assert record.get("IOMUXD_EVENT", "worker-stuck") == "worker-stuck"
-        wait_until(lambda: victim not in service.workers() and len(service.workers()) == 2, "another worker")
-        assert service.master() == master
-        assert other in service.workers()
-        assert sum(still_served(web) for web in webs) > 0, "the connections of the other worker were lost too"
-    finally:
-        for sock in connections:
-            sock.close()
-    wait_until(lambda: service.show("WatchdogTimestampMonotonic") != beats, "a sign of life")
-    assert service.show("NRestarts") == "0"
-    assert PAGE in service.get(8080).body
-
-
 def still_served(web):
     try:
         return web.get("/").status == 200
@@ -337,7 +310,30 @@ def watched(service):
 
 
 def test_a_worker_that_stands_still_is_replaced_alone(watched):
-    stopped_worker_is_replaced(watched)
+    """One of two: the other one and its connections go on, and systemd sees no reason to interfere."""
+    service = watched
+    master, workers = service.master(), service.workers()
+    since, beats = service.cursor(), service.show("WatchdogTimestampMonotonic")
+    connections = [service.connect(8080) for _ in range(12)]
+    try:
+        webs = [client.Http(sock) for sock in connections]
+        served = [web.get("/").status for web in webs]
+        assert served == [200] * len(webs)
+        victim, other = workers
+        service.kill(victim, "STOP")
+        record = service.wait_journal(rf"^worker main\.\d \(pid {victim}\): stuck: .*stopped by a signal; killing it", since)
+        assert record["PRIORITY"] == "3"
+        assert record.get("IOMUXD_EVENT", "worker-stuck") == "worker-stuck"
+        wait_until(lambda: victim not in service.workers() and len(service.workers()) == 2, "another worker")
+        assert service.master() == master
+        assert other in service.workers()
+        assert sum(still_served(web) for web in webs) > 0, "the connections of the other worker were lost too"
+    finally:
+        for sock in connections:
+            sock.close()
+    wait_until(lambda: service.show("WatchdogTimestampMonotonic") != beats, "a sign of life")
+    assert service.show("NRestarts") == "0"
+    assert PAGE in service.get(8080).body
 
 
 def test_a_master_that_stands_still_is_started_again(watched):
