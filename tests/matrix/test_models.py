@@ -362,7 +362,7 @@ def test_polling_takes_a_processor_unless_it_pauses(daemon, sanitizer):
 
 def test_epoll_makes_two_calls_for_a_request(daemon, busy, iomuxd_bin):
     need(iomuxd_bin, "epoll")
-    d = daemon(SITE, model="epoll")
+    d = daemon(SITE, model="epoll", settings="watchdog = 0;")     # which asks now and then
     clients, seen = visitors(d), []
     for _ in range(ATTEMPTS):
         answers, calls = busy(d, clients, REQUESTS)
