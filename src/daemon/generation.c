@@ -64,7 +64,7 @@ static int open_crew(struct generation *g, const struct generation_sources *from
 {
     g->notes = service_notes_new(g->conf);
     g->crew.common = (struct worker_start){ .conf = g->conf, .priv = &g->priv, .logger = &g->logger,
-                                            .listens = &g->listens, .access_fd = g->access_fd, .notes = g->notes,
+                                            .listens = &g->listens, .access_fd = g->access_fd, .notes = g->notes, .generation = g->number,
                                             .connections_max = fit_connections(g, from->descriptors),
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
     g->leaving.ledger = from->ledger;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/file.h"
 #include "core/proxy.h"
+#include "daemon/ledger.h"
 #include "daemon/listen.h"
 #include "daemon/pages.h"
 #include "daemon/rules.h"
@@ -33,6 +34,7 @@ struct service_parts {
     struct tiny_settings    tiny;       /* the others */
     struct proxy_rules     *rules;      /* by listener, as are: */
     struct service         *faces;      /* the service as its listeners have it */
+    unsigned                face_count;
 };
 
 struct service_set {
@@ -296,6 +298,7 @@ static int compose_faces(struct service_set *set, unsigned at, const struct conf
     p->faces = calloc(s->listen_count + 1, sizeof *p->faces);
     if (p->rules == NULL || p->faces == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its listeners", s->name);
+    p->face_count = s->listen_count;
     for (unsigned i = 0; i < s->listen_count; i++) {
         const struct conf_proxy *proxy = &s->listens[i].proxy;
 
@@ -363,6 +366,16 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen)
 {
     return &s->parts[index].faces[listen];
+}
+
+void service_count_in(struct service_set *s, const struct ledger *ledger, int slot)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        struct service_parts *p = &s->parts[i];
+
+        for (unsigned j = 0; j < p->face_count; j++)
+            p->faces[j].part = ledger_part(ledger, slot, p->faces[j].name);
+    }
 }
 
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max)

@@ -6,6 +6,8 @@
 #include "conf/conf.h"
 #include "core/conn.h"
 
+struct ledger;
+
 /* The protocol of a configured service. */
 const struct proto *service_proto(enum conf_protocol protocol);
 
@@ -25,6 +27,9 @@ void service_notes_free(bool *notes, const struct conf *c);
 /* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
  * lives. */
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
+
+/* Where each of them is counted: in the parts of this slot; before anybody is served. */
+void service_count_in(struct service_set *s, const struct ledger *ledger, int slot);
 
 /* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max);
