@@ -36,7 +36,7 @@ static bool source_is_known(const struct sources *s, const struct ledger_owner *
     return false;
 }
 
-static void source_add(struct sources *s, const struct ledger *t, const struct ledger_owner *o, const char *service,
+static void series_add(struct sources *s, const struct ledger *t, const struct ledger_owner *o, const char *service,
                        struct ledger_figures *f)
 {
     if (o == NULL || source_is_known(s, o, service))
@@ -57,9 +57,9 @@ static void sources_find(struct sources *s, const struct ledger *t, struct ledge
         parts++;
     *s = (struct sources){ .v = calloc(slots + parts + 1, sizeof *s->v) };
     for (unsigned i = 0; i < slots && s->v != NULL; i++)
-        source_add(s, t, ledger_nth(t, i), NULL, f);
+        series_add(s, t, ledger_nth(t, i), NULL, f);
     for (unsigned i = 0; i < parts && s->v != NULL; i++)
-        source_add(s, t, ledger_server(t, i), ledger_service(t, i), f);
+        series_add(s, t, ledger_server(t, i), ledger_service(t, i), f);
 }
 
 /* Names are made of letters, digits, '-', '_' and '.': nothing needs to be escaped. */
