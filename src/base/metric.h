@@ -12,6 +12,8 @@
 #define METRIC_COUNTERS(X)                                                          \
     X(accepted,        "connections accepted")                                     \
     X(closed,          "connections closed")                                       \
+    X(passed_on,       "connections that were passed to another worker")           \
+    X(taken_over,      "connections that were taken over from another worker")     \
     X(refused,         "connections refused for want of descriptors or memory")    \
     X(refused_address, "connections refused: their address has as many as it may")  \
     X(refused_full,    "connections refused: the limit of connections is reached") \

@@ -26,6 +26,9 @@ void service_notes_free(bool *notes, const struct conf *c);
  * lives. */
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
 
+/* The one with this name and protocol, which connections of another worker go on with; NULL: there is none. */
+const struct service *service_find(const struct service_set *s, struct span name, struct span protocol);
+
 /* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max);
 

@@ -15,68 +15,17 @@
 
 #include "base/log.h"
 #include "core/file.h"
-#include "driver/direct.h"
-#include "driver/engine.h"
-#include "driver/roster.h"
+#include "driver/completion_inner.h"
 #include "driver/sock.h"
-#include "driver/stage.h"
-#include "driver/windows.h"
 
 enum {
     IOV = 64,                   /* pieces of memory in one send */
-    REPORTS = 256,
     TURNS = 8,                  /* rounds of kept input per report: the others wait */
     LOOK_MS = 10,               /* when going: what has come needs so long to be told, in a pool of threads */
     LOOKS_MAX = 100,            /* ... for a second at most */
     SILENT_LOOKS = 2,           /* ... and this many looks without news mean that there is none */
-    WIDE_MIN = 128,             /* a smaller limit of connections is kept to the letter: they are let in one by one */
-    NARROW_SHARE = 8,           /* doors are counted in shares of the limit: with less room than so many eighths */
-    NARROW_BELOW = 2,           /* one is let in at a time; */
-    WIDE_FROM = 3,              /* from so many on as many as come */
     EXTRA_SHARE = 16,           /* of what an engine carries: for those who are refused, as much for those who leave */
 };
-
-/* The driver's part of a connection. */
-struct flight {
-    struct op recv, send;       /* send is a load while a piece of a file is fetched */
-    struct direct_load load;
-    size_t    asked;            /* bytes of the send in flight */
-    bool      receiving, sending;
-    bool      met;              /* something was received */
-    bool      flowing;          /* the receive reports again and again, wanted or not */
-    bool      stopping;         /* ... and was cancelled, since it is not wanted now */
-    bool      shutting;         /* shut down to bring its operations back */
-};
-
-struct door {
-    struct op              op;
-    const struct listener *listener;
-    bool                   accepting, cancelled;
-    bool                   many;        /* ... goes on by itself, and takes all that waits */
-    bool                   closed;      /* its listener: the worker is going */
-};
-
-struct completion {
-    struct loop   *loop;
-    struct env    *env;
-    struct engine  engine;
-    struct roster  roster;
-    struct stage_pool stages;
-    struct door   *doors;       /* by listener; one for datagrams stays shut */
-    struct windows windows;
-    unsigned       in_flight;   /* operations of doors */
-    unsigned       accepting;   /* of these, waiting for somebody */
-    bool           wide;        /* the limit is so far away that doors let in many at once */
-    bool           draining, halting;
-    bool           told;        /* every connection knows that the worker is going */
-    int            failed;      /* errno of a wait that cannot work */
-    struct done    reports[REPORTS];
-};
-
-static struct flight *flight_of(struct conn *c)
-{
-    return conn_driver_part(c);
-}
 
 static void flight_land(struct completion *k, struct conn *c)
 {
@@ -170,6 +119,29 @@ static void recv_follow(struct completion *k, struct conn *c)
     k->engine.ops->recv(&k->engine, &f->recv, c->fd, f->met);
 }
 
+/* When the worker is going: passes it to an heir, or makes its receive come back first; what that brings is served
+ * before.  True when it is gone.  *waits: nothing is to be started on it. */
+static bool flight_part(struct completion *k, struct conn *c, bool *waits)
+{
+    struct flight *f = flight_of(c);
+    *waits = roster_awaits_heir(&k->roster, c);
+    if (f->sending || !roster_parts(&k->roster, c))
+        return false;
+    if (f->receiving && !f->stopping) {
+        f->stopping = true;
+        k->engine.ops->recall(&k->engine, &f->recv, c->fd);
+    }
+    *waits = f->receiving;
+    if (f->receiving)
+        return false;
+    if (roster_pass(&k->roster, c)) {
+        flight_land(k, c);
+        return true;
+    }
+    *waits = roster_awaits_heir(&k->roster, c);
+    return false;
+}
+
 /* It is over: freed if nothing is in flight, else shut down so that what is in flight comes back. */
 static void conn_land(struct completion *k, struct conn *c)
 {
@@ -184,17 +156,21 @@ static void conn_land(struct completion *k, struct conn *c)
 
 /* Starts whatever a connection can use now; false when it is gone. */
 /* hot */
-static bool conn_advance(struct completion *k, struct conn *c)
+bool flight_advance(struct completion *k, struct conn *c)
 {
+    bool waits = false;
     for (int i = 0; i < TURNS && conn_resume(c); i++)
         ;
+    if (k->draining && flight_part(k, c, &waits))
+        return false;
     if (conn_wants_shut(c)) {
         shutdown(c->fd, SHUT_WR);
         conn_shut(c);
     }
     if (!conn_over(c)) {
         send_start(k, c);
-        recv_follow(k, c);
+        if (!waits)
+            recv_follow(k, c);
         roster_touch(&k->roster, c);
     }
     if (!conn_over(c))
@@ -258,123 +234,12 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
         on_sent(k, c, (size_t)d->result);
 }
 
-static void door_open(struct completion *k, struct door *d)
-{
-    if (d->accepting || d->listener->datagram)
-        return;
-    d->accepting = true;
-    d->cancelled = false;
-    d->many = k->wide;
-    k->accepting++;
-    k->in_flight++;
-    k->engine.ops->accept(&k->engine, &d->op, d->listener->fd, d->many);
-}
-
-static void door_shut(struct completion *k, struct door *d)
-{
-    if (!d->accepting || d->cancelled)
-        return;
-    d->cancelled = true;
-    k->engine.ops->cancel(&k->engine, &d->op);
-}
-
-/* For ever, once nothing is in flight on the listener. */
-static void door_close(struct completion *k, struct door *d)
-{
-    if (d->accepting || d->closed)
-        return;
-    d->closed = true;
-    k->engine.ops->close_fd(&k->engine, d->listener->fd);
-}
-
-/* Nobody can be asked to stop in the middle of a queue.  So while the limit is near, each door lets in one at a time;
- * what was let in before that is served, and the limit may be exceeded by what waited in the queues of the listeners
- * at that moment, less the room that was kept. */
-static void width_follow(struct completion *k)
-{
-    unsigned max = k->loop->connections_max, share = max / NARROW_SHARE;
-    unsigned room = max > k->roster.count ? max - k->roster.count : 0;
-    if (max < WIDE_MIN || room < NARROW_BELOW * share)
-        k->wide = false;
-    else if (room >= WIDE_FROM * share)
-        k->wide = true;
-}
-
-/* Doors follow the house: open while there is a place, wide while there is room.  A door that is open in the wrong way
- * is shut, and opened again when it has come back. */
-static void doors_follow(struct completion *k)
-{
-    width_follow(k);
-    for (unsigned i = 0; i < k->loop->listener_count; i++) {
-        struct door *d = &k->doors[i];
-        bool place = !k->draining && roster_has_place(&k->roster, d->listener);
-        place && (!d->accepting || d->many == k->wide) ? door_open(k, d) : door_shut(k, d);
-    }
-}
-
-static void flight_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
-{
-    (void)roster_yield(&k->roster);     /* its receive comes back with the end */
-    struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
-    if (c == NULL) {
-        k->env->count.refused++;
-        k->engine.ops->close_fd(&k->engine, fd);
-        return;
-    }
-    struct flight *f = flight_of(c);
-    f->recv = (struct op){ .kind = OP_RECV, .owner = c };
-    f->send = (struct op){ .kind = OP_SEND, .owner = c };
-    roster_add(&k->roster, c);
-    k->told = false;            /* when the worker is going: this one has to hear of it yet */
-    conn_advance(k, c);
-}
-
-/* Whoever waits is served, up to so many. */
-static void flights_sweep(void *self, const struct listener *l, int from)
-{
-    struct completion *k = self;
-    struct peer peer;
-    int fd, room = l->datagram ? 0 : ROSTER_LAST_ACCEPTS;
-    windows_sweep(&k->windows, l, from);
-    while (room-- > 0 && k->roster.count < k->loop->connections_max && (fd = sock_accept(from, SOCK_CLOEXEC, &peer)) != -1)
-        flight_begin(k, l, fd, &peer);
-}
-
-/* An accept that is called back may have been told of somebody whom nobody else was told of: the kernel wakes only one
- * of those who wait on a socket. */
-static void door_glean(struct completion *k, struct door *d)
-{
-    if (!d->accepting && !d->closed && !k->halting)
-        flights_sweep(k, d->listener, d->listener->fd);
-    door_close(k, d);
-}
-
-static void on_accept(struct completion *k, const struct done *d)
-{
-    struct door *door = d->op->owner;
-    if (!d->more) {
-        door->accepting = false;
-        k->accepting--;
-        k->in_flight--;
-    }
-    if (k->draining)
-        door_glean(k, door);
-    if (d->result >= 0 && k->halting) {
-        k->engine.ops->close_fd(&k->engine, d->result);
-    } else if (d->result >= 0) {
-        roster_accepted(&k->roster);
-        flight_begin(k, door->listener, d->result, &d->peer);
-    } else if (d->result != -ECANCELED) {
-        (void)roster_accept_failed(&k->roster, door->listener, -d->result);
-    }
-}
-
 /* hot */
 static void on_done(struct completion *k, const struct done *d)
 {
     switch (d->op->kind) {
     case OP_ACCEPT:
-        on_accept(k, d);
+        doors_report(k, d);
         return;
     case OP_WATCH:
         windows_report(&k->windows, d);
@@ -387,30 +252,13 @@ static void on_done(struct completion *k, const struct done *d)
         on_send(k, d->op->owner, d);
         break;
     }
-    conn_advance(k, d->op->owner);
-}
-
-static void door_sweep(struct completion *k, struct door *d)
-{
-    if (listener_sweeps(k->loop, d->listener))
-        flights_sweep(k, d->listener, d->listener->fd);
-    door_shut(k, d);
-    door_close(k, d);
-}
-
-/* What waits in the backlog is served, unless others do, then nobody is let in. */
-static void doors_close(struct completion *k)
-{
-    for (unsigned i = 0; i < k->loop->listener_count; i++)
-        if (!k->loop->listeners[i].datagram)
-            door_sweep(k, &k->doors[i]);
-    windows_end_datagrams(&k->windows, k->loop);
+    flight_advance(k, d->op->owner);
 }
 
 /* Returns how many reports there were. */
 static int wait_and_serve(struct completion *k, int timeout_ms)
 {
-    int n = k->engine.ops->wait(&k->engine, k->reports, REPORTS, timeout_ms);
+    int n = k->engine.ops->wait(&k->engine, k->reports, COMPLETION_REPORTS, timeout_ms);
     if (n == -1 && errno != EINTR)
         k->failed = errno;
     env_turn(k->env);
@@ -431,26 +279,34 @@ static void take_what_came(struct completion *k)
         silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
 }
 
-/* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void completion_drain(struct completion *k)
+/* Each connection hears that the worker is going, or is passed. */
+static void flights_drain(struct completion *k, bool tell)
 {
     struct list all;
-    if (!k->draining) {
-        roster_last_round(&k->roster);
-        doors_close(k);
-    }
-    k->draining = true;
-    take_what_came(k);
-    k->told = true;
     list_init(&all);
     list_splice(&all, &k->roster.conns);
     while (!list_empty(&all)) {
         struct conn *c = LIST_ENTRY(all.next, struct conn, siblings);
         list_remove(&c->siblings);
         list_append(&k->roster.conns, &c->siblings);
-        conn_drain(c);
-        conn_advance(k, c);
+        if (tell)
+            conn_drain(c);
+        flight_advance(k, c);
     }
+}
+
+/* What has come already is answered before that. */
+static void completion_drain(struct completion *k)
+{
+    if (!k->draining) {
+        roster_last_round(&k->roster);
+        doors_close(k);
+    }
+    k->draining = true;
+    flights_drain(k, false);
+    take_what_came(k);
+    k->told = true;
+    flights_drain(k, true);
 }
 
 static void completion_turn(struct completion *k)
@@ -459,15 +315,18 @@ static void completion_turn(struct completion *k)
     struct conn *c;
     wait_and_serve(k, roster_wait_ms(&k->roster));
     while ((c = errand_back(k->env)) != NULL)
-        conn_advance(k, c);
+        flight_advance(k, c);
     while ((c = roster_expire(&k->roster)) != NULL)
-        conn_advance(k, c);
-    for (unsigned i = 0; l->reclaim && i < l->listener_count; i++)
-        door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
+        flight_advance(k, c);
+    if (l->reclaim)
+        doors_shut(k);                  /* and they are opened again, and look */
     l->reclaim = false;
     doors_follow(k);
+    loop_read_on(l);
     if (l->phase == LOOP_DRAIN && !k->told)
         completion_drain(k);
+    else if (k->draining && roster_reviews(&k->roster))
+        flights_drain(k, true);
     if (k->draining && k->accepting == 0)
         loop_tell_shut(l);
     if (l->phase == LOOP_DRAIN && k->env->now_ms >= l->drain_deadline_ms)
@@ -487,8 +346,7 @@ static void completion_halt(struct completion *k)
 {
     struct list all;
     k->halting = true;
-    for (unsigned i = 0; i < k->loop->listener_count; i++)
-        door_shut(k, &k->doors[i]);
+    doors_shut(k);
     windows_shut(&k->windows);
     errands_end(k->env);
     list_init(&all);
@@ -506,14 +364,8 @@ static void completion_halt(struct completion *k)
 
 static int completion_open(struct completion *k)
 {
-    const struct loop *l = k->loop;
-    k->doors = calloc(l->listener_count + 1, sizeof *k->doors);
-    if (k->doors == NULL || windows_open(&k->windows, l, &k->engine) == -1)
+    if (doors_open(k) == -1 || windows_open(&k->windows, k->loop, &k->engine) == -1)
         return -1;
-    for (unsigned i = 0; i < l->listener_count; i++) {
-        k->doors[i].op = (struct op){ .kind = OP_ACCEPT, .owner = &k->doors[i] };
-        k->doors[i].listener = &l->listeners[i];
-    }
     doors_follow(k);
     return 0;
 }
@@ -559,6 +411,7 @@ static int serve_until_told(struct completion *k)
         return -1;
     k->loop->self = k;
     k->loop->sweep = flights_sweep;
+    k->loop->adopt = flights_adopt;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);

@@ -13,71 +13,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "driver/direct.h"
-#include "driver/poller.h"
-#include "driver/roster.h"
+#include "driver/readiness_inner.h"
 #include "driver/sock.h"
-#include "driver/sock_datagram.h"
-#include "driver/stage.h"
-#include "driver/warm.h"
 
 enum {
     TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
-    ACCEPTS = 64,               /* per listener and wakeup */
-    SCRATCH = 64 * 1024,        /* bytes of one receive */
-    HINTS = 512
+    ACCEPTS = 64                /* per listener and wakeup */
 };
-
-/* The driver's part of a connection. */
-struct half {
-    struct list  again;
-    struct conn *conn;
-    bool can_read, can_write;
-    bool gone;                  /* the peer shut down or broke: a short read proves nothing */
-    bool added;                 /* the poller knows it */
-    bool warming;               /* parked until a helper has read the next file range */
-    bool warmed;                /* just read: send it without asking again */
-    bool loading;               /* warming, into load.stage */
-    struct direct_load load;    /* of a file that is read past the page cache */
-    unsigned armed;             /* what a level-triggered poller was asked to report */
-};
-
-enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_DATAGRAM, SLOT_WATCH, SLOT_WARM };
-
-struct slot {
-    enum slot_kind kind;
-    unsigned       index;       /* of the listener or watch */
-    struct conn   *conn;
-};
-
-/* The driver's part of a listener. */
-struct doorway {
-    bool pending;               /* its socket has not said EAGAIN yet */
-    bool armed;                 /* a level-triggered poller is asked to report it */
-};
-
-struct readiness {
-    struct loop   *loop;
-    struct env    *env;
-    struct poller  poller;
-    struct roster  roster;
-    struct warm   *warm;
-    struct stage_pool stages;   /* where helpers load files that are read past the page cache */
-    struct slot   *slots;       /* by descriptor */
-    struct sock_batch *batch;   /* NULL: no listener is for datagrams */
-    struct doorway *doorways;   /* by listener */
-    bool           draining;
-    int            failed;      /* errno of a wait that cannot work */
-    struct list    again;       /* stopped on their budget, not on EAGAIN */
-    struct ready   hints[HINTS];
-    char           scratch[SCRATCH];    /* input is lent from here */
-};
-
-static struct half *half_of(struct conn *c)
-{
-    return conn_driver_part(c);
-}
 
 static void conn_drop(struct readiness *r, struct conn *c)
 {
@@ -116,65 +58,6 @@ static void conn_enter(struct readiness *r, struct conn *c)
         conn_abort(c);
 }
 
-static void stage_end(struct readiness *r, struct half *h)
-{
-    if (h->load.ready > 0)
-        return;
-    stage_put_back(&r->stages, h->load.stage);
-    h->load.stage = NULL;
-}
-
-static void load_end(struct readiness *r, struct conn *c, ssize_t result)
-{
-    struct half *h = half_of(c);
-    h->loading = false;
-    if (c->phase != CONN_OVER && !sock_end_load(c, &h->load, result))
-        conn_broke(c);
-    stage_end(r, h);
-}
-
-static enum sock_flushed load_flush(struct readiness *r, struct conn *c)
-{
-    struct half *h = half_of(c);
-    enum sock_flushed f = sock_flush_load(c, &h->load);
-    stage_end(r, h);
-    return f;
-}
-
-static void park_until_warm(struct readiness *r, struct conn *c)
-{
-    struct half *h = half_of(c);
-    struct outq_item *i = outq_head_file(&c->out);
-    struct warm_range range = { .fd = i->file->fd, .offset = i->offset };
-    range.n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
-    h->warmed = true;           /* whatever comes of it, do not ask twice */
-    if (r->warm == NULL || warm_ask(r->warm, c, &range) == -1)
-        return;
-    h->warming = true;
-    c->in_flight++;
-    r->env->count.cold_reads++;
-}
-
-/* A helper loads the next piece; where none can be had the loop waits. */
-static void park_until_loaded(struct readiness *r, struct conn *c)
-{
-    struct half *h = half_of(c);
-    h->load.stage = stage_get(&r->stages);
-    if (h->load.stage == NULL) {
-        conn_broke(c);
-        return;
-    }
-    sock_plan_load(c, &h->load);
-    struct warm_range range = { .fd = outq_head_file(&c->out)->file->fd, .offset = h->load.offset, .n = h->load.n,
-                                .to = h->load.stage };
-    if (r->warm != NULL && warm_ask(r->warm, c, &range) == 0) {
-        h->warming = h->loading = true;
-        c->in_flight++;
-    } else {
-        load_end(r, c, warm_load(&range));
-    }
-}
-
 /* hot */
 static void conn_flush(struct readiness *r, struct conn *c)
 {
@@ -183,12 +66,12 @@ static void conn_flush(struct readiness *r, struct conn *c)
         return;
     bool trust = h->warmed;
     h->warmed = false;
-    switch (h->load.ready > 0 ? load_flush(r, c) : sock_flush(c, trust)) {
+    switch (h->load.ready > 0 ? half_load_flush(r, c) : sock_flush(c, trust)) {
     case SOCK_FLUSHED:
     case SOCK_AGAIN:   break;
     case SOCK_BLOCKED: h->can_write = false; break;
-    case SOCK_COLD:    park_until_warm(r, c); break;
-    case SOCK_DIRECT:  park_until_loaded(r, c); break;
+    case SOCK_COLD:    half_await_cache(r, c); break;
+    case SOCK_DIRECT:  half_await_load(r, c); break;
     case SOCK_BROKEN:  conn_broke(c); break;
     }
 }
@@ -197,10 +80,10 @@ static void conn_flush(struct readiness *r, struct conn *c)
 static void conn_receive(struct readiness *r, struct conn *c)
 {
     struct half *h = half_of(c);
-    ssize_t n = recv(c->fd, r->scratch, SCRATCH, 0);
+    ssize_t n = recv(c->fd, r->scratch, READINESS_SCRATCH, 0);
     r->env->count.receives++;
     if (n > 0) {
-        if (n < SCRATCH && r->poller.ops->short_read && !h->gone)
+        if (n < READINESS_SCRATCH && r->poller.ops->short_read && !h->gone)
             h->can_read = false;        /* drained, and the poller will tell of more */
         conn_input(c, (struct span){ r->scratch, (size_t)n });
     } else if (n == 0) {
@@ -235,6 +118,26 @@ static bool conn_turn(struct readiness *r, struct conn *c)
     return c->out.bytes > 0 && h->can_write && !h->warming;
 }
 
+/* Passes it to an heir; true when it is gone.  The poller must have forgotten it before the heir has it: for some of them
+ * what they know belongs to the socket. */
+static bool conn_part(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    if (!roster_parts(&r->roster, c))
+        return false;
+    if (h->added)
+        r->poller.ops->remove(&r->poller, c->fd, false);
+    h->added = false;
+    h->armed = 0;
+    if (!roster_pass(&r->roster, c)) {
+        conn_enter(r, c);
+        if (!conn_over(c))
+            return false;
+    }
+    conn_drop(r, c);
+    return true;
+}
+
 /* Does all that can be done for a connection now; false when it is gone. */
 /* hot */
 static bool conn_pump(struct readiness *r, struct conn *c)
@@ -257,6 +160,8 @@ static bool conn_pump(struct readiness *r, struct conn *c)
         conn_drop(r, c);
         return false;
     }
+    if (r->draining && conn_part(r, c))
+        return false;
     if (turns < TURNS)
         conn_arm(r, c);
     else if (list_empty(&h->again))
@@ -271,6 +176,17 @@ static void conn_leave(struct readiness *r, struct conn *c)
     conn_pump(r, c);
 }
 
+/* Its first turn: the request is often already here. */
+static void conn_seat(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    list_init(&h->again);
+    h->conn = c;
+    h->can_read = h->can_write = true;
+    r->slots[c->fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
+    conn_pump(r, c);
+}
+
 static void conn_begin(struct readiness *r, const struct listener *l, int fd, const struct peer *peer)
 {
     struct conn *idle = roster_yield(&r->roster);
@@ -282,13 +198,23 @@ static void conn_begin(struct readiness *r, const struct listener *l, int fd, co
         close(fd);
         return;
     }
-    struct half *h = half_of(c);
-    list_init(&h->again);
-    h->conn = c;
-    h->can_read = h->can_write = true;
-    r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     roster_add(&r->roster, c);
-    conn_pump(r, c);            /* the request is often already here */
+    conn_seat(r, c);
+}
+
+static void conn_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct readiness *r = self;
+    struct conn *c = NULL;
+    if (taken < r->poller.fds_max && sock_adopt(taken, SOCK_DOES_NOT_BLOCK) == 0)
+        c = conn_unpack(r->env, s, taken, p, sizeof(struct half));
+    if (c == NULL) {
+        r->env->count.refused++;
+        close(taken);
+        return;
+    }
+    roster_adopt(&r->roster, c);
+    conn_seat(r, c);
 }
 
 static void listener_accept(struct readiness *r, unsigned index, int budget)
@@ -356,10 +282,7 @@ static void warm_answered(struct readiness *r)
     struct conn *c;
     ssize_t result;
     while ((c = warm_answer(r->warm, &result)) != NULL) {
-        half_of(c)->warming = false;
-        c->in_flight--;
-        if (half_of(c)->loading)
-            load_end(r, c, result);
+        half_loaded(r, c, result);
         conn_pump(r, c);
     }
 }
@@ -437,15 +360,10 @@ static void listener_close(struct readiness *r, unsigned index)
     close(l->fd);
 }
 
-/* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void readiness_drain(struct readiness *r)
+/* Each connection: what has come already is answered, then it hears that the worker is going, or is passed. */
+static void conns_drain(struct readiness *r)
 {
     struct list all;
-    roster_last_round(&r->roster);
-    for (unsigned i = 0; i < r->loop->listener_count; i++)
-        listener_close(r, i);
-    loop_tell_shut(r->loop);
-    r->draining = true;
     list_init(&all);
     list_splice(&all, &r->roster.conns);
     while (!list_empty(&all)) {
@@ -458,6 +376,16 @@ static void readiness_drain(struct readiness *r)
         conn_drain(c);
         conn_pump(r, c);
     }
+}
+
+static void readiness_drain(struct readiness *r)
+{
+    roster_last_round(&r->roster);
+    for (unsigned i = 0; i < r->loop->listener_count; i++)
+        listener_close(r, i);
+    loop_tell_shut(r->loop);
+    r->draining = true;
+    conns_drain(r);
 }
 
 /* Ends every connection; those that a helper still reads for go when it answers. */
@@ -519,7 +447,7 @@ static int readiness_open(struct readiness *r)
 static void readiness_turn(struct readiness *r)
 {
     struct loop *l = r->loop;
-    int n = r->poller.ops->wait(&r->poller, r->hints, HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
+    int n = r->poller.ops->wait(&r->poller, r->hints, READINESS_HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
     struct conn *c;
     if (n == -1 && errno != EINTR)
         r->failed = errno;
@@ -537,8 +465,11 @@ static void readiness_turn(struct readiness *r)
     if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
+    loop_read_on(l);
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
+    else if (r->draining && roster_reviews(&r->roster))
+        conns_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(r->env);
@@ -557,6 +488,7 @@ static int serve_all(struct readiness *r)
         return -1;
     r->loop->self = r;
     r->loop->sweep = listener_sweep;
+    r->loop->adopt = conn_adopt;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);
