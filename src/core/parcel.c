@@ -69,7 +69,7 @@ bool conn_passed(const struct conn *c)
     return c->passed;
 }
 
-static char *put_bytes(char *to, const void *from, size_t n)
+static char *pack_bytes(char *to, const void *from, size_t n)
 {
     if (n > 0)
         memcpy(to, from, n);
@@ -89,13 +89,13 @@ size_t conn_pack(const struct conn *c, char *to)
     char *at = to + sizeof h;
     if (h.service_n > PARCEL_NAME_MAX || h.proto_n > PARCEL_NAME_MAX || !conn_portable(c))
         return 0;
-    at = put_bytes(at, c->service->name, h.service_n);
-    at = put_bytes(at, proto->name, h.proto_n);
+    at = pack_bytes(at, c->service->name, h.service_n);
+    at = pack_bytes(at, proto->name, h.proto_n);
     if (c->opened && proto->pack != NULL)
         h.state_n = (uint32_t)proto->pack(c, at, PARCEL_STATE_MAX);
     at += h.state_n;
     if (h.kept_n > 0)
-        at = put_bytes(at, c->kept->data, h.kept_n);
+        at = pack_bytes(at, c->kept->data, h.kept_n);
     memcpy(to, &h, sizeof h);
     return (size_t)(at - to);
 }

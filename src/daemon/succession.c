@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "core/parcel.h"
 #include "daemon/inbox.h"
 
@@ -103,17 +104,16 @@ static bool pool_covers(const struct pool *p, const struct conf *c, const struct
     return true;
 }
 
-/* One who is ready, and rather one who serves the same. */
-static bool pass_inbox(struct generation *to, const struct worker_slot *dead)
+/* To one who is ready; `covering`: and serves the same. */
+static bool pass_inbox(struct generation *to, const struct worker_slot *dead, bool covering)
 {
     struct crew *c = &to->crew;
     const struct channel_message inbox = { .kind = CHANNEL_INBOX, .fd = dead->inbox[0] };
 
-    for (unsigned covering = 1; covering <= 1; covering--)
-        for (unsigned i = 0; i < c->count; i++)
-            if (c->v[i].ready && (!covering || pool_covers(c->v[i].pool, to->conf, dead->pool)) &&
-                crew_tell_one(c, i, &inbox))
-                return true;
+    for (unsigned i = 0; i < c->count; i++)
+        if (c->v[i].ready && (!covering || pool_covers(c->v[i].pool, to->conf, dead->pool)) &&
+            crew_tell_one(c, i, &inbox))
+            return true;
     return false;
 }
 
@@ -123,8 +123,10 @@ static void settle_inbox(struct master *m, struct worker_slot *dead)
     if (dead->inbox[0] == -1)
         return;
     inbox_shut(dead->inbox[0]);
-    if (m->phase == MASTER_RUNNING && inbox_holds(dead->inbox[0]))
-        (void)pass_inbox(m->serving, dead);     /* if nobody is ready there is nobody */
+    if (m->phase == MASTER_RUNNING && inbox_holds(dead->inbox[0]) && !pass_inbox(m->serving, dead, true) &&
+        !pass_inbox(m->serving, dead, false))
+        log_write(LOG_ERROR, &(struct log_about){ .event = "lost", .worker = dead->name },
+                  "worker %s: connections were passed to it, and nobody is there to go on with them", dead->name);
     crew_close_inbox(dead);
 }
 

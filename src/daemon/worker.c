@@ -37,7 +37,8 @@
 enum {
     WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
-    INBOX_PAUSE_MS = 10         /* while there is no descriptor for them */
+    INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
+    INBOX_ROUNDS = 64
 };
 
 struct worker {
@@ -142,11 +143,14 @@ static void worker_hear_inbox(void *arg)
     w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
 }
 
-/* The inbox of somebody who is gone. */
+/* The inbox of somebody who is gone.  It holds some hundreds at most; more rounds only mean that there are no descriptors
+ * for them, and a worker must not be held up for long by that. */
 static void worker_empty(struct worker *w, int inbox)
 {
+    unsigned rounds = INBOX_ROUNDS;
+
     inbox_shut(inbox);
-    while (worker_take_over(w, inbox, INBOX_BUDGET))
+    while (rounds-- > 0 && worker_take_over(w, inbox, INBOX_BUDGET))
         ;
     close(inbox);
 }

@@ -246,11 +246,11 @@ static void thread_unpack(struct thread *t)
         t->conn = conn_unpack(&t->env, t->service, t->fd, &t->parcel->parcel, 0);
     free(t->parcel);
     t->parcel = NULL;
-    if (t->conn == NULL) {
+    if (t->conn == NULL)
         t->env.count.refused++;
-        return;
-    }
-    sock_send_for(t->fd, t->service);
+    else
+        sock_send_for(t->fd, t->service);
+    env_rest(&t->env);          /* it is counted before it waits for its peer */
 }
 
 void *thread_main(void *arg)
