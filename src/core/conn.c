@@ -329,12 +329,21 @@ void conn_offer_kept(struct conn *c)
     catch_up(c);
 }
 
+bool conn_work(struct conn *c)
+{
+    struct errand *e = c->errand;
+    if (e == NULL || e->away || e->work == NULL)
+        return false;
+    e->work(e);
+    e->work = NULL;             /* it is done */
+    return true;
+}
+
 static void errand_end(struct conn *c)
 {
     struct errand *e = c->errand;
     size_t before = c->out.bytes;
-    if (e->work != NULL)
-        e->work(e);             /* no helper has done it */
+    conn_work(c);               /* if nobody has */
     c->errand = NULL;
     if (c->phase == CONN_OPEN) {
         conn_timeout(c, c->timeout_ms);

@@ -125,12 +125,14 @@ static bool worker_take_over(struct worker *w, int inbox, unsigned most)
     int fd, got;
 
     while (most > 0 && (got = inbox_receive(inbox, w->parcel, &parcel, &fd)) != 0) {
+        bool short_of = got == -1 && errno == EMFILE, over = got == -1 && errno != EBADMSG;
+
         if (got == 1)
             worker_adopt(w, parcel, fd);
-        else if (errno == EMFILE)
+        if (short_of)
             poll(NULL, 0, INBOX_PAUSE_MS);
-        if (got == -1 && errno != EBADMSG)
-            return errno == EMFILE;
+        if (over)
+            return short_of;
         most--;
     }
     return most == 0;

@@ -27,6 +27,11 @@ enum {
     EXTRA_SHARE = 16,           /* of what an engine carries: for those who are refused, as much for those who leave */
 };
 
+static struct flight *flight_of(struct conn *c)
+{
+    return conn_driver_part(c);
+}
+
 static void flight_land(struct completion *k, struct conn *c)
 {
     struct flight *f = flight_of(c);
@@ -156,7 +161,7 @@ static void conn_land(struct completion *k, struct conn *c)
 
 /* Starts whatever a connection can use now; false when it is gone. */
 /* hot */
-bool flight_advance(struct completion *k, struct conn *c)
+static bool conn_advance(struct completion *k, struct conn *c)
 {
     bool waits = false;
     for (int i = 0; i < TURNS && conn_resume(c); i++)
@@ -234,12 +239,56 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
         on_sent(k, c, (size_t)d->result);
 }
 
+static void flight_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    f->recv = (struct op){ .kind = OP_RECV, .owner = c };
+    f->send = (struct op){ .kind = OP_SEND, .owner = c };
+    k->told = false;            /* when the worker is going: this one has to hear of it yet */
+    conn_advance(k, c);
+}
+
+void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer)
+{
+    (void)roster_yield(&k->roster);     /* its receive comes back with the end */
+    struct conn *c = conn_new(k->env, s, fd, peer, sizeof(struct flight));
+    if (c == NULL) {
+        k->env->count.refused++;
+        k->engine.ops->close_fd(&k->engine, fd);
+        return;
+    }
+    roster_add(&k->roster, c);
+    flight_start(k, c);
+}
+
+/* An engine that carries no more tells so, as a full house would. */
+static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct completion *k = self;
+    const struct span words = s->proto->refusal;
+    struct conn *c = NULL;
+    if (k->engine.ops->adopted != NULL)
+        k->engine.ops->adopted(&k->engine);
+    bool room = k->roster.count < k->engine.connections_max;
+    if (room && sock_adopt(taken, SOCK_BLOCKS) == 0)
+        c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
+    if (c == NULL) {
+        k->env->count.refused++;
+        if (!room && words.n > 0)
+            (void)send(taken, words.p, words.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        k->engine.ops->close_fd(&k->engine, taken);
+        return;
+    }
+    roster_adopt(&k->roster, c);
+    flight_start(k, c);
+}
+
 /* hot */
 static void on_done(struct completion *k, const struct done *d)
 {
     switch (d->op->kind) {
     case OP_ACCEPT:
-        doors_report(k, d);
+        door_report(k, d);
         return;
     case OP_WATCH:
         windows_report(&k->windows, d);
@@ -252,7 +301,7 @@ static void on_done(struct completion *k, const struct done *d)
         on_send(k, d->op->owner, d);
         break;
     }
-    flight_advance(k, d->op->owner);
+    conn_advance(k, d->op->owner);
 }
 
 /* Returns how many reports there were. */
@@ -279,7 +328,7 @@ static void take_what_came(struct completion *k)
         silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
 }
 
-/* Each connection hears that the worker is going, or is passed. */
+/* Each connection is passed, or, if it is to be told, hears that the worker is going. */
 static void flights_drain(struct completion *k, bool tell)
 {
     struct list all;
@@ -291,11 +340,11 @@ static void flights_drain(struct completion *k, bool tell)
         list_append(&k->roster.conns, &c->siblings);
         if (tell)
             conn_drain(c);
-        flight_advance(k, c);
+        conn_advance(k, c);
     }
 }
 
-/* What has come already is answered before that. */
+/* What has come already is answered before they are told. */
 static void completion_drain(struct completion *k)
 {
     if (!k->draining) {
@@ -315,11 +364,11 @@ static void completion_turn(struct completion *k)
     struct conn *c;
     wait_and_serve(k, roster_wait_ms(&k->roster));
     while ((c = errand_back(k->env)) != NULL)
-        flight_advance(k, c);
+        conn_advance(k, c);
     while ((c = roster_expire(&k->roster)) != NULL)
-        flight_advance(k, c);
-    if (l->reclaim)
-        doors_shut(k);                  /* and they are opened again, and look */
+        conn_advance(k, c);
+    for (unsigned i = 0; l->reclaim && i < l->listener_count; i++)
+        door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
     l->reclaim = false;
     doors_follow(k);
     loop_read_on(l);
@@ -346,7 +395,8 @@ static void completion_halt(struct completion *k)
 {
     struct list all;
     k->halting = true;
-    doors_shut(k);
+    for (unsigned i = 0; i < k->loop->listener_count; i++)
+        door_shut(k, &k->doors[i]);
     windows_shut(&k->windows);
     errands_end(k->env);
     list_init(&all);
@@ -364,8 +414,14 @@ static void completion_halt(struct completion *k)
 
 static int completion_open(struct completion *k)
 {
-    if (doors_open(k) == -1 || windows_open(&k->windows, k->loop, &k->engine) == -1)
+    const struct loop *l = k->loop;
+    k->doors = calloc(l->listener_count + 1, sizeof *k->doors);
+    if (k->doors == NULL || windows_open(&k->windows, l, &k->engine) == -1)
         return -1;
+    for (unsigned i = 0; i < l->listener_count; i++) {
+        k->doors[i].op = (struct op){ .kind = OP_ACCEPT, .owner = &k->doors[i] };
+        k->doors[i].listener = &l->listeners[i];
+    }
     doors_follow(k);
     return 0;
 }
@@ -410,8 +466,8 @@ static int serve_until_told(struct completion *k)
     if (completion_open(k) == -1)
         return -1;
     k->loop->self = k;
-    k->loop->sweep = flights_sweep;
-    k->loop->adopt = flights_adopt;
+    k->loop->sweep = doors_sweep;
+    k->loop->adopt = flight_adopt;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);

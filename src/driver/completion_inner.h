@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the driver for completion share: completion.c (connections, the loop) and completion_doors.c
- * (listeners and who comes in). */
+/* What the files of the completion driver share: its connections, its doors, its engine. */
 #ifndef DRIVER_COMPLETION_INNER_H
 #define DRIVER_COMPLETION_INNER_H
 
 #include "driver/direct.h"
+#include "driver/driver.h"
 #include "driver/engine.h"
 #include "driver/roster.h"
 #include "driver/stage.h"
@@ -49,28 +49,21 @@ struct completion {
     struct done    reports[COMPLETION_REPORTS];
 };
 
-static inline struct flight *flight_of(struct conn *c)
-{
-    return conn_driver_part(c);
-}
+/* completion.c: a connection begins. */
+void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer);
 
-/* Starts whatever a connection can use now; false when it is gone. */
-bool flight_advance(struct completion *k, struct conn *c);
-
-int  doors_open(struct completion *k);
-
-/* Doors follow the house: open while there is a place, wide while there is room. */
+/* completion_door.c: doors follow the house: open while there is a place, wide while there is room.  A door that is
+ * open in the wrong way is shut, and opened again when it has come back. */
 void doors_follow(struct completion *k);
-void doors_report(struct completion *k, const struct done *d);
+void door_shut(struct completion *k, struct door *d);
+
+/* An accept came back. */
+void door_report(struct completion *k, const struct done *d);
+
+/* Whoever waits is served, up to so many.  As loop.sweep. */
+void doors_sweep(void *self, const struct listener *l, int from);
 
 /* What waits in the backlog is served, unless others do, then nobody is let in. */
 void doors_close(struct completion *k);
-
-/* Accepts that are under way come back. */
-void doors_shut(struct completion *k);
-
-/* As in struct loop. */
-void flights_sweep(void *self, const struct listener *l, int from);
-void flights_adopt(void *self, const struct service *s, int taken, const struct parcel *p);
 
 #endif

@@ -13,13 +13,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "driver/readiness_inner.h"
 #include "driver/sock.h"
+#include "driver/sock_datagram.h"
+#include "driver/warm.h"
 
-enum {
-    TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
-    ACCEPTS = 64                /* per listener and wakeup */
-};
+enum { TURNS = 8 };             /* receive and flush rounds per connection and wakeup: the others wait */
+
+static struct half *half_of(struct conn *c)
+{
+    return conn_driver_part(c);
+}
 
 static void conn_drop(struct readiness *r, struct conn *c)
 {
@@ -58,6 +63,65 @@ static void conn_enter(struct readiness *r, struct conn *c)
         conn_abort(c);
 }
 
+static void stage_end(struct readiness *r, struct half *h)
+{
+    if (h->load.ready > 0)
+        return;
+    stage_put_back(&r->stages, h->load.stage);
+    h->load.stage = NULL;
+}
+
+static void load_end(struct readiness *r, struct conn *c, ssize_t result)
+{
+    struct half *h = half_of(c);
+    h->loading = false;
+    if (c->phase != CONN_OVER && !sock_end_load(c, &h->load, result))
+        conn_broke(c);
+    stage_end(r, h);
+}
+
+static enum sock_flushed load_flush(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    enum sock_flushed f = sock_flush_load(c, &h->load);
+    stage_end(r, h);
+    return f;
+}
+
+static void park_until_warm(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    struct outq_item *i = outq_head_file(&c->out);
+    struct warm_range range = { .fd = i->file->fd, .offset = i->offset };
+    range.n = i->left < SOCK_PIECE ? i->left : SOCK_PIECE;
+    h->warmed = true;           /* whatever comes of it, do not ask twice */
+    if (r->warm == NULL || warm_ask(r->warm, c, &range) == -1)
+        return;
+    h->warming = true;
+    c->in_flight++;
+    r->env->count.cold_reads++;
+}
+
+/* A helper loads the next piece; where none can be had the loop waits. */
+static void park_until_loaded(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    h->load.stage = stage_get(&r->stages);
+    if (h->load.stage == NULL) {
+        conn_broke(c);
+        return;
+    }
+    sock_plan_load(c, &h->load);
+    struct warm_range range = { .fd = outq_head_file(&c->out)->file->fd, .offset = h->load.offset, .n = h->load.n,
+                                .to = h->load.stage };
+    if (r->warm != NULL && warm_ask(r->warm, c, &range) == 0) {
+        h->warming = h->loading = true;
+        c->in_flight++;
+    } else {
+        load_end(r, c, warm_load(&range));
+    }
+}
+
 /* hot */
 static void conn_flush(struct readiness *r, struct conn *c)
 {
@@ -66,12 +130,12 @@ static void conn_flush(struct readiness *r, struct conn *c)
         return;
     bool trust = h->warmed;
     h->warmed = false;
-    switch (h->load.ready > 0 ? half_load_flush(r, c) : sock_flush(c, trust)) {
+    switch (h->load.ready > 0 ? load_flush(r, c) : sock_flush(c, trust)) {
     case SOCK_FLUSHED:
     case SOCK_AGAIN:   break;
     case SOCK_BLOCKED: h->can_write = false; break;
-    case SOCK_COLD:    half_await_cache(r, c); break;
-    case SOCK_DIRECT:  half_await_load(r, c); break;
+    case SOCK_COLD:    park_until_warm(r, c); break;
+    case SOCK_DIRECT:  park_until_loaded(r, c); break;
     case SOCK_BROKEN:  conn_broke(c); break;
     }
 }
@@ -187,12 +251,12 @@ static void conn_seat(struct readiness *r, struct conn *c)
     conn_pump(r, c);
 }
 
-static void conn_begin(struct readiness *r, const struct listener *l, int fd, const struct peer *peer)
+void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
 {
     struct conn *idle = roster_yield(&r->roster);
     if (idle != NULL)
         conn_leave(r, idle);
-    struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, l->service, fd, peer, sizeof(struct half)) : NULL;
+    struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, s, fd, peer, sizeof(struct half)) : NULL;
     if (c == NULL) {
         r->env->count.refused++;
         close(fd);
@@ -217,52 +281,6 @@ static void conn_adopt(void *self, const struct service *s, int taken, const str
     conn_seat(r, c);
 }
 
-static void listener_accept(struct readiness *r, unsigned index, int budget)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    r->doorways[index].pending = true;  /* until accept says otherwise */
-    while (budget-- > 0 && roster_has_place(&r->roster, l)) {
-        struct peer peer;
-        int fd = sock_accept(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer);
-        if (fd == -1) {
-            int error = errno;
-            if (!roster_accept_failed(&r->roster, l, error))
-                continue;
-            r->doorways[index].pending = error != EAGAIN && error != EWOULDBLOCK;
-            return;
-        }
-        roster_accepted(&r->roster);
-        conn_begin(r, l, fd, &peer);
-    }
-}
-
-static void datagrams_serve(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    r->doorways[index].pending = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
-}
-
-/* Datagrams need no place in the house. */
-static bool listener_waits(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    return r->doorways[index].pending && (l->datagram || roster_has_place(&r->roster, l));
-}
-
-/* A level-triggered poller would report a listener that may not be used, again and again. */
-static void listeners_arm(struct readiness *r)
-{
-    if (r->poller.ops->edge || r->draining)
-        return;
-    for (unsigned i = 0; i < r->loop->listener_count; i++) {
-        const struct listener *l = &r->loop->listeners[i];
-        bool wanted = l->datagram || roster_has_place(&r->roster, l);
-        if (wanted != r->doorways[i].armed)
-            r->poller.ops->arm(&r->poller, l->fd, ANY_GENERATION, wanted ? CAN_READ : 0);
-        r->doorways[i].armed = wanted;
-    }
-}
-
 static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
 {
     struct half *h = half_of(c);
@@ -282,7 +300,10 @@ static void warm_answered(struct readiness *r)
     struct conn *c;
     ssize_t result;
     while ((c = warm_answer(r->warm, &result)) != NULL) {
-        half_loaded(r, c, result);
+        half_of(c)->warming = false;
+        c->in_flight--;
+        if (half_of(c)->loading)
+            load_end(r, c, result);
         conn_pump(r, c);
     }
 }
@@ -295,10 +316,10 @@ static void dispatch(struct readiness *r, const struct ready *hint)
     const struct slot *s = &r->slots[hint->fd];
     switch (s->kind) {
     case SLOT_CONN:     hint_conn(r, s->conn, hint); break;
-    case SLOT_LISTENER: listener_accept(r, s->index, ACCEPTS); break;
+    case SLOT_LISTENER: doorway_accept(r, s->index, READINESS_ACCEPTS); break;
     case SLOT_DATAGRAM:
         if ((hint->can & CAN_READ) != 0)    /* no reply waits to be sent */
-            datagrams_serve(r, s->index);
+            doorway_letters(r, s->index);
         break;
     case SLOT_WATCH:    r->loop->watches[s->index].readable(r->loop->watches[s->index].arg); break;
     case SLOT_WARM:     warm_answered(r); break;
@@ -318,12 +339,12 @@ static void run_again(struct readiness *r)
         conn_pump(r, h->conn);
     }
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++) {
-        if (!listener_waits(r, i))
+        if (!doorway_waits(r, i))
             continue;
         if (r->loop->listeners[i].datagram)
-            datagrams_serve(r, i);
+            doorway_letters(r, i);
         else
-            listener_accept(r, i, ACCEPTS);
+            doorway_accept(r, i, READINESS_ACCEPTS);
     }
 }
 
@@ -331,33 +352,8 @@ static bool has_unfinished(struct readiness *r)
 {
     bool more = !list_empty(&r->again);
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
-        more |= listener_waits(r, i);
+        more |= doorway_waits(r, i);
     return more;
-}
-
-/* Whoever waits is served, whether there is a place or not, unless descriptors run out. */
-static void listener_sweep(void *self, const struct listener *l, int fd)
-{
-    struct readiness *r = self;
-    struct peer peer;
-    int left = ROSTER_LAST_ACCEPTS, got;
-    if (l->datagram)
-        sock_sweep_datagrams(r->batch, fd, l->service, r->env);
-    while (!l->datagram && left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
-        conn_begin(r, l, got, &peer);
-}
-
-/* What waits on a listener is served, if nobody else does, then nobody is let in. */
-static void listener_close(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    if (listener_sweeps(r->loop, l) && l->datagram)
-        listener_sweep(r, l, l->fd);
-    else if (listener_sweeps(r->loop, l))
-        listener_accept(r, index, ROSTER_LAST_ACCEPTS);
-    r->poller.ops->remove(&r->poller, l->fd, false);
-    r->slots[l->fd] = (struct slot){ 0 };
-    close(l->fd);
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going, or is passed. */
@@ -382,7 +378,7 @@ static void readiness_drain(struct readiness *r)
 {
     roster_last_round(&r->roster);
     for (unsigned i = 0; i < r->loop->listener_count; i++)
-        listener_close(r, i);
+        doorway_close(r, i);
     loop_tell_shut(r->loop);
     r->draining = true;
     conns_drain(r);
@@ -402,7 +398,7 @@ static void readiness_halt(struct readiness *r)
     }
 }
 
-static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned index)
+int readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned index)
 {
     if (fd >= r->poller.fds_max) {
         errno = EMFILE;
@@ -416,15 +412,6 @@ static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned 
     return 0;
 }
 
-static int listener_open(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    if (l->datagram && r->batch == NULL && (r->batch = sock_batch_new(SOCK_LETTERS)) == NULL)
-        return -1;
-    r->doorways[index] = (struct doorway){ .pending = true, .armed = true };
-    return slot_take(r, l->fd, l->datagram ? SLOT_DATAGRAM : SLOT_LISTENER, index);
-}
-
 static int readiness_open(struct readiness *r)
 {
     const struct loop *l = r->loop;
@@ -433,13 +420,13 @@ static int readiness_open(struct readiness *r)
     r->warm = warm_open();
     if (r->slots == NULL || r->doorways == NULL || r->warm == NULL || stage_pool_open(&r->stages) == -1)
         return -1;
-    if (slot_take(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
+    if (readiness_slot(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
         return -1;
     for (unsigned i = 0; i < l->watch_count; i++)
-        if (slot_take(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
+        if (readiness_slot(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
             return -1;
     for (unsigned i = 0; i < l->listener_count; i++)
-        if (listener_open(r, i) == -1)
+        if (doorway_open(r, i) == -1)
             return -1;
     return 0;
 }
@@ -461,7 +448,7 @@ static void readiness_turn(struct readiness *r)
     run_again(r);
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);
-    listeners_arm(r);
+    doorways_arm(r);
     if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
@@ -487,7 +474,7 @@ static int serve_all(struct readiness *r)
     if (readiness_open(r) == -1)
         return -1;
     r->loop->self = r;
-    r->loop->sweep = listener_sweep;
+    r->loop->sweep = doorway_sweep;
     r->loop->adopt = conn_adopt;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))

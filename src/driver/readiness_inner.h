@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the driver for readiness share: readiness.c (connections, listeners, the loop) and readiness_load.c
- * (output whose bytes must be fetched first). */
+/* What the files of the readiness driver share: its connections, its table of descriptors, its doorways. */
 #ifndef DRIVER_READINESS_INNER_H
 #define DRIVER_READINESS_INNER_H
 
 #include "driver/direct.h"
+#include "driver/driver.h"
 #include "driver/poller.h"
 #include "driver/roster.h"
-#include "driver/sock.h"
-#include "driver/sock_datagram.h"
 #include "driver/stage.h"
-#include "driver/warm.h"
 
 enum {
+    READINESS_ACCEPTS = 64,             /* per listener and wakeup */
     READINESS_SCRATCH = 64 * 1024,      /* bytes of one receive */
     READINESS_HINTS = 512
 };
+
+struct sock_batch;
+struct warm;
 
 /* The driver's part of a connection. */
 struct half {
@@ -62,20 +63,27 @@ struct readiness {
     char           scratch[READINESS_SCRATCH];    /* input is lent from here */
 };
 
-static inline struct half *half_of(struct conn *c)
-{
-    return conn_driver_part(c);
-}
+/* readiness.c: a connection begins, and does all that can be done at once. */
+void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer);
 
-/* The next range of a file is not in the page cache: parked until a helper has read it. */
-void half_await_cache(struct readiness *r, struct conn *c);
+/* The descriptor is in the table, and what can be read there is reported; -1 with errno. */
+int  readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned index);
 
-/* It is to be read past the page cache: a helper loads the next piece, which is then sent by the last of these; where no
- * helper can be had the loop waits. */
-void half_await_load(struct readiness *r, struct conn *c);
-enum sock_flushed half_load_flush(struct readiness *r, struct conn *c);
+/* readiness_door.c: listeners, by their index. */
+int  doorway_open(struct readiness *r, unsigned index);
+void doorway_accept(struct readiness *r, unsigned index, int budget);
+void doorway_letters(struct readiness *r, unsigned index);
 
-/* A helper has answered; the connection is pumped next. */
-void half_loaded(struct readiness *r, struct conn *c, ssize_t result);
+/* Can somebody be let in who has not been yet?  Datagrams need no place in the house. */
+bool doorway_waits(struct readiness *r, unsigned index);
+
+/* A level-triggered poller would report a listener that may not be used, again and again. */
+void doorways_arm(struct readiness *r);
+
+/* Whoever waits is served, whether there is a place or not, unless descriptors run out.  As loop.sweep. */
+void doorway_sweep(void *self, const struct listener *l, int fd);
+
+/* What waits on a listener is served, if nobody else does, then nobody is let in. */
+void doorway_close(struct readiness *r, unsigned index);
 
 #endif
