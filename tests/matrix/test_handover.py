@@ -194,7 +194,7 @@ def test_a_drained_worker_passes_what_it_has_to_the_others(daemon, site, model):
 
 def test_hundreds_of_idle_connections_are_passed_at_once(daemon, site, model):
     d = daemon(site, workers=1, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
-    webs = [Http(d.connect("web")) for _ in range(400)]
+    webs = [Http(d.connect("web")) for _ in range(150)]
     for web in webs:
         assert web.get("/hello").body == HELLO
     reload_to(d, site, model, 2, drain=60, settings="poll_interval = 0.001;\n")
@@ -202,12 +202,12 @@ def test_hundreds_of_idle_connections_are_passed_at_once(daemon, site, model):
     for web in webs:
         assert web.get("/hello").body == HELLO
     there = {w["worker"]: w["taken_over"] for w in workers(d, "ready")}
-    assert sum(there.values()) == 400 and min(there.values()) > 100, "they are spread"
+    assert sum(there.values()) == 150 and min(there.values()) > 40, "they are spread"
 
 
 # --- nothing is lost with a process ---------------------------------------------------------------------------------
 
-def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, site, model):
+def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, site, plain_model):
     d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
@@ -221,7 +221,7 @@ def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, sit
     still_heard(d, sessions, "alive")
 
 
-def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site, model):
+def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site, plain_model):
     d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
@@ -230,7 +230,7 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
     wait_gone(d)
     d.allow_log("died of signal 9")
     d.expect_worker_death()
-    reload_to(d, site, model, 1, drain=60, settings="poll_interval = 0.001;\n")
+    reload_to(d, site, plain_model, 1, drain=60, settings="poll_interval = 0.001;\n")
     os.kill(heir, signal.SIGKILL)       # it never heard that it is to go
     wait_gone(d)
     wait_until(lambda: len(on_worker(d, "main.0")) == 6, what="all being at the new worker")
@@ -275,20 +275,20 @@ def test_who_has_no_heir_is_told_so_with_his_next_answer(daemon, site, www, mode
     wait_gone(d)
 
 
-def test_who_is_idle_and_has_no_heir_ends_with_his_idle_time(daemon, site, www, model):
+def test_who_is_idle_and_has_no_heir_ends_with_his_idle_time(daemon, site, www, plain_model):
     d = daemon(site, timeouts={"drain": 60, "idle": 1})
     idle = Http(d.connect("web"))
     assert idle.get("/hello").body == HELLO
-    reload_to(d, services(www({}), name="other"), model, drain=60, idle=1)
+    reload_to(d, services(www({}), name="other"), plain_model, drain=60, idle=1)
     assert idle.at_end()
     wait_gone(d)
 
 
-def test_a_stop_does_not_wait_for_who_was_to_stay(daemon, site, www, model):
+def test_a_stop_does_not_wait_for_who_was_to_stay(daemon, site, www, plain_model):
     d = daemon(site, timeouts={"drain": 60})
     idle = Http(d.connect("web"))
     assert idle.get("/hello").body == HELLO
-    reload_to(d, services(www({}), name="other"), model, drain=60)
+    reload_to(d, services(www({}), name="other"), plain_model, drain=60)
     assert len(workers(d, "draining")) == 1
     assert d.stop(timeout=20) == 0
     assert idle.at_end()
