@@ -25,9 +25,9 @@ struct parcel_head {
     uint32_t    rest;                   /* 0 */
 };
 
-static size_t kept_n(const struct conn *c)
+static struct span kept_of(const struct conn *c)
 {
-    return c->kept != NULL ? c->kept->n : 0;
+    return c->kept != NULL ? (struct span){ c->kept->data, c->kept->n } : SPAN("");
 }
 
 static bool is_between_messages(const struct conn *c)
@@ -42,7 +42,7 @@ bool conn_portable(const struct conn *c)
 {
     if (c->phase != CONN_OPEN || c->out.bytes > 0 || c->errand != NULL || c->eof || c->leaving || c->refused || c->extra)
         return false;
-    return is_between_messages(c) && kept_n(c) <= PARCEL_MAX - PARCEL_STATE_MAX - 2 * PARCEL_NAME_MAX -
+    return is_between_messages(c) && kept_of(c).n <= PARCEL_MAX - PARCEL_STATE_MAX - 2 * PARCEL_NAME_MAX -
                                                   sizeof(struct parcel_head);
 }
 
@@ -79,10 +79,11 @@ static char *pack_bytes(char *to, const void *from, size_t n)
 size_t conn_pack(const struct conn *c, char *to)
 {
     const struct proto *proto = c->service->proto;
+    const struct span kept = kept_of(c);
     struct parcel_head h = {
         .magic = PARCEL_MAGIC, .form = PARCEL_FORM, .flags = c->header_due ? PARCEL_HEADER_DUE : 0,
         .service_n = (uint32_t)strlen(c->service->name), .proto_n = (uint32_t)strlen(proto->name),
-        .kept_n = (uint32_t)kept_n(c), .opened_s = c->opened_s, .timeout_ms = c->timeout_ms,
+        .kept_n = (uint32_t)kept.n, .opened_s = c->opened_s, .timeout_ms = c->timeout_ms,
         .deadline_ms = c->deadline_ms, .progress_ms = c->progress_ms, .received = c->received, .sent = c->sent,
         .peer = c->peer
     };
@@ -94,8 +95,7 @@ size_t conn_pack(const struct conn *c, char *to)
     if (c->opened && proto->pack != NULL)
         h.state_n = (uint32_t)proto->pack(c, at, PARCEL_STATE_MAX);
     at += h.state_n;
-    if (h.kept_n > 0)
-        at = pack_bytes(at, c->kept->data, h.kept_n);
+    at = pack_bytes(at, kept.p, kept.n);
     memcpy(to, &h, sizeof h);
     return (size_t)(at - to);
 }
