@@ -56,6 +56,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     struct conn *c = conn_blank(e, s, fd, peer, driver_size);
     if (c == NULL)
         return NULL;
+    conn_count(c);
     e->count.accepted++;
     conn_entry_begin(c);
     settle(c, 0);
@@ -279,6 +280,29 @@ void conn_eof(struct conn *c)
     tell_eof(c);
 }
 
+void conn_answers(struct conn *c, uint64_t since_us)
+{
+    c->asked_us += since_us;
+    c->asked++;
+}
+
+/* Requests that wait together are taken as one, but for their mean. */
+/* hot */
+static void answers_note(struct conn *c, bool whole)
+{
+    const struct env *e = c->out.env;
+    struct metric_part *part = c->service->part;
+    uint64_t since = c->asked_us / c->asked, us = e->sent_us > since ? e->sent_us - since : 0;
+    bool first = whole || c->begun == 0;
+    if (part != NULL && first)
+        metric_time(&part->times.first_byte, us, c->asked - c->begun, !e->shared);
+    if (part != NULL && whole)
+        metric_time(&part->times.request, us, c->asked, !e->shared);
+    c->begun = c->asked;
+    if (whole)
+        c->asked_us = c->asked = c->begun = 0;
+}
+
 /* hot */
 void conn_sent(struct conn *c, size_t n)
 {
@@ -287,6 +311,8 @@ void conn_sent(struct conn *c, size_t n)
     e->count.bytes_sent += n;
     c->sent += n;
     c->sent_turn = (uint32_t)e->turn;
+    if (conn_is_timed(c) && (c->begun == 0 || c->out.bytes == 0))
+        answers_note(c, c->out.bytes == 0);
     conn_sent_now(c);
 }
 
@@ -443,6 +469,25 @@ void conn_shut(struct conn *c)
     conn_timeout(c, c->hasty ? CONN_LINGER_SHORT_MS : CONN_LINGER_MS);
 }
 
+static bool conn_is_idle(const struct conn *c)
+{
+    const struct proto *proto = c->service->proto;
+    if (c->phase != CONN_OPEN || c->out.bytes > 0 || c->kept != NULL || c->errand != NULL || !c->opened)
+        return false;
+    return proto->idle == NULL || proto->idle(c);
+}
+
+/* hot */
+void conn_look(struct conn *c)
+{
+    bool idle = conn_is_idle(c);
+    if (idle == c->resting)
+        return;
+    c->resting = idle;
+    c->out.env->count.rested += idle;
+    c->out.env->count.roused += !idle;
+}
+
 uint64_t conn_idle_since(const struct conn *c)
 {
     const struct proto *proto = c->service->proto;
@@ -476,6 +521,7 @@ void conn_free(struct conn *c)
 {
     if (c == NULL)
         return;
+    conn_count(c);
     if (c->opened && c->service->proto->close != NULL)
         c->service->proto->close(c);
     conn_entry_end(c);
@@ -483,5 +529,7 @@ void conn_free(struct conn *c)
         c->out.env->count.passed_on++;
     else
         c->out.env->count.closed++;
+    c->out.env->count.roused += c->resting;
+    c->out.env->count.bytes_dropped += c->out.bytes;
     conn_dispose(c);
 }

@@ -184,6 +184,7 @@ struct conn *conn_unpack(struct env *e, const struct service *s, int fd, const s
     }
     if (c->opened && e->tally != NULL)
         (void)tally_enter(e->tally, &c->peer, &c->counted);     /* who is here already stays */
+    conn_count(c);
     e->count.taken_over++;
     conn_offer_kept(c);
     return c;

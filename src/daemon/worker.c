@@ -504,6 +504,7 @@ static int worker_begin(struct worker *w)
     w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
+    service_count_in(w->services, w->start->ledger, w->start->ledger_slot);
     if (worker_listeners(w) == -1)
         return worker_fail(w, "hold its listeners");
     if (worker_limits(w) == -1)
@@ -528,7 +529,7 @@ static void worker_end(struct worker *w)
     verified_free(w->env.verified);
     heir_list_free(w->heirs);
     free(w->parcel);
-    metric_publish(w->env.slot, &w->env.count);
+    env_publish(&w->env);
     env_free(&w->env);
     free(w->listeners);
     service_set_free(w->services);

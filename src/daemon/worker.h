@@ -12,6 +12,8 @@
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 
+struct ledger;
+
 /* What a worker is told by the master that forked it. */
 struct worker_start {
     const struct conf   *conf;
@@ -24,7 +26,10 @@ struct worker_start {
     bool                 again;         /* another process has been this worker before */
     unsigned             connections_max;
     struct metric_slot  *slot;
-    bool                *notes;         /* of service_notes_new; shared by its workers */
+    const struct ledger *ledger;        /* that the slot is in, */
+    int                  ledger_slot;   /* and its number */
+    unsigned             generation;    /* that the worker is of */
+    bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     int                  inbox;         /* where connections of other workers come in */
     int                  access_fd;     /* -1: no access log */

@@ -17,7 +17,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "core/rate.h"
 #include "proto/http_internal.h"
 #include "proto/http_state.h"
@@ -79,7 +78,7 @@ static void http_close(struct conn *c)
 /* hot */
 static inline uint64_t started_now(const struct env *e)
 {
-    return e->access != NULL ? clock_monotonic_us() : 0;
+    return e->now_us;
 }
 
 /* hot */
