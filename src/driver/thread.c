@@ -290,7 +290,7 @@ static int thread_dial(struct thread *t)
     const struct dial *d = t->service->dial;
     while (d != NULL && dial_connect(d, t->fd) == -1) {
         int error = errno;
-        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) == WISH_HALT)
+        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) % WISHES == WISH_HALT)
             return ECANCELED;   /* it was shut down */
         if (error != EINPROGRESS)
             return error;

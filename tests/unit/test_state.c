@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/channel.h"
 #include "daemon/command.h"
+#include "daemon/inbox.h"
 #include "daemon/state.h"
 
 static const char text[] =
@@ -67,6 +68,8 @@ static void fill_worker(struct generation *g, unsigned at)
 
     ck_assert_int_eq(channel_open(ends), 0);
     s->channel = ends[0];
+    ck_assert_int_eq(inbox_open(s->inbox), 0);
+    s->told = s->passes = at == 1;
     s->pid = 1000000000 + (pid_t)(10 * g->number + at);
     s->ledger = ledger_take(&m.ledger, &(struct ledger_owner){ .generation = g->number });
     s->ready = true;
@@ -220,8 +223,8 @@ START_TEST(state_that_is_cut_off_is_refused)
 END_TEST
 
 static const struct { const char *from, *to; } changes[] = {
-    { "\"form\":1", "\"form\":2" },
-    { "\"form\":1", "\"form\":\"1\"" },
+    { "\"form\":2", "\"form\":3" },
+    { "\"form\":2", "\"form\":\"2\"" },
     { "\"layout\":\"", "\"layout\":\"x" },
     { "\"phase\":1", "\"phase\":7" },
     { "\"phase\":1", "\"phase\":2" },                   /* nobody serves */
