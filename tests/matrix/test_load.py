@@ -70,6 +70,7 @@ def echoed_and_counted(d, run, *options):
     r = run(f"echo://127.0.0.1:{d.port('echo')}", "-c", 4, "-n", 200, "-s", 3000, *options)
     clean(r, 200)
     assert r.said["counts"]["bytes"] == 200 * 3000
+    clean(run(f"echo://127.0.0.1:{d.port('echo')}", "-n", 20, "-s", 131072, "-p", 2, *options), 20)
     clean(run(f"echo://127.0.0.1:{d.port('echo')}", "-c", 4, "-n", 40, "-k", "off", *options), 40)
     r = run(f"echo+udp://127.0.0.1:{d.port('letters')}", "-c", 4, "-n", 200, "-p", 2, "--timeout", 30, *options)
     clean(r, 200)
@@ -127,6 +128,13 @@ def test_many_idle_connections_and_workers(daemon, run):
     r = run(f"http://127.0.0.1:{d.port()}/", "-c", 6, "-i", 2000, "-t", 3, "-n", 600)
     clean(r, 600)
     assert (r.said["idle_open"], r.counts["idle_lost"], r.counts["connects"]) == (2000, 0, 2006)
+
+
+def test_idle_connections_that_are_closed_are_made_again(daemon, run):
+    d = daemon(HTTP, timeouts={"idle": 1})
+    r = run(f"http://127.0.0.1:{d.port()}/", "-c", 2, "-r", 20, "-i", 3, "-d", 2.5)
+    assert (r.status, r.errors, r.said["requests"], r.said["idle_open"]) == (0, {}, 50, 3), r
+    assert r.counts["idle_lost"] >= 3 and r.counts["connects"] >= 2 + 3 + 3, r
 
 
 def test_wrong_content_is_seen(daemon, run, tmp_path, www):
@@ -266,6 +274,8 @@ def test_lines_for_people(daemon, iomuxd_bin):
     (["-H", "no colon", "http://a/"], "--header: 'no colon' is not"),
     (["-m", "HEAD", "echo://127.0.0.1"], "are for HTTP"),
     (["-s", "5", "http://a/"], "--size is for echo"),
+    (["-s", "200000", "-p", "2", "echo://a"], "at most 262144 bytes together"),
+    (["-s", "4000", "echo+udp://a"], "a datagram has at most"),
     (["--source", "127.0.0.1-x", "http://127.0.0.1/"], "--source: '127.0.0.1-x' is not"),
     (["--source", "::1", "http://127.0.0.1/"], "another family"),
     (["--verify", "/nonexistent", "http://127.0.0.1/"], "/nonexistent: No such file"),
