@@ -33,6 +33,12 @@ static void show_reload(const json_t *r, FILE *to)
         fprintf(to, "%-14s%s\n", "", talk_element(errors, i));
 }
 
+static void show_overrides(const json_t *all, FILE *to)
+{
+    for (size_t i = 0; i < json_array_size(all); i++)
+        fprintf(to, "%-14s%s\n", i == 0 ? "set" : "", talk_element(all, i));
+}
+
 static void show_totals(const json_t *answer, FILE *to)
 {
     const json_t *totals = json_object_get(answer, "totals");
@@ -160,6 +166,7 @@ void show_status(const json_t *answer, FILE *to)
             (long long)talk_number(answer, "pid"), talk_text(answer, "state"),
             (long long)talk_number(answer, "generation"), text_of_age(age, talk_number(answer, "uptime_s")));
     fprintf(to, "%-14s%s\n", "configuration", talk_text(answer, "configuration"));
+    show_overrides(json_object_get(answer, "overrides"), to);
     fprintf(to, "%-14s%s\n", "log level", talk_text(answer, "log_level"));
     show_reload(json_object_get(answer, "reload"), to);
     show_totals(answer, to);

@@ -76,9 +76,14 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
     exit(worker_run(&start));
 }
 
+/* Connections wait for whoever comes: the first time that it dies is an accident.  Who was never ready would not be the
+ * next time either. */
 static void slot_pause(struct worker_slot *s, uint64_t now_ms)
 {
-    if (now_ms - s->started_ms >= CREW_QUICK_DEATH_MS)
+    bool quick = now_ms - s->started_ms < CREW_QUICK_DEATH_MS;
+
+    s->quick_deaths = quick ? s->quick_deaths + 1 : 0;
+    if (!quick || (s->quick_deaths == 1 && s->ready))
         s->pause_ms = 0;
     else if (s->pause_ms == 0)
         s->pause_ms = CREW_PAUSE_MIN_MS;

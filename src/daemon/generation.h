@@ -43,7 +43,7 @@ struct generation {
     int                   access_fd;    /* -1: no access log */
     struct pool_set       pools;
     struct listen_set     listens;
-    bool                 *notes;
+    struct shared         notes;        /* what its workers have said */
     struct crew           crew;
     struct crew           leaving;      /* processes that make place for others of this crew, and the time they have is
                                          * each one's own */
@@ -66,6 +66,9 @@ struct generation *generation_new(unsigned number, struct conf *taken);
 /* Opens everything; nobody is started.  -1 after complaining, in the log and, of what keeps the log from being
  * opened, to `complaints`.  What was opened by then is still there. */
 int generation_open(struct generation *g, const struct generation_sources *from, FILE *complaints);
+
+/* What all its workers are told, once everything else is there. */
+void generation_equip(struct generation *g, const struct generation_sources *from, unsigned connections_max);
 
 /* Closes and frees it; no worker may live. */
 void generation_free(struct generation *g);

@@ -3,10 +3,11 @@
 #include "daemon/ledger.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 /* Which part of which slot is whose. */
 struct ledger_place {
@@ -16,6 +17,7 @@ struct ledger_place {
 
 /* Who has what; only the master writes here. */
 struct ledger_register {
+    char                layout[LEDGER_LAYOUT_SIZE];
     unsigned            used, parts;    /* how many have been somebody's */
     struct ledger_owner owners[LEDGER_ROOM];
     struct ledger_place places[LEDGER_PARTS];
@@ -27,26 +29,95 @@ static const size_t ledger_size = LEDGER_ROOM * sizeof(struct metric_slot) +
                                   (sizeof(struct ledger_register) + 63) / 64 * 64 +
                                   LEDGER_PARTS * sizeof(struct metric_part);
 
-int ledger_open(struct ledger *t)
+void ledger_layout(char text[LEDGER_LAYOUT_SIZE])
 {
-    void *page = mmap(NULL, ledger_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t n = (size_t)snprintf(text, LEDGER_LAYOUT_SIZE, "%zu %zu %zu:", sizeof(struct metric_slot),
+                                sizeof(struct metric_part), sizeof(struct ledger_register));
 
-    *t = (struct ledger){ .slots = NULL };
-    if (page == MAP_FAILED)
-        return -1;
-    t->slots = page;
-    t->names = (void *)((char *)page + slots_size);
-    t->parts = (void *)((char *)page + slots_size + names_size);
+#define LEDGER_WORD(name, ...) n += (size_t)snprintf(text + n, LEDGER_LAYOUT_SIZE - n, " " #name);
+    METRIC_COUNTERS(LEDGER_WORD)
+    METRIC_TIMES(LEDGER_WORD)
+    METRIC_USES(LEDGER_WORD)
+#undef LEDGER_WORD
+}
+
+static int ledger_bind(struct ledger *t)
+{
+    char *page = t->page.at;
+
+    t->slots = t->page.at;
+    t->names = (void *)(page + slots_size);
+    t->parts = (void *)(page + slots_size + names_size);
     t->taken = calloc(LEDGER_ROOM, sizeof *t->taken);
     return t->taken != NULL ? 0 : -1;
 }
 
+int ledger_open(struct ledger *t)
+{
+    *t = (struct ledger){ .slots = NULL };
+    if (shared_open(&t->page, "iomuxd-statistics", ledger_size) == -1 || ledger_bind(t) == -1)
+        return -1;
+    ledger_layout(t->names->layout);
+    return 0;
+}
+
+static bool process_lives(pid_t pid)
+{
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/* Slots of those that still live stay theirs; the connections of all others died with them. */
+static void leave_to_orphans(struct ledger *t)
+{
+    for (unsigned i = 0; i < t->used; i++) {
+        t->taken[i] = process_lives(t->names->owners[i].pid);
+        if (!t->taken[i])
+            ledger_put_back(t, (int)i);
+    }
+}
+
+static bool layout_is_ours(const struct ledger *t)
+{
+    char layout[LEDGER_LAYOUT_SIZE] = "";
+
+    ledger_layout(layout);
+    return memcmp(layout, t->names->layout, strlen(layout) + 1) == 0 && t->names->used <= LEDGER_ROOM &&
+           t->names->parts <= LEDGER_PARTS;
+}
+
+int ledger_adopt(struct ledger *t, int taken, bool orphans)
+{
+    int error;
+
+    *t = (struct ledger){ .slots = NULL };
+    if (shared_adopt(&t->page, taken, ledger_size) == -1) {
+        error = errno;
+        close(taken);
+        errno = error;
+        return -1;
+    }
+    if (ledger_bind(t) == -1)
+        return -1;
+    if (!layout_is_ours(t)) {
+        errno = EBADMSG;
+        return -1;
+    }
+    t->used = t->names->used;
+    if (orphans)
+        leave_to_orphans(t);
+    return 0;
+}
+
 void ledger_close(struct ledger *t)
 {
-    if (t->slots != NULL)
-        munmap(t->slots, ledger_size);
+    shared_close(&t->page);
     free(t->taken);
     *t = (struct ledger){ .slots = NULL };
+}
+
+void ledger_abandon(struct ledger *t)
+{
+    shared_abandon(&t->page);
 }
 
 static unsigned parts_used(const struct ledger *t)
@@ -79,6 +150,14 @@ static unsigned find_free(const struct ledger *t, const struct ledger_owner *who
             return i;
     }
     return t->used < LEDGER_ROOM ? t->used : any;
+}
+
+bool ledger_claim(struct ledger *t, int slot)
+{
+    if (slot < 0 || (unsigned)slot >= t->used || t->taken[slot])
+        return false;
+    t->taken[slot] = true;
+    return true;
 }
 
 int ledger_take(struct ledger *t, const struct ledger_owner *who)

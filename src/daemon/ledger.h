@@ -4,7 +4,9 @@
  * daemon says of anything never goes backwards, whoever comes and goes.  Beside its slot each worker has a part for each
  * service that it serves.
  *
- * The master gives slots and parts; workers write into theirs, and may look at all others. */
+ * The master gives slots and parts; workers write into theirs, and may look at all others.  The memory outlives the
+ * program: it is carried over exec, and the service manager keeps it over a restart, so it says in itself how it is laid
+ * out. */
 #ifndef DAEMON_LEDGER_H
 #define DAEMON_LEDGER_H
 
@@ -12,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/metric.h"
+#include "daemon/shared.h"
 
 enum {
     LEDGER_ROOM = 16384,                /* workers at once, of all generations; slots never used cost nothing */
@@ -32,17 +35,32 @@ struct ledger {
     struct metric_slot *slots;          /* shared with the workers, as are: */
     struct ledger_register *names;
     struct metric_part *parts;
+    struct shared       page;           /* all of these */
     bool    *taken;                     /* the master's */
     unsigned used;                      /* the slots below this one have been somebody's */
 };
 
 /* -1 with errno. */
 int ledger_open(struct ledger *t);
+
+/* Goes on with memory that there is: `taken` is taken over.  `orphans`: nobody has slots but workers of an earlier master
+ * that may still live.  -1 with errno; EBADMSG: it is no such memory, or that of another version. */
+int ledger_adopt(struct ledger *t, int taken, bool orphans);
 void ledger_close(struct ledger *t);
+
+/* In a worker. */
+void ledger_abandon(struct ledger *t);
+
+/* How it is laid out: what one program wrote another can go on with if these texts are the same. */
+enum { LEDGER_LAYOUT_SIZE = 4096 };
+void ledger_layout(char text[LEDGER_LAYOUT_SIZE]);
 
 /* A slot for a worker; -1 with errno EAGAIN when there is none. */
 int ledger_take(struct ledger *t, const struct ledger_owner *who);
 void ledger_put_back(struct ledger *t, int slot);
+
+/* This slot is somebody's already; false: there is no such slot, or it is another one's. */
+bool ledger_claim(struct ledger *t, int slot);
 
 /* Its process. */
 void ledger_own(struct ledger *t, int slot, pid_t pid);

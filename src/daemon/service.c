@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/log.h"
 #include "core/file.h"
@@ -103,22 +102,9 @@ static unsigned routes_before(const struct conf *c, unsigned service)
     return n;
 }
 
-static size_t notes_size(const struct conf *c)
+size_t service_notes_size(const struct conf *c)
 {
     return (routes_before(c, c->service_count) + 1) * sizeof(bool);
-}
-
-void service_notes_free(bool *notes, const struct conf *c)
-{
-    if (notes != NULL)
-        munmap(notes, notes_size(c));
-}
-
-bool *service_notes_new(const struct conf *c)
-{
-    void *notes = mmap(NULL, notes_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    return notes == MAP_FAILED ? NULL : notes;
 }
 
 /* NULL after logging. */

@@ -19,10 +19,8 @@ const struct datagram_proto *service_datagram(enum conf_protocol protocol);
 struct service_set;
 struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes);
 
-/* What was said about each root, so that all workers together say it once: memory that children share.  NULL with
- * errno. */
-bool *service_notes_new(const struct conf *c);
-void service_notes_free(bool *notes, const struct conf *c);
+/* How much memory it takes to note for each root what was said about it, so that all workers together say it once. */
+size_t service_notes_size(const struct conf *c);
 
 /* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
  * lives. */

@@ -174,16 +174,25 @@ static json_t *last_of(const struct reload_result *r)
                      "took_ms", (json_int_t)r->took_ms, "errors", lines_of(r->errors));
 }
 
+static json_t *overrides_of(const struct master *m)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 0; i < m->in_force.count; i++)
+        json_array_append_new(all, text_or_null(m->in_force.v[i]));
+    return all;
+}
+
 json_t *status_whole(const struct master *m)
 {
     struct metric_slot sum;
 
     ledger_sum(&m->ledger, &sum);
-    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "ok", 1, "version", PACKAGE_VERSION, "pid", (int)getpid(), "state", phase_word(m),
                      "began", time_of((time_t)m->began_s),
                      "uptime_s", (json_int_t)((clock_monotonic_ms() - m->began_ms) / 1000),
-                     "configuration", text_or_null(m->again->file),
+                     "configuration", text_or_null(m->again->file), "overrides", overrides_of(m),
                      "log_level", log_level_name(m->serving->logger.level),
                      "generation", (int)m->serving->number, "connections", (json_int_t)sum.active,
                      "totals", figures_counters(&sum.total, METRIC_OF_WORKER), "reload", last_of(&m->last),

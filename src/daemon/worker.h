@@ -29,7 +29,7 @@ struct worker_start {
     const struct ledger *ledger;        /* that the slot is in, */
     int                  ledger_slot;   /* and its number */
     unsigned             generation;    /* that the worker is of */
-    bool                *notes;         /* of service_notes_new; shared by its workers */
+    bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     int                  access_fd;     /* -1: no access log */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */

@@ -129,6 +129,13 @@ def title(pid):
         return ""
 
 
+def told_manager(s):
+    """What a daemon says next to the service manager that listens on this socket, beside which descriptors to keep."""
+    while (said := s.recv(4096).decode()).startswith("FDSTORE"):
+        pass
+    return said
+
+
 def group_text(name, values):
     """A libconfig group from a dict of numbers, or '' when it is empty."""
     if not values:
