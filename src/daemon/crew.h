@@ -33,6 +33,7 @@ struct worker_slot {
     bool     was_filled;                /* this is not the first process in it */
     bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
+    uint64_t ready_by_ms;               /* it has to be ready by then */
     uint64_t started_ms;
     unsigned quick_deaths;              /* in a row */
     unsigned pause_ms;                  /* before the latest start again */
@@ -82,6 +83,9 @@ bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
  * again. */
 void crew_drain(struct crew *c, bool passed, uint64_t kill_ms);
 void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms);
+
+/* Who is not ready has time until then to be it. */
+void crew_kill_unready(struct crew *c, uint64_t ready_by_ms);
 
 /* Kills those whose time is over; how many these are. */
 unsigned crew_kill_late(struct crew *c, uint64_t now_ms);

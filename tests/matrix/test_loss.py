@@ -155,6 +155,26 @@ def test_reloads_lose_nothing_on_any_model(rig, model):
         r.conclude(f"reloads, {model}")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers that may less than their master")
+def test_a_reload_that_fails_loses_nothing(rig, plain_model, www):
+    """The workers of the first pool are ready, and accept, when the one of the second fails."""
+    closed = www({"a.txt": b"a"}, name="closed")
+    closed.chmod(0o700)
+    with rig(plain_model) as r:
+        r.d.allow_log(".")
+        late = f'{{ name = "late"; protocol = "http"; listen = "127.0.0.1:0"; routes = ( {{ path = "/"; root = "{closed}"; }} ); }}'
+        pools = (f'pools = ( {{ name = "main"; io_model = "{plain_model}"; workers = 2; services = [ "web", "echo", "greet" ]; }},'
+                 f' {{ name = "late"; io_model = "{plain_model}"; workers = 1; services = [ "late" ]; }} );\n')
+        text = configuration(r.site.services() + "," + late, plain_model, 1, {"drain": DRAIN_S}, LIMITS, SETTINGS + pools)
+        for _ in range(20 if WHOLE else 3):
+            with r.meter.operation("a reload that fails"):
+                r.d.configure(text)
+                done = r.d.ctl("reload")
+                assert done.returncode == 1 and "Permission denied" in done.stderr, done
+        closed.chmod(0o755)
+        r.conclude(f"reloads that fail, {plain_model}")
+
+
 @pytest.mark.skipif(not WHOLE, reason="part of the whole matrix: make check-loss")
 def test_two_hundred_reloads_leave_nothing_behind(rig, plain_model, sanitizer):
     """Memory and descriptors of master and workers, with clients at work."""

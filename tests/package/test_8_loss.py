@@ -97,7 +97,37 @@ def reload(rig):
     rig.machine.systemctl("reload", "iomuxd.service")
 
 
+def restart(rig):
+    rig.machine.systemctl("restart", "iomuxd.service")
+
+
+def upgrade(rig):
+    """To a lower version and back: two, of which the second is the one that people see."""
+    rig.machine.install(rig.built.older, "--force-downgrade")
+    rig.machine.install(rig.built.package)
+
+
+def kill_master(rig):
+    master = rig.machine.master()
+    rig.machine.kill(master, "KILL")
+    wait_until(lambda: rig.machine.master() not in (0, master) and rig.machine.show("ActiveState") == "active",
+               "another master", 60)
+
+
 # --- and what it loses ----------------------------------------------------------------------------------------------
 
 def test_reload(rig):
     measure(rig, reload, 5, ends_between)
+
+
+def test_restart(rig):
+    measure(rig, restart, 5, ends_between)
+
+
+def test_upgrade(rig, built):
+    rig.built = built
+    measure(rig, upgrade, 3, ends_between)
+
+
+def test_kill_of_the_master(rig):
+    measure(rig, kill_master, 3, ends_between, exact=False)
