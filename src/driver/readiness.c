@@ -183,6 +183,26 @@ static bool conn_turn(struct readiness *r, struct conn *c)
     return c->out.bytes > 0 && h->can_write && !h->warming;
 }
 
+/* Passes it to an heir; true when it is gone.  The poller must have forgotten it before the heir has it: for some of them
+ * what they know belongs to the socket. */
+static bool conn_part(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    if (!roster_parts(&r->roster, c))
+        return false;
+    if (h->added)
+        r->poller.ops->remove(&r->poller, c->fd, false);
+    h->added = false;
+    h->armed = 0;
+    if (!roster_pass(&r->roster, c)) {
+        conn_enter(r, c);
+        if (!conn_over(c))
+            return false;
+    }
+    conn_drop(r, c);
+    return true;
+}
+
 /* Does all that can be done for a connection now; false when it is gone. */
 /* hot */
 static bool conn_pump(struct readiness *r, struct conn *c)
@@ -206,6 +226,8 @@ static bool conn_pump(struct readiness *r, struct conn *c)
         conn_drop(r, c);
         return false;
     }
+    if (r->draining && conn_part(r, c))
+        return false;
     if (turns < TURNS)
         conn_arm(r, c);
     else if (list_empty(&h->again))
@@ -217,6 +239,17 @@ static bool conn_pump(struct readiness *r, struct conn *c)
 static void conn_leave(struct readiness *r, struct conn *c)
 {
     half_of(c)->can_read = half_of(c)->gone = true;
+    conn_pump(r, c);
+}
+
+/* Its first turn: the request is often already here. */
+static void conn_seat(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    list_init(&h->again);
+    h->conn = c;
+    h->can_read = h->can_write = true;
+    r->slots[c->fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     conn_pump(r, c);
 }
 
@@ -232,13 +265,23 @@ void readiness_begin(struct readiness *r, const struct service *s, int fd, const
         close(fd);
         return;
     }
-    struct half *h = half_of(c);
-    list_init(&h->again);
-    h->conn = c;
-    h->can_read = h->can_write = true;
-    r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     roster_add(&r->roster, c);
-    conn_pump(r, c);            /* the request is often already here */
+    conn_seat(r, c);
+}
+
+static void conn_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct readiness *r = self;
+    struct conn *c = NULL;
+    if (taken < r->poller.fds_max && sock_adopt(taken, SOCK_DOES_NOT_BLOCK) == 0)
+        c = conn_unpack(r->env, s, taken, p, sizeof(struct half));
+    if (c == NULL) {
+        r->env->count.refused++;
+        close(taken);
+        return;
+    }
+    roster_adopt(&r->roster, c);
+    conn_seat(r, c);
 }
 
 static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
@@ -316,15 +359,10 @@ static bool has_unfinished(struct readiness *r)
     return more;
 }
 
-/* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void readiness_drain(struct readiness *r)
+/* Each connection: what has come already is answered, then it hears that the worker is going, or is passed. */
+static void conns_drain(struct readiness *r)
 {
     struct list all;
-    roster_last_round(&r->roster);
-    for (unsigned i = 0; i < r->loop->listener_count; i++)
-        doorway_close(r, i);
-    loop_tell_shut(r->loop);
-    r->draining = true;
     list_init(&all);
     list_splice(&all, &r->roster.conns);
     while (!list_empty(&all)) {
@@ -337,6 +375,16 @@ static void readiness_drain(struct readiness *r)
         conn_drain(c);
         conn_pump(r, c);
     }
+}
+
+static void readiness_drain(struct readiness *r)
+{
+    roster_last_round(&r->roster);
+    for (unsigned i = 0; i < r->loop->listener_count; i++)
+        doorway_close(r, i);
+    loop_tell_shut(r->loop);
+    r->draining = true;
+    conns_drain(r);
 }
 
 /* Ends every connection; those that a helper still reads for go when it answers. */
@@ -409,8 +457,11 @@ static void readiness_turn(struct readiness *r)
     if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
+    loop_read_on(l);
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
+    else if (r->draining && roster_reviews(&r->roster))
+        conns_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(r->env);
@@ -429,6 +480,7 @@ static int serve_all(struct readiness *r)
         return -1;
     r->loop->self = r;
     r->loop->sweep = doorway_sweep;
+    r->loop->adopt = conn_adopt;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);

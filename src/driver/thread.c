@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "core/file.h"
+#include "core/heirs.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
 #include "driver/stage.h"
@@ -123,14 +124,15 @@ static void thread_send(struct thread *t)
 /* The main thread may have asked for something. */
 static void hear_wish(struct thread *t)
 {
-    enum wish wish = __atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE);
+    unsigned wish = __atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE);
     if (t->heard == wish)
         return;
     pthread_mutex_lock(&t->house->lock);
     t->heard = wish;
     pthread_mutex_unlock(&t->house->lock);
     t->env.draining = true;
-    if (wish == WISH_HALT) {
+    t->pass_after_ms = 0;
+    if (wish % WISHES == WISH_HALT) {
         conn_abort(t->conn);
         return;
     }
@@ -163,10 +165,32 @@ void threads_survey(void *arg, struct census *c)
                                   .state = __atomic_load_n(&t->shown.state, __ATOMIC_RELAXED),
                                   .received = __atomic_load_n(&t->shown.received, __ATOMIC_RELAXED),
                                   .sent = __atomic_load_n(&t->shown.sent, __ATOMIC_RELAXED) };
-        snprintf(row.service, sizeof row.service, "%s", t->listener->service->name);
+        snprintf(row.service, sizeof row.service, "%s", t->service->name);
         census_add(c, &row);
     }
     pthread_mutex_unlock(&h->lock);
+}
+
+/* When the worker goes: passes the connection to an heir.  True when it is gone. */
+static bool thread_part(struct thread *t)
+{
+    struct conn *c = t->conn;
+    uint64_t now = t->env.now_ms;
+    if (now < t->pass_after_ms || !conn_has_heir(c) || !conn_portable(c))
+        return false;
+    switch (t->env.heirs->take(t->env.heirs, c, c->fd)) {
+    case HEIR_TOOK:
+        conn_taken(c);
+        return true;
+    case HEIR_BUSY:
+        t->busy_since_ms = t->busy_since_ms != 0 ? t->busy_since_ms : now;
+        t->pass_after_ms = now + roster_pass_pause(t->busy_since_ms, now);
+        receive_for(t, t->pass_after_ms - now);
+        break;
+    case HEIR_NONE:
+        break;
+    }
+    return false;
 }
 
 static void thread_turn(struct thread *t)
@@ -183,7 +207,7 @@ static void thread_turn(struct thread *t)
         shutdown(t->fd, SHUT_WR);
         conn_shut(c);
     }
-    if (conn_over(c))
+    if (conn_over(c) || (t->env.draining && thread_part(t)))
         return;
     if (conn_work(c)) {
         env_turn(&t->env);
@@ -225,10 +249,27 @@ static void thread_leave(struct thread *t)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void thread_unpack(struct thread *t)
+{
+    if (sock_adopt(t->fd, SOCK_BLOCKS) == 0)
+        t->conn = conn_unpack(&t->env, t->service, t->fd, &t->parcel->parcel, 0);
+    free(t->parcel);
+    t->parcel = NULL;
+    if (t->conn == NULL)
+        t->env.count.refused++;
+    else
+        sock_send_for(t->fd, t->service);
+    env_rest(&t->env);          /* it is counted before it waits for its peer */
+}
+
 void *thread_main(void *arg)
 {
     struct thread *t = arg;
-    t->conn = conn_new(&t->env, t->listener->service, t->fd, &t->peer, 0);
+    t->conn = NULL;
+    if (t->parcel != NULL)
+        thread_unpack(t);
+    else
+        t->conn = conn_new(&t->env, t->service, t->fd, &t->peer, 0);
     if (t->conn != NULL && t->beyond && !t->conn->refused)
         conn_refuse(t->conn);
     while (t->conn != NULL && !conn_over(t->conn)) {
@@ -242,14 +283,16 @@ void *thread_main(void *arg)
     return NULL;
 }
 
-struct thread *thread_new(struct threads *h, const struct listener *l, int fd, const struct peer *peer,
+struct thread *thread_new(struct threads *h, const struct service *s, int fd, const struct peer *peer,
                           const struct env *e)
 {
     struct thread *t = malloc(sizeof *t);
     if (t == NULL)
         return NULL;
     t->house = h;
-    t->listener = l;
+    t->service = s;
+    t->parcel = NULL;
+    t->busy_since_ms = t->pass_after_ms = 0;
     t->fd = fd;
     t->peer = *peer;
     t->opened_s = (uint32_t)(e->now_ms / 1000);
@@ -269,8 +312,38 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
     t->env.verified = e->verified;
     t->env.request_rate = e->request_rate;
     t->env.tally = e->tally;
+    t->env.heirs = e->heirs;
     t->env.draining = e->draining;
     return t;
+}
+
+int thread_take(struct thread *t, const struct parcel *p)
+{
+    struct thread_parcel *copy = malloc(sizeof *copy + p->proto.n + p->state.n + p->kept.n);
+    char *at;
+    if (copy == NULL)
+        return -1;
+    at = copy->bytes;
+    copy->parcel = *p;
+    copy->parcel.proto.p = at;
+    at = mempcpy(at, p->proto.p, p->proto.n);
+    copy->parcel.state.p = at;
+    at = mempcpy(at, p->state.p, p->state.n);
+    copy->parcel.kept.p = at;
+    memcpy(at, p->kept.p, p->kept.n);
+    copy->parcel.service = SPAN("");
+    t->parcel = copy;
+    t->peer = p->peer;
+    t->opened_s = p->opened_s;
+    return 0;
+}
+
+void thread_free(struct thread *t)
+{
+    if (t == NULL)
+        return;
+    free(t->parcel);
+    free(t);
 }
 
 static struct thread *thread_of_idle(const struct heap_node *node)

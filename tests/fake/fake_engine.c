@@ -41,7 +41,7 @@ static struct fake_op *op_start(struct engine *e, struct op *o, enum op_kind kin
     r->op = o;
     r->fd = fd;
     r->in_flight = true;
-    r->cancelled = false;
+    r->cancelled = r->recalled = false;
     f->started[kind]++;
     return r;
 }
@@ -95,6 +95,14 @@ static void engine_cancel(struct engine *e, struct op *o)
         return;                 /* its last report is on the way: there is nothing to cancel any more */
     ck_assert_msg(r != NULL && r->in_flight, "what is cancelled is not in flight");
     r->cancelled = true;
+}
+
+static void engine_recall(struct engine *e, struct op *o, int fd)
+{
+    struct fake_op *r = o->mine;
+    ck_assert(o->kind == OP_RECV && r != NULL && r->in_flight && r->fd == fd);
+    r->recalled = true;
+    engine_cancel(e, o);
 }
 
 static void engine_forget(struct engine *e, struct op *o)
@@ -163,7 +171,7 @@ void fake_engine_make(struct fake_engine *f)
 {
     *f = (struct fake_engine){
         .ops = { .name = "fake", .open = engine_open, .accept = engine_accept, .recv = engine_recv,
-                 .send = engine_send, .load = engine_load, .watch = engine_watch, .cancel = engine_cancel,
+                 .send = engine_send, .load = engine_load, .watch = engine_watch, .cancel = engine_cancel, .recall = engine_recall,
                  .forget = engine_forget, .close_fd = engine_close_fd, .wait = engine_wait,
                  .close = engine_close },
     };
@@ -291,7 +299,9 @@ static void return_if_ended(struct fake_engine *f, struct fake_op *o)
             fake_return(f, o, -ECANCELED);
         break;
     case OP_RECV:
-        if (is_shut(o->fd))
+        if (o->recalled)
+            fake_return(f, o, -ECANCELED);
+        else if (is_shut(o->fd))
             fake_return(f, o, 0);
         break;
     case OP_SEND:
