@@ -347,7 +347,7 @@ void crew_shrink(struct crew *c)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < c->count; i++)
-        if (c->v[i].pid != 0)
+        if (c->v[i].pid != 0 || c->v[i].inbox[0] != -1)
             c->v[kept++] = c->v[i];
     c->count = kept;
 }
@@ -377,6 +377,15 @@ unsigned crew_alive(const struct crew *c)
     for (unsigned i = 0; i < c->count; i++)
         n += c->v[i].pid != 0;
     return n;
+}
+
+bool crew_has_mail(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].inbox[0] != -1;
+    return any;
 }
 
 unsigned crew_ready(const struct crew *c)

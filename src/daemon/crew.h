@@ -100,13 +100,16 @@ unsigned crew_kill_late(struct crew *c, uint64_t now_ms);
 void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
+
+/* Is there an inbox that is not closed yet? */
+bool crew_has_mail(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
 
 /* Does somebody accept connections? */
 bool crew_accepts(const struct crew *c);
 unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
-/* Drops the places in which nobody is: of a crew whose workers are not started again. */
+/* Drops the places in which nobody is, and which have no inbox: of a crew whose workers are not started again. */
 void crew_shrink(struct crew *c);
 
 /* The place of a worker by its name; crew->count: there is none. */
