@@ -14,8 +14,10 @@ import time
 import pytest
 
 import loss
+from client import Http, request
 from conftest import configuration, listed_models
 from harness import children, fd_count, parent_and_state, private_bytes, wait_until
+from sites import HELLO, RESPOND_HELLO, http_service, root_route
 
 WHOLE = os.environ.get("IOMUXD_LOSS") == "whole"
 DRAIN_S = 120           # more than any download of the meter takes: who is cut by it was forgotten
@@ -197,6 +199,34 @@ def test_two_hundred_reloads_leave_nothing_behind(rig, plain_model, sanitizer):
         assert after == before and all_after <= all_before + 4, (before, after, all_before, all_after)
         if sanitizer is None:
             assert memory_after <= memory + 256 * 1024, (memory, memory_after)
+
+
+def ready_worker(d):
+    (pid,) = [w["pid"] for w in d.ask("status")["workers"] if w["state"] == "ready"]
+    return pid
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["its place is filled again", "its place is left"])
+def test_what_waits_in_an_inbox_outlives_who_was_to_read_it(daemon, www, left):
+    """A connection is passed to a worker that is stopped, which then dies: before or after a reload."""
+    folder = www({"big.bin": 5_000_000})
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"drain": DRAIN_S})
+    d.allow_log("died of signal 9")
+    first = d.worker()
+    web = Http(d.connect(rcvbuf=4096))
+    web.send(request("/big.bin"))
+    web.rest = web.sock.recv(1000)
+    d.reload()
+    second = ready_worker(d)
+    os.kill(second, signal.SIGSTOP)
+    wait_until(lambda: parent_and_state(second)[1] == "T", what="the heir being stopped")
+    assert web.read().body == (folder / "big.bin").read_bytes()
+    wait_until(lambda: first not in d.worker_pids(), what="the end of who has passed it")
+    if left:
+        d.reload()
+    os.kill(second, signal.SIGKILL)
+    assert web.get("/hello").body == HELLO
+    assert d.ask("status")["totals"]["accepted"] == 1
 
 
 # --- workers that die -----------------------------------------------------------------------------------------------
