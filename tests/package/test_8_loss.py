@@ -98,7 +98,8 @@ def reload(rig):
 
 
 def restart(rig):
-    rig.machine.systemctl("restart", "iomuxd.service")
+    done = rig.machine.systemctl("restart", "iomuxd.service", check=False)
+    assert done.returncode == 0, "\n".join(str(r.get("MESSAGE")) for r in rig.machine.journal()[-30:])
 
 
 def upgrade(rig):
