@@ -12,6 +12,8 @@
 #include "core/env.h"
 #include "core/parcel.h"
 
+struct dial;
+
 /* A listening socket of this worker, or a socket for datagrams; non-blocking. */
 struct listener {
     int                   fd;
@@ -51,7 +53,9 @@ struct loop {
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
     void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
     void                 (*shut)(void *arg);    /* and once, when it drains and accepts no more; NULL: nobody asks */
+    void                 (*rest)(void *arg);    /* called before each wait; NULL: nobody asks */
     void                  *arg;
+    bool                   dials;               /* connections are made: what that needs is allowed */
 
     /* The driver's, for watches to call while it runs. */
     void                 (*survey)(void *surveyed, struct census *c);   /* lists all connections */
@@ -61,6 +65,9 @@ struct loop {
                                                          * socket as if it were that of l, once; fd stays the caller's */
     void                 (*adopt)(void *self, const struct service *s, int taken, const struct parcel *p);
                                                         /* goes on with a connection of another worker */
+    void                 (*connect)(void *self, struct dial *d);    /* makes a connection (driver/dial.h) */
+    void                 (*wake)(void *self, struct conn *c);       /* it has something to say unasked; it may be gone
+                                                         * behind this.  NULL: it has a thread, and wakes by itself */
 };
 
 /* For drivers, in each turn. */
@@ -86,6 +93,13 @@ static inline void loop_tell_shut(struct loop *l)
 static inline bool listener_sweeps(const struct loop *l, const struct listener *one)
 {
     return l->phase == LOOP_DRAIN && (!l->passed || one->gone == NULL || *one->gone);
+}
+
+/* For drivers, before each wait. */
+static inline void loop_tell_rest(const struct loop *l)
+{
+    if (l->rest != NULL)
+        l->rest(l->arg);
 }
 
 struct driver {

@@ -8,6 +8,7 @@
 #include "driver/thread.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "core/file.h"
 #include "core/heirs.h"
+#include "driver/dial.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
 #include "driver/stage.h"
@@ -193,6 +195,37 @@ static bool thread_part(struct thread *t)
     return false;
 }
 
+/* An errand takes its time: it is seen meanwhile.  False: there is none that has to be done. */
+static bool thread_work(struct thread *t)
+{
+    if (t->conn->errand == NULL)
+        return false;
+    thread_show(t);
+    if (!conn_work(t->conn))
+        return false;
+    env_turn(&t->env);
+    return true;
+}
+
+/* Who speaks unasked waits in ppoll(2) for his time to come: a time-out of the socket is as coarse as a tick.  True when
+ * something can be received first, or nothing else is to be waited for. */
+static bool thread_waits(struct thread *t)
+{
+    const struct proto *proto = t->service->proto;
+    uint64_t at_us = proto->speaks_us != NULL ? proto->speaks_us(t->conn) : UINT64_MAX, now_us;
+    struct pollfd p = { .fd = t->fd, .events = POLLIN };
+    if (at_us == UINT64_MAX)
+        return true;
+    now_us = clock_monotonic_us();
+    if (at_us <= now_us)
+        return false;
+    at_us -= now_us;
+    struct timespec left = { (time_t)(at_us / 1000000), (long)(at_us % 1000000 * 1000) };
+    int n = ppoll(&p, 1, &left, NULL);
+    env_turn(&t->env);
+    return n > 0;
+}
+
 static void thread_turn(struct thread *t)
 {
     struct conn *c = t->conn;
@@ -209,10 +242,8 @@ static void thread_turn(struct thread *t)
     }
     if (conn_over(c) || (t->env.draining && thread_part(t)))
         return;
-    if (conn_work(c)) {
-        env_turn(&t->env);
+    if (thread_work(t))
         return;                 /* to hear whether this answer is to be the last */
-    }
     if (conn_resume(c)) {
         if (conn_wants_input(c))
             thread_receive(t, MSG_DONTWAIT);    /* who always has something to say must listen too */
@@ -220,7 +251,7 @@ static void thread_turn(struct thread *t)
     }
     if (c->out.bytes > 0)
         return;
-    if (conn_wants_input(c)) {
+    if (conn_wants_input(c) && thread_waits(t)) {
         thread_show(t);
         conn_look(c);
         env_rest(&t->env);
@@ -231,7 +262,7 @@ static void thread_turn(struct thread *t)
 }
 
 /* Takes leave: after this the main thread will not touch the descriptor, and the process may end. */
-static void thread_leave(struct thread *t)
+static void thread_leave(struct thread *t, int error)
 {
     struct threads *h = t->house;
     env_rest(&t->env);
@@ -244,6 +275,7 @@ static void thread_leave(struct thread *t)
     h->refused -= t->extra;
     h->leaving -= t->leaving;
     close(t->fd);
+    dial_tell_over(t->service, error);
     free(t);
     house_ring(h);
     pthread_mutex_unlock(&h->lock);
@@ -262,13 +294,29 @@ static void thread_unpack(struct thread *t)
     env_rest(&t->env);          /* it is counted before it waits for its peer */
 }
 
+/* Who makes connections waits for them here; 0 or errno. */
+static int thread_dial(struct thread *t)
+{
+    const struct dial *d = t->service->dial;
+    while (d != NULL && dial_connect(d, t->fd) == -1) {
+        int error = errno;
+        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) % WISHES == WISH_HALT)
+            return ECANCELED;   /* it was shut down */
+        if (error != EINPROGRESS)
+            return error;
+    }
+    env_turn(&t->env);
+    return 0;
+}
+
 void *thread_main(void *arg)
 {
     struct thread *t = arg;
+    int error = thread_dial(t);
     t->conn = NULL;
     if (t->parcel != NULL)
         thread_unpack(t);
-    else
+    else if (error == 0)
         t->conn = conn_new(&t->env, t->service, t->fd, &t->peer, 0);
     if (t->conn != NULL && t->beyond && !t->conn->refused)
         conn_refuse(t->conn);
@@ -279,7 +327,7 @@ void *thread_main(void *arg)
             conn_expired(t->conn);
     }
     conn_free(t->conn);
-    thread_leave(t);
+    thread_leave(t, error);
     return NULL;
 }
 
