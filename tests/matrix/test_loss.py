@@ -157,6 +157,16 @@ def test_reloads_lose_nothing_on_any_model(rig, model):
         r.conclude(f"reloads, {model}")
 
 
+def test_setting_model_and_workers_of_a_running_daemon_loses_nothing(rig, iomuxd_bin):
+    models = models_here(iomuxd_bin)
+    with rig(models[0]) as r:
+        for setting in [f"io_model={m}" for m in models[1::3] + models[:1]] + ["workers=4", "workers=1"]:
+            with r.meter.operation(f"set {setting}"):
+                done = r.d.ctl("set", setting)
+                assert done.returncode == 0, done
+        r.conclude("iomuxctl set")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers that may less than their master")
 def test_a_reload_that_fails_loses_nothing(rig, plain_model, www):
     """The workers of the first pool are ready, and accept, when the one of the second fails."""
