@@ -190,6 +190,7 @@ void crew_hear(struct crew *c, unsigned at)
     while (s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0) {
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
+            ledger_note(c->ledger, "worker-ready", s->name);
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
@@ -225,6 +226,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     char text[160], next[48] = "";
 
     slot_obituary(s, status, now_ms, text, sizeof text);
+    ledger_note(c->ledger, about.event, s->name);
     if (again) {
         slot_pause(s, now_ms);
         if (well && s->pause_ms == 0) {         /* told to go, perhaps as its master is being told just now */

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
+#include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
@@ -443,6 +444,7 @@ static void master_turn(struct master *m)
     reload_test_step(m, now_ms);
     watch_health(m, now_ms);
     look_after_workers(m, now_ms);
+    live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
     if (now_ms >= store_due_ms(&m->store))

@@ -501,7 +501,8 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
         return worker_fail(w, "make its caches");
-    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
+    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes,
+                                  w->start->ledger);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
     service_count_in(w->services, w->start->ledger, w->start->ledger_slot);
