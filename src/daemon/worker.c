@@ -38,7 +38,6 @@ enum {
     WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
-    INBOX_ROUNDS = 64
 };
 
 struct worker {
@@ -145,18 +144,6 @@ static void worker_hear_inbox(void *arg)
     w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
 }
 
-/* The inbox of somebody who is gone.  It holds some hundreds at most; more rounds only mean that there are no descriptors
- * for them, and a worker must not be held up for long by that. */
-static void worker_empty(struct worker *w, int inbox)
-{
-    unsigned rounds = INBOX_ROUNDS;
-
-    inbox_shut(inbox);
-    while (rounds-- > 0 && worker_take_over(w, inbox, INBOX_BUDGET))
-        ;
-    close(inbox);
-}
-
 /* ---- the master's word ---- */
 
 /* The new descriptor takes the place of the old one, which then is this function's to close. */
@@ -248,9 +235,6 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_HEIR:
         heir_list_add(w->heirs, m->value, m->fd);
         w->loop.review = true;
-        break;
-    case CHANNEL_INBOX:
-        worker_empty(w, m->fd);
         break;
     case CHANNEL_READY:         /* is what workers say */
     case CHANNEL_SHUT:
