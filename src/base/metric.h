@@ -38,6 +38,7 @@
     X(sends,           "send calls or operations")                                 \
     X(would_block,     "receive and send calls that found nothing to do")          \
     X(cold_reads,      "file ranges fetched by a helper because they were not cached") \
+    X(log_dropped,     "log lines that could not be written")                      \
     X(access_dropped,  "access log lines that could not be written")
 
 struct metric_counts {

@@ -67,7 +67,8 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
     start.name = c->v[at].name;
     start.index = at;
     start.again = c->v[at].was_filled;
-    start.slot = &c->ledger->slots[c->v[at].ledger];
+    start.place = (unsigned)c->v[at].ledger;
+    start.slot = &c->ledger->slots[start.place];
     start.channel = channel;
     start.signals_before = before;
     exit(worker_run(&start));
@@ -91,7 +92,7 @@ static void slot_give_ledger(struct crew *c, struct worker_slot *s)
     s->ledger = -1;
 }
 
-/* A channel and a slot for counters; the end of the worker, or -1 with errno. */
+/* A channel, a slot for counters, rings for log lines; the end of the worker, or -1 with errno. */
 static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
@@ -101,7 +102,8 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
         return -1;
     metric_sum(&c->ledger->slots[s->ledger], 1, &s->base);
     health_start(&c->ledger->slots[s->ledger]);
-    if (channel_open(ends) == -1) {
+    if (logger_desk_prepare(c->common.desk, (unsigned)s->ledger, c->common.conf->log_buffer, s->name) == -1 ||
+        channel_open(ends) == -1) {
         slot_give_ledger(c, s);
         return -1;
     }
@@ -123,7 +125,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     end = slot_equip(c, s);
     if (end == -1) {
         slot_pause(s, now_ms);
-        return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
+        return log_errno(LOG_ERROR, &about, "worker %s: cannot have a channel and rings for its log", s->name);
     }
     signals_hold(&before);
     s->pid = fork();

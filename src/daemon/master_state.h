@@ -14,6 +14,7 @@
 #include "daemon/generation.h"
 #include "daemon/handed.h"
 #include "daemon/health.h"
+#include "daemon/logger_desk.h"
 #include "daemon/survey.h"
 #include "daemon/ledger.h"
 
@@ -41,6 +42,7 @@ struct master {
     int                signals;         /* the pipe */
     unsigned long      descriptors;     /* that a process may have */
     struct ledger       ledger;
+    struct logger_desk  desk;
     struct handed      handed;
     struct list        generations;     /* the oldest first */
     struct generation *serving;         /* NULL: none yet; its log is the master's */
@@ -86,6 +88,15 @@ void reload_fail(struct master *m, const char *why);
 
 /* What was gathered, one line each, for who wants to say it. */
 void reload_result_free(struct reload_result *r);
+
+/* Starts the logger; from then on the master's lines go through it, too.  -1 after logging. */
+int master_log_begin(struct master *m);
+
+/* In a new process: closes what is the master's alone, and all listening sockets but `kept`. */
+void master_abandon(void *arg, const struct listen_set *kept);
+
+/* Looks after the logger. */
+void master_log_step(struct master *m, uint64_t now_ms);
 
 /* The log file and the access logs of all generations are opened again by name; `who` wants it.  False: an error was
  * logged. */

@@ -66,7 +66,7 @@ static void reload_note(struct master *m, const struct generation *g, bool ok)
 
 /* ---- making it ---- */
 
-static void abandon_all(void *arg, const struct listen_set *kept)
+void master_abandon(void *arg, const struct listen_set *kept)
 {
     struct master *m = arg;
 
@@ -96,7 +96,8 @@ static int open_with_complaints(struct master *m, struct generation *g)
 {
     struct generation_sources from = {
         .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
-        .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
+        .ledger = &m->ledger, .descriptors = m->descriptors, .desk = &m->desk, .abandon = master_abandon,
+        .abandon_arg = m
     };
     char *text = NULL;
     size_t size = 0;

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "daemon/listen.h"
 #include "daemon/logger.h"
+#include "daemon/logger_desk.h"
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 
@@ -24,9 +25,10 @@ struct worker_start {
     bool                 again;         /* another process has been this worker before */
     unsigned             connections_max;
     struct metric_slot  *slot;
+    unsigned             place;         /* of that slot in the ledger */
+    struct logger_desk  *desk;          /* the master's, to be entered */
     bool                *notes;         /* of service_notes_new; shared by its workers */
     int                  channel;       /* its end */
-    int                  access_fd;     /* -1: no access log */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
     void                *abandon_arg;
     const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */

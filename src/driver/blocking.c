@@ -30,8 +30,7 @@ enum {
     ACCEPTS = 64,               /* per listener and wakeup: the daemon wants to be heard */
     SEND_LOOKS = 4,             /* within the send timeout: is the peer reading, slowly?  At least so many, */
     SEND_LOOK_MS = 200,         /* and this far apart at most: sendfile(2) may wait twice for so long */
-    WAKE_AGAIN_MS = 20,         /* until every thread has heard */
-    HOUSEKEEPING_MS = 1000      /* access lines of threads that wait are written by the main thread */
+    WAKE_AGAIN_MS = 20          /* until every thread has heard */
 };
 
 struct blocking {
@@ -245,9 +244,8 @@ static void wish_for(struct blocking *b, enum wish wish)
 
 static int wait_ms(const struct blocking *b, bool deaf)
 {
-    int ms = roster_wait_ms(&b->places), most = deaf ? WAKE_AGAIN_MS : HOUSEKEEPING_MS;
-    bool bounded = deaf || b->loop->env->access != NULL;
-    return bounded && (ms < 0 || ms > most) ? most : ms;
+    int ms = roster_wait_ms(&b->places);
+    return deaf && (ms < 0 || ms > WAKE_AGAIN_MS) ? WAKE_AGAIN_MS : ms;
 }
 
 /* Which listeners are polled now. */
