@@ -26,7 +26,7 @@ enum {
     CROWDED = 4                 /* a consumer that naps is woken when the ring is full by one in so many parts */
 };
 
-static uint64_t aligned(uint64_t n)
+static uint64_t ring_aligned(uint64_t n)
 {
     return (n + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
 }
@@ -43,7 +43,7 @@ static char *data_of(struct ring_shared *s)
 
 /* ---- making ---- */
 
-void ring_make(struct ring_shared *s, size_t size, const char *owner)
+void ring_prepare(struct ring_shared *s, size_t size, const char *owner)
 {
     uint64_t rounded = RING_SIZE_MIN;
     uint64_t head = __atomic_load_n(&s->head, __ATOMIC_ACQUIRE);
@@ -65,7 +65,7 @@ int ring_join(struct ring *r, struct ring_shared *s, const struct bell *bell)
         return -1;
     }
     *r = (struct ring){ .shared = s, .data = data_of(s), .size = s->size, .touched = (size_t)s->size, .bell = *bell,
-                        .head = aligned(__atomic_load_n(&s->head, __ATOMIC_ACQUIRE)),
+                        .head = ring_aligned(__atomic_load_n(&s->head, __ATOMIC_ACQUIRE)),
                         .tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE) };
     return pthread_mutex_init(&r->lock, NULL) == 0 ? 0 : -1;
 }
@@ -129,7 +129,7 @@ static char *place_for(struct ring *r, uint64_t need)
 static bool put_locked(struct ring *r, const struct ring_header *h, const struct span *parts, unsigned count,
                        bool *crowded)
 {
-    char *to = place_for(r, aligned(h->size));
+    char *to = place_for(r, ring_aligned(h->size));
     size_t end;
 
     if (to == NULL) {
@@ -145,7 +145,7 @@ static bool put_locked(struct ring *r, const struct ring_header *h, const struct
     }
     end = (size_t)(to - r->data);
     r->touched = end > r->touched ? end : r->touched;
-    r->head += aligned(h->size);
+    r->head += ring_aligned(h->size);
     __atomic_store_n(&r->shared->head, r->head, __ATOMIC_SEQ_CST);
     if (r->head - r->tail > r->size / CROWDED)
         *crowded = r->head - tail_look(r) > r->size / CROWDED;
@@ -255,7 +255,7 @@ int ring_take(struct ring_reader *r, struct ring_record *record, char to[RING_RE
     }
     *record = (struct ring_record){ .kind = h.kind, .when_us = h.when_us, .n = h.size - sizeof h };
     memcpy(to, r->data + (r->taken & (v.size - 1)) + sizeof h, record->n);
-    r->taken += aligned(h.size);
+    r->taken += ring_aligned(h.size);
     return 1;
 }
 

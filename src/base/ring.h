@@ -51,7 +51,7 @@ struct bell {
 
 /* Makes the ring in whose control page this is, or gives it another size, which is rounded up to a power of two, and
  * another owner.  No producer may live.  While records wait in it, its size stays. */
-void ring_make(struct ring_shared *s, size_t size, const char *owner);
+void ring_prepare(struct ring_shared *s, size_t size, const char *owner);
 
 /* ---- putting ---- */
 

@@ -34,14 +34,14 @@ struct access_log {
     char         names[];               /* of model and worker, each with its NUL */
 };
 
-static uint8_t name_length(const char *name)
+static uint8_t name_size(const char *name)
 {
     return (uint8_t)strnlen(name, NAME_MAX_BYTES);
 }
 
 struct access_log *access_log_new(struct ring *ring, uint32_t target, const struct access_source *source)
 {
-    uint8_t model_n = name_length(source->model), worker_n = name_length(source->worker);
+    uint8_t model_n = name_size(source->model), worker_n = name_size(source->worker);
     size_t n = (size_t)model_n + worker_n + 2;
     struct access_log *l = calloc(1, sizeof *l + n);
     if (l == NULL)
@@ -72,7 +72,7 @@ static size_t reply_size(const struct access *a)
 bool access_log_add(struct access_log *l, const struct access *a, uint64_t now_us)
 {
     struct access_wire w = { .duration_us = now_us > a->started_us ? now_us - a->started_us : 0, .target = l->target,
-                             .service_n = name_length(a->service), .model_n = l->model_n, .worker_n = l->worker_n };
+                             .service_n = name_size(a->service), .model_n = l->model_n, .worker_n = l->worker_n };
     const struct span parts[] = {
         { (const char *)&w, sizeof w },
         { (const char *)a, reply_size(a) },

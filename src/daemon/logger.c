@@ -63,7 +63,7 @@ int logger_stderr(void)
     return fd != -1 ? fd : STDERR_FILENO;
 }
 
-static void line_put(const struct logger *l, enum log_level level, const struct log_about *about, struct span line)
+static void line_enqueue(const struct logger *l, enum log_level level, const struct log_about *about, struct span line)
 {
     if (!logger_record_put(l->ring, l->target, level, about, line) && l->dropped != NULL)
         __atomic_fetch_add(l->dropped, 1, __ATOMIC_RELAXED);
@@ -74,7 +74,7 @@ static void logger_sink(void *arg, enum log_level level, const struct log_about 
     const struct logger *l = arg;
 
     if (l->ring != NULL)
-        line_put(l, level, about, line);
+        line_enqueue(l, level, about, line);
     else if (l->form != LOGGER_JOURNAL)
         line_write(l->fd, l->form, level, line);
     else if (sysd_journal(level, about, line) == -1)

@@ -27,7 +27,7 @@ _Static_assert((int)LOGGER_WORKERS == (int)LEDGER_ROOM, "each slot of the ledger
 
 enum {
     OWN_RING = 1024 * 1024,             /* bytes for the master's lines: thousands */
-    SYNC_MS = 300,                      /* a target that takes nothing must not hold up the master for longer */
+    SYNC_MS = 1000,                     /* a target that takes nothing must not hold up the master for longer */
     QUICK_DEATH_MS = 10000,             /* who dies younger is started again after a pause ... */
     PAUSE_MIN_MS = 100,                 /* ... which doubles each time ... */
     PAUSE_MAX_MS = 5000,                /* ... up to this */
@@ -279,7 +279,7 @@ static void pause_before_next(struct logger_desk *d, uint64_t now_ms)
     d->next_start_ms = now_ms + d->pause_ms;
 }
 
-static int start_failed(struct logger_desk *d, uint64_t now_ms)
+static int logger_start_failed(struct logger_desk *d, uint64_t now_ms)
 {
     pause_before_next(d, now_ms);
     return log_errno(LOG_ERROR, &(struct log_about){ .event = "logger-failed" }, "master: cannot start the logger");
@@ -292,7 +292,7 @@ int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint6
 
     d->started_ms = now_ms;
     if (channel_open(ends) == -1)
-        return start_failed(d, now_ms);
+        return logger_start_failed(d, now_ms);
     signals_hold(&before);
     d->pid = fork();
     if (d->pid == 0)
@@ -302,7 +302,7 @@ int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint6
     if (d->pid == -1) {
         d->pid = 0;
         close(ends[0]);
-        return start_failed(d, now_ms);
+        return logger_start_failed(d, now_ms);
     }
     d->channel = ends[0];
     d->started = true;
@@ -349,7 +349,7 @@ bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms)
     return d->pid == 0 && d->next_start_ms <= now_ms;
 }
 
-static int left_ms(uint64_t until_ms)
+static int time_left_ms(uint64_t until_ms)
 {
     uint64_t now_ms = clock_monotonic_ms();
 
@@ -365,7 +365,7 @@ void logger_desk_sync(struct logger_desk *d)
     while (got != -1) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
 
-        if (poll(&p, 1, left_ms(until_ms)) == 0)
+        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
             return;
         got = channel_receive(d->channel, &m);
         if (got == 1 && m.kind == CHANNEL_LOGGER_SYNCED && m.value == d->syncs)
@@ -380,7 +380,7 @@ static bool wait_for_end(struct logger_desk *d, uint64_t until_ms)
     for (;;) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
 
-        if (poll(&p, 1, left_ms(until_ms)) == 0)
+        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
             return false;
         if (channel_receive(d->channel, &m) == -1 && errno != EBADMSG && errno != EINTR)
             return true;
@@ -405,6 +405,11 @@ void logger_desk_finish(struct logger_desk *d)
 uint64_t logger_desk_lost(const struct logger_desk *d, enum logger_kind kind)
 {
     return d->rings.head != NULL ? __atomic_load_n(&d->rings.head->lost[kind], __ATOMIC_RELAXED) : 0;
+}
+
+uint64_t logger_desk_dropped(const struct logger_desk *d)
+{
+    return d->own.shared != NULL ? __atomic_load_n(&d->own.shared->dropped, __ATOMIC_RELAXED) : 0;
 }
 
 /* ---- workers ---- */

@@ -91,6 +91,9 @@ void logger_desk_sync(struct logger_desk *d);
 /* Everything is to be written, and the process to end; waits for that, LOGGER_FINISH_MS at most. */
 void logger_desk_finish(struct logger_desk *d);
 
+/* Lines of the master for which there was no room. */
+uint64_t logger_desk_dropped(const struct logger_desk *d);
+
 /* Records that could not be written, in all. */
 uint64_t logger_desk_lost(const struct logger_desk *d, enum logger_kind kind);
 

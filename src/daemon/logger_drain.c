@@ -105,6 +105,14 @@ static void release_all(struct logger_drain *d, const struct logger_out *out)
     }
 }
 
+/* What this output has is not written: those that it was taken from wait with it. */
+static void block_all(struct logger_drain *d, struct logger_out *out)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->sources[i].out == out)
+            source_block(&d->sources[i], out);
+}
+
 /* ---- outputs ---- */
 
 static const char *kind_word(enum logger_kind kind)
@@ -137,6 +145,8 @@ static bool out_flush(struct logger_drain *d, struct logger_out *out, enum logge
     out->refused = 0;
     if (whole)
         release_all(d, out);
+    else
+        block_all(d, out);
     return whole;
 }
 
@@ -366,14 +376,15 @@ void logger_drain_all(struct logger_drain *d, uint64_t now_ms)
     } while (behind && d->taken != before);
 }
 
-bool logger_drain_has_work(const struct logger_drain *d)
+bool logger_drain_has_work(const struct logger_drain *d, bool access)
 {
     bool any = __atomic_load_n(&d->rings->head->used, __ATOMIC_ACQUIRE) > d->count;
 
     for (unsigned i = 0; i < d->count; i++) {
         const struct logger_source *s = &d->sources[i];
 
-        any |= s->reader.shared != NULL && s->blocked == NULL && ring_waiting(&s->reader) > 0;
+        any |= s->reader.shared != NULL && s->blocked == NULL && (access || s->kind == LOGGER_LOG) &&
+               ring_waiting(&s->reader) > 0;
     }
     return any;
 }
@@ -511,11 +522,6 @@ bool logger_drain_say(struct logger_drain *d, enum log_level level, const struct
     return true;
 }
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static bool tell_is_due(const struct logger_drain *d, uint64_t told_ms, bool last)
 {
     return last || told_ms == 0 || d->now_ms >= told_ms + TELL_MS;
@@ -550,6 +556,6 @@ void logger_drain_tell(struct logger_drain *d, bool last)
         return;
     d->told_lost_ms = d->now_ms;
     log_write(LOG_WARN, &(struct log_about){ .event = "log-lost" }, "logger: %" PRIu64 " record%s could not be written",
-              lost - d->told_lost, plural(lost - d->told_lost));
+              lost - d->told_lost, lost - d->told_lost == 1 ? "" : "s");
     d->told_lost = lost;
 }

@@ -62,8 +62,8 @@ bool logger_drain_turn(struct logger_drain *d, uint64_t now_ms);
 /* Everything that is in the rings now, as far as targets take it. */
 void logger_drain_all(struct logger_drain *d, uint64_t now_ms);
 
-/* Is something there that can be written? */
-bool logger_drain_has_work(const struct logger_drain *d);
+/* Is something there that can be written?  Of access logs, too? */
+bool logger_drain_has_work(const struct logger_drain *d, bool access);
 
 /* Does anything wait for a target that takes no more? */
 bool logger_drain_is_stuck(const struct logger_drain *d);

@@ -55,7 +55,7 @@ static char *put(char *to, struct span s)
     return to + s.n;
 }
 
-static char *put_escaped(char *to, struct span s)
+static char *entry_escaped(char *to, struct span s)
 {
     const char *end = s.p + s.n;
 
@@ -72,30 +72,30 @@ static char *put_escaped(char *to, struct span s)
 }
 
 /* `name` with its "=".  What is not there has no field. */
-static char *put_field(char *to, struct span name, struct span value)
+static char *entry_field(char *to, struct span name, struct span value)
 {
     if (value.p == NULL)
         return to;
     value.n = value.n < VALUE_MAX ? value.n : VALUE_MAX;
-    to = put_escaped(put(to, name), value);
+    to = entry_escaped(put(to, name), value);
     *to++ = '\n';
     return to;
 }
 
-static char *put_number(char *to, struct span name, uint64_t value)
+static char *entry_number(char *to, struct span name, uint64_t value)
 {
     char text[FMT_U64_MAX];
 
-    return put_field(to, name, (struct span){ text, fmt_u64(text, value) });
+    return entry_field(to, name, (struct span){ text, fmt_u64(text, value) });
 }
 
 /* The message first: it is what a reader looks for.  It was escaped when it was made. */
-static char *put_message(char *to, struct span line, enum log_level level)
+static char *entry_message(char *to, struct span line, enum log_level level)
 {
     to = put(put(to, SPAN("MESSAGE=")), line);
     *to++ = '\n';
     to = put(to, SPAN("SYSLOG_IDENTIFIER=iomuxd\n"));
-    return put_number(to, SPAN("PRIORITY="), (uint64_t)level);
+    return entry_number(to, SPAN("PRIORITY="), (uint64_t)level);
 }
 
 _Static_assert(ACCESS_LINE_MAX + ESCAPED_MAX * (ACCESS_TARGET_MAX + ACCESS_METHOD_MAX + 3 * 256) + 1024 < JOURNAL_ENTRY_MAX &&
@@ -103,12 +103,12 @@ _Static_assert(ACCESS_LINE_MAX + ESCAPED_MAX * (ACCESS_TARGET_MAX + ACCESS_METHO
 
 char *logger_journal_line(char *to, enum log_level level, const struct log_about *about, struct span line)
 {
-    to = put_message(to, line, level);
-    to = put_field(to, SPAN("IOMUXD_EVENT="), span_of(about->event));
-    to = put_field(to, SPAN("IOMUXD_SERVICE="), span_of(about->service));
-    to = put_field(to, SPAN("IOMUXD_WORKER="), span_of(about->worker));
-    to = put_field(to, SPAN("IOMUXD_MODEL="), span_of(about->model));
-    return put_field(to, SPAN("IOMUXD_PEER="), span_of(about->peer));
+    to = entry_message(to, line, level);
+    to = entry_field(to, SPAN("IOMUXD_EVENT="), span_of(about->event));
+    to = entry_field(to, SPAN("IOMUXD_SERVICE="), span_of(about->service));
+    to = entry_field(to, SPAN("IOMUXD_WORKER="), span_of(about->worker));
+    to = entry_field(to, SPAN("IOMUXD_MODEL="), span_of(about->model));
+    return entry_field(to, SPAN("IOMUXD_PEER="), span_of(about->peer));
 }
 
 char *logger_journal_access(char *to, const struct access_taken *t, struct span line)
@@ -117,15 +117,15 @@ char *logger_journal_access(char *to, const struct access_taken *t, struct span 
     char peer[PEER_TEXT_SIZE];
     size_t peer_n = peer_format(&a->peer, peer);
 
-    to = put_message(to, line, LOG_INFO);
+    to = entry_message(to, line, LOG_INFO);
     to = put(to, SPAN("IOMUXD_EVENT=access\n"));
-    to = put_field(to, SPAN("IOMUXD_SERVICE="), span_of(a->service));
-    to = put_field(to, SPAN("IOMUXD_WORKER="), span_of(t->worker));
-    to = put_field(to, SPAN("IOMUXD_MODEL="), span_of(t->model));
-    to = put_field(to, SPAN("IOMUXD_PEER="), (struct span){ peer, peer_n });
-    to = put_field(to, SPAN("IOMUXD_METHOD="), (struct span){ a->text, a->method_n });
-    to = put_field(to, SPAN("IOMUXD_TARGET="), (struct span){ a->text + a->method_n, a->target_n });
-    to = put_number(to, SPAN("IOMUXD_STATUS="), a->status);
-    to = put_number(to, SPAN("IOMUXD_BYTES="), a->body_bytes);
-    return put_number(to, SPAN("IOMUXD_DURATION_US="), t->duration_us);
+    to = entry_field(to, SPAN("IOMUXD_SERVICE="), span_of(a->service));
+    to = entry_field(to, SPAN("IOMUXD_WORKER="), span_of(t->worker));
+    to = entry_field(to, SPAN("IOMUXD_MODEL="), span_of(t->model));
+    to = entry_field(to, SPAN("IOMUXD_PEER="), (struct span){ peer, peer_n });
+    to = entry_field(to, SPAN("IOMUXD_METHOD="), (struct span){ a->text, a->method_n });
+    to = entry_field(to, SPAN("IOMUXD_TARGET="), (struct span){ a->text + a->method_n, a->target_n });
+    to = entry_number(to, SPAN("IOMUXD_STATUS="), a->status);
+    to = entry_number(to, SPAN("IOMUXD_BYTES="), a->body_bytes);
+    return entry_number(to, SPAN("IOMUXD_DURATION_US="), t->duration_us);
 }

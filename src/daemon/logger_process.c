@@ -100,7 +100,7 @@ static void process_hear(struct logger_process *p)
 
 /* ---- waiting ---- */
 
-static int wait_ms(const struct logger_process *p, uint64_t now_ms, bool napping)
+static int process_wait_ms(const struct logger_process *p, uint64_t now_ms, bool napping)
 {
     uint64_t due = logger_drain_due_ms(&p->drain);
 
@@ -113,7 +113,7 @@ static int wait_ms(const struct logger_process *p, uint64_t now_ms, bool napping
     return due > now_ms ? (int)(due - now_ms) : 0;
 }
 
-static nfds_t wait_fill(const struct logger_process *p, struct pollfd *polled)
+static nfds_t process_wait_fill(const struct logger_process *p, struct pollfd *polled)
 {
     nfds_t n = 0;
 
@@ -143,17 +143,17 @@ static void bell_hear(struct logger_process *p, short events)
 static void process_wait(struct logger_process *p)
 {
     struct pollfd polled[POLLED_MAX];
-    nfds_t n = wait_fill(p, polled);
+    nfds_t n = process_wait_fill(p, polled);
     uint64_t now_ms = clock_monotonic_ms();
     bool napping = now_ms < p->busy_ms + NAPPING_MS;
 
     bell_set(p->drain.rings->bell, napping ? BELL_NAPPING : BELL_ASLEEP);
-    if (!napping && logger_drain_has_work(&p->drain)) {
+    if (logger_drain_has_work(&p->drain, !napping)) {
         bell_set(p->drain.rings->bell, BELL_AWAKE);
         return;
     }
     polled[1].revents = 0;
-    poll(polled, n, wait_ms(p, now_ms, napping));
+    poll(polled, n, process_wait_ms(p, now_ms, napping));
     bell_set(p->drain.rings->bell, BELL_AWAKE);
     if (polled[1].revents != 0)
         bell_hear(p, polled[1].revents);
@@ -183,7 +183,7 @@ static bool process_is_over(const struct logger_process *p)
     if (p->last_ms == 0)
         return false;
     return clock_monotonic_ms() >= p->last_ms ||
-           (!logger_drain_has_work(&p->drain) && !logger_drain_is_stuck(&p->drain));
+           (!logger_drain_has_work(&p->drain, true) && !logger_drain_is_stuck(&p->drain));
 }
 
 /* ---- beginning ---- */
@@ -236,6 +236,8 @@ static int process_live(struct logger_process *p)
         process_wait(p);
     }
     logger_drain_tell(&p->drain, true);
+    if (logger_drain_is_stuck(&p->drain))
+        logger_urgent(&p->own, LOG_WARN, SPAN("logger: what was left is lost: a log did not take it in time"));
     return 0;
 }
 

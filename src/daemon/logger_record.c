@@ -58,7 +58,7 @@ static bool has_controls(const char *p, size_t n)
 }
 
 /* The next word, behind which *at moves; false: it does not end where it should. */
-static bool word_read(const struct record_wire *w, unsigned i, const char **at, const char *end, const char **word)
+static bool record_word(const struct record_wire *w, unsigned i, const char **at, const char *end, const char **word)
 {
     size_t n = w->word_n[i];
 
@@ -83,7 +83,7 @@ bool logger_record_read(struct logger_record *r, const char *bytes, size_t n)
         return false;
     memcpy(&w, bytes, sizeof w);
     for (unsigned i = 0; i < WORDS; i++)
-        if (!word_read(&w, i, &at, end, words[i]))
+        if (!record_word(&w, i, &at, end, words[i]))
             return false;
     if ((size_t)(end - at) != w.line_n || w.line_n > LOG_LINE_MAX || w.level < LOG_ERROR || w.level > LOG_DEBUG ||
         has_controls(at, w.line_n))

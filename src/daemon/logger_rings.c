@@ -123,7 +123,7 @@ int logger_ring_make(struct logger_rings *r, unsigned number, size_t size, const
 
     if (s == NULL)
         return -1;
-    ring_make(s, size, owner);
+    ring_prepare(s, size, owner);
     munmap(s, RING_CONTROL_SIZE);
     return 0;
 }

@@ -68,7 +68,7 @@ void logger_rings_close(struct logger_rings *r);
 unsigned logger_ring_of_master(void);
 unsigned logger_ring_of(unsigned slot, enum logger_kind kind);
 
-/* Makes a ring, see ring_make; -1 with errno. */
+/* Makes a ring, see ring_prepare; -1 with errno. */
 int logger_ring_make(struct logger_rings *r, unsigned number, size_t size, const char *owner);
 
 /* Maps a ring, whether it has been made or not; NULL with errno. */

@@ -528,7 +528,7 @@ static void master_end(struct master *m)
 {
     control_close(&m->control);
     survey_close(&m->surveys);
-    logger_desk_finish(&m->desk);
+    master_log_end(m);
     while (!list_empty(&m->generations))
         generation_free(generation_of(m->generations.next));
     handed_close(&m->handed);

@@ -95,6 +95,9 @@ int master_log_begin(struct master *m);
 /* In a new process: closes what is the master's alone, and all listening sockets but `kept`. */
 void master_abandon(void *arg, const struct listen_set *kept);
 
+/* Everything that was logged is written, and the logger ends. */
+void master_log_end(struct master *m);
+
 /* Looks after the logger. */
 void master_log_step(struct master *m, uint64_t now_ms);
 

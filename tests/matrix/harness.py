@@ -129,6 +129,14 @@ def title(pid):
         return ""
 
 
+def program_name(pid):
+    """What the process calls itself, even where it has no title."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def group_text(name, values):
     """A libconfig group from a dict of numbers, or '' when it is empty."""
     if not values:
@@ -300,8 +308,12 @@ class Daemon:
     def alive(self):
         return self.process.poll() is None
 
+    def logger(self):
+        """The pid of the process that writes the logs; None: there is none just now."""
+        return next((p for p in children(self.pid) if program_name(p) == "iomuxd-logger"), None)
+
     def worker_pids(self):
-        pids = children(self.pid)
+        pids = [p for p in children(self.pid) if program_name(p) != "iomuxd-logger"]
         titled = [p for p in pids if title(p).startswith("iomuxd: worker")]
         return titled or pids
 
