@@ -437,11 +437,9 @@ void logger_drain_target(struct logger_drain *d, unsigned target, enum logger_ki
         return;
     }
     out = &d->routes[target].out[kind];
-    d->routes[target].open = true;
     if (kind == LOGGER_ACCESS)
         route_access(&d->routes[target], &d->rings->head->targets[target]);
     if (out->form != LOGGER_NONE) {
-        logger_drain_all(d, d->now_ms);
         logger_out_replace(out, taken, d->now_ms);
         return;
     }

@@ -27,7 +27,6 @@ struct logger_source {
 struct logger_route {
     struct logger_out   out[LOGGER_KINDS];
     struct access_form *access;         /* NULL: there is no access log */
-    bool                open;
     bool                ending;         /* nobody puts any more: it is closed once everything was written, */
     uint64_t            end_ms;         /* or then, whatever is left */
 };
@@ -50,7 +49,8 @@ struct logger_drain {
 void logger_drain_init(struct logger_drain *d, struct logger_rings *rings);
 void logger_drain_free(struct logger_drain *d);
 
-/* A target has a descriptor, which is taken over: it is new, or it was opened again. */
+/* A target has a descriptor, which is taken over: it is new, or it was opened again; then what is still in the rings
+ * goes there. */
 void logger_drain_target(struct logger_drain *d, unsigned target, enum logger_kind kind, int taken);
 
 /* A target ends, at `end_ms` at the latest. */

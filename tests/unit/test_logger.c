@@ -387,17 +387,19 @@ START_TEST(logger_takes_no_torn_line_to_another_file)
 }
 END_TEST
 
-START_TEST(logger_leaves_what_came_before_in_the_old_file)
+START_TEST(logger_writes_to_the_new_file_as_soon_as_it_has_it)
 {
     int old = file_new(), new = file_new();
 
     target(LOGGER_NONE, -1, LOGGER_LINES, dup(old));
     reply(0, 200);
-    logger_drain_target(f.drain, 0, LOGGER_ACCESS, dup(new));
+    logger_drain_turn(f.drain, f.now_ms);
     reply(0, 201);
+    logger_drain_target(f.drain, 0, LOGGER_ACCESS, dup(new));
+    reply(0, 202);
     logger_drain_turn(f.drain, f.now_ms);
     ck_assert_str_eq(text_of(old), "GET /x 200\n");
-    ck_assert_str_eq(text_of(new), "GET /x 201\n");
+    ck_assert_str_eq(text_of(new), "GET /x 201\nGET /x 202\n");
     close(old);
     close(new);
 }
@@ -659,7 +661,7 @@ int main(void)
     tcase_add_test(t, logger_waits_for_room_on_a_full_disk_and_says_so_once);
     tcase_add_loop_test(t, logger_writes_whole_lines_into_a_file_that_was_full, 0, 50);
     tcase_add_test(t, logger_takes_no_torn_line_to_another_file);
-    tcase_add_test(t, logger_leaves_what_came_before_in_the_old_file);
+    tcase_add_test(t, logger_writes_to_the_new_file_as_soon_as_it_has_it);
     tcase_add_test(t, logger_frees_a_target_when_everything_is_written);
     tcase_add_test(t, logger_gives_up_a_target_that_takes_nothing_to_the_end);
     tcase_add_test(t, logger_has_room_for_many_targets_and_says_when_there_is_none);
