@@ -319,12 +319,21 @@ static void catch_up(struct conn *c)
     tell_eof(c);
 }
 
+bool conn_work(struct conn *c)
+{
+    struct errand *e = c->errand;
+    if (e == NULL || e->away || e->work == NULL)
+        return false;
+    e->work(e);
+    e->work = NULL;             /* it is done */
+    return true;
+}
+
 static void errand_end(struct conn *c)
 {
     struct errand *e = c->errand;
     size_t before = c->out.bytes;
-    if (e->work != NULL)
-        e->work(e);             /* no helper has done it */
+    conn_work(c);               /* if nobody has */
     c->errand = NULL;
     if (c->phase == CONN_OPEN) {
         conn_timeout(c, c->timeout_ms);

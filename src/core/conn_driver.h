@@ -89,6 +89,10 @@ void conn_sent_now(struct conn *c);
 /* Nothing went out, but what had gone out before moves on: the peer reads, slowly. */
 void conn_moving(struct conn *c);
 
+/* For a thread that has only this connection: does an errand that no helper has, which takes its time.  True when it has:
+ * what was asked of the thread meanwhile comes before conn_resume. */
+bool conn_work(struct conn *c);
+
 /* Goes on with what was held back: an errand that is done, kept input (and a pending EOF) if output has drained enough;
  * true when that changed anything, so that there may be more to send. */
 bool conn_resume(struct conn *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Errands: what a protocol has to have done before it can answer, and what takes longer than a loop may wait: to hash a
  * password, to read a folder.  A helper thread does it; where the connection has a thread of its own (blocking), that
- * one does.  Meanwhile the connection gets no input. */
+ * one does (conn_work).  Meanwhile the connection gets no input. */
 #ifndef CORE_ERRAND_H
 #define CORE_ERRAND_H
 

@@ -56,7 +56,7 @@ static int bound_by(uint64_t kept)
 
 static int limit_to(uint64_t kept)
 {
-    struct caps c;
+    struct caps c = { 0 };
 
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);   /* before Linux 4.3 there are none */
     if (caps_get(&c) == -1)
@@ -73,7 +73,7 @@ static int limit_to(uint64_t kept)
 
 static bool may_bound(void)
 {
-    struct caps c;
+    struct caps c = { 0 };
 
     return caps_get(&c) == 0 && (c.v[0].effective & bit_of(CAP_SETPCAP)) != 0;
 }
@@ -101,7 +101,7 @@ int caps_bound(void)
 
 int caps_drop(void)
 {
-    struct caps c;
+    struct caps c = { 0 };
 
     if (limit_to(0) == -1 || caps_get(&c) == -1)
         return -1;

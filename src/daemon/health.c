@@ -26,7 +26,9 @@ enum {
     START_PATIENCE = 6,         /* a start may take so many times as long: it opens folders and reads files */
     LAST_WORDS_MS = 2000,       /* for the backtraces */
     TELLS = 2,                  /* within the time that the service manager gives: as sd_watchdog_enabled(3) advises */
-    MARGIN = 2                  /* it must give so many times `watchdog`, or it ends all before one is replaced */
+    TELLS_AGAIN = 10,           /* within that time, while it could not be told or somebody is late */
+    MARGIN = 3                  /* it must give so many times `watchdog`, or it ends all before one is replaced: half of
+                                 * its time may be over by then, and to replace one takes a little longer */
 };
 
 void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
@@ -44,7 +46,7 @@ void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
 
 void health_open(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
 {
-    *h = (struct health){ .manager_ms = (unsigned)(sysd_watchdog_us() / 1000), .told_ms = now_ms };
+    *h = (struct health){ .manager_ms = (unsigned)(sysd_watchdog_us() / 1000), .tell_ms = now_ms };
     health_set(h, watchdog_ms, now_ms);
 }
 
@@ -157,12 +159,6 @@ static bool pulse_is_late(const struct health *h, const struct worker_slot *s)
 
 /* ---- all of them ---- */
 
-/* When the next word to the service manager is due. */
-static uint64_t tell_due_ms(const struct health *h)
-{
-    return h->manager_ms > 0 ? h->told_ms + h->manager_ms / TELLS : UINT64_MAX;
-}
-
 void health_begin(struct health *h, uint64_t now_ms)
 {
     uint64_t elapsed_ms = now_ms - h->looked_ms;
@@ -195,16 +191,17 @@ void health_look(struct health *h, struct crew *c, uint64_t now_ms, bool judging
 
 void health_end(struct health *h, uint64_t now_ms)
 {
-    if (now_ms < tell_due_ms(h))
+    bool told;
+
+    if (h->manager_ms == 0 || now_ms < h->tell_ms)
         return;
-    if (!h->late)
-        sysd_notify("WATCHDOG=1");
-    h->told_ms = now_ms;
+    told = !h->late && sysd_notify("WATCHDOG=1");
+    h->tell_ms = now_ms + h->manager_ms / (told ? TELLS : TELLS_AGAIN);
 }
 
 uint64_t health_due_ms(const struct health *h)
 {
-    uint64_t look = h->watchdog_ms > 0 ? h->look_ms : UINT64_MAX, tell = tell_due_ms(h);
+    uint64_t look = h->watchdog_ms > 0 ? h->look_ms : UINT64_MAX, tell = h->manager_ms > 0 ? h->tell_ms : UINT64_MAX;
 
     return look < tell ? look : tell;
 }

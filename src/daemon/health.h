@@ -15,7 +15,7 @@ struct health {
     unsigned manager_ms;        /* the service manager waits so long for a word; 0: it does not */
     uint64_t look_ms;           /* when to look at the workers next */
     uint64_t looked_ms;         /* when that was done */
-    uint64_t told_ms;           /* the latest word to the service manager */
+    uint64_t tell_ms;           /* when the next word to the service manager is due */
     bool     looking;           /* it is time to; in this turn: */
     unsigned elapsed_ms;        /* since the last look */
     bool     late;              /* somebody is */

@@ -26,13 +26,10 @@
 #include "daemon/master_state.h"
 #include "daemon/sandbox.h"
 #include "daemon/signals.h"
-#include "daemon/sysd.h"
 #include "daemon/title.h"
 
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
 enum { SAME_WISH_MS = 20 };
-
-enum { STATE_MS = 10000 };              /* between two looks at how many connections systemd should know of */
 
 static const char *plural(unsigned n)
 {
@@ -63,45 +60,6 @@ uint64_t master_connections(const struct master *m)
     return sum.active;
 }
 
-static const char *state_word(const struct master *m)
-{
-    if (m->phase == MASTER_STOPPING)
-        return "Stopping";
-    return m->phase == MASTER_RUNNING && !reload_is_idle(m) ? "Reloading" : "Serving";
-}
-
-static void describe_reload(const struct master *m, char *text, size_t size)
-{
-    struct tm local;
-    char at[32] = "";
-
-    text[0] = '\0';
-    if (m->last.attempt == 0)
-        return;
-    if (localtime_r(&m->last.when, &local) != NULL)
-        strftime(at, sizeof at, "%H:%M:%S", &local);
-    if (m->last.ok)
-        snprintf(text, size, "; reloaded at %s", at);
-    else
-        snprintf(text, size, "; the reload at %s failed: %.300s", at, m->last.errors != NULL ? m->last.errors : "");
-    text[strcspn(text, "\n")] = '\0';   /* the first error: systemctl shows one line */
-}
-
-void master_tell_systemd(struct master *m, const char *state)
-{
-    const struct crew *c = &m->serving->crew;
-    char pools[1024], reload[400], text[2048];      /* a longer list of pools is cut */
-
-    m->state_active = master_connections(m);
-    m->state_ms = clock_monotonic_ms();
-    generation_describe(m->serving, pools, sizeof pools);
-    describe_reload(m, reload, sizeof reload);
-    snprintf(text, sizeof text, "%s%sSTATUS=%s: %u of %u worker%s ready%s, %" PRIu64 " connection%s, generation %u%s",
-             state, *state != '\0' ? "\n" : "", state_word(m), crew_ready(c), c->count, plural(c->count), pools,
-             m->state_active, m->state_active == 1 ? "" : "s", m->serving->number, reload);
-    sysd_notify(text);
-}
-
 static void say_totals(const struct master *m)
 {
     struct metric_slot sum;
@@ -127,7 +85,7 @@ static void say_who(const struct priv *p)
 static void tell_stopping(struct master *m)
 {
     uint64_t longest_ms = 0;
-    char state[96];
+    char state[NOTICE_STATE_SIZE];
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         uint64_t drain_ms = generation_of(l)->conf->timeouts.drain_ms;
@@ -136,7 +94,7 @@ static void tell_stopping(struct master *m)
     }
     snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
              (longest_ms + 2 * GENERATION_GRACE_MS + LOGGER_FINISH_MS) * 1000);  /* the second one for the end itself */
-    master_tell_systemd(m, state);
+    notice_tell(m, state);
 }
 
 /* All that live are told to go.  From here on new connections are refused as soon as the workers have
@@ -347,7 +305,7 @@ static void look_after_workers(struct master *m, uint64_t now_ms)
     kill_late(m, now_ms);
     free_empty(m);
     if (changed || (steady && crew_ready(&m->serving->crew) > ready))
-        master_tell_systemd(m, "");
+        notice_tell(m, "");
 }
 
 static void watch_health(struct master *m, uint64_t now_ms)
@@ -385,11 +343,9 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->reload_until_ms);
     if (m->settling != NULL)
         due = sooner(due, m->settle_until_ms);
-    if (m->phase == MASTER_RUNNING && sysd_listens())
-        due = sooner(due, m->state_ms + STATE_MS);
     if (m->desk.pid == 0)
         due = sooner(due, m->desk.next_start_ms);
-    return sooner(due, survey_due_ms(&m->surveys));
+    return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
 /* How long there is nothing to do, in the form that poll(2) wants. */
@@ -472,11 +428,7 @@ static void master_turn(struct master *m)
     master_log_step(m, now_ms);
     look_after_workers(m, now_ms);
     survey_expire(&m->surveys, now_ms);
-    if (m->phase == MASTER_RUNNING && sysd_listens() && now_ms >= m->state_ms + STATE_MS) {
-        if (master_connections(m) != m->state_active)
-            master_tell_systemd(m, "");
-        m->state_ms = now_ms;
-    }
+    notice_turn(m, now_ms);
 }
 
 /* ---- beginning and end ---- */

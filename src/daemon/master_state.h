@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the master knows, for the files that make it up: master.c (the loop), reload.c (from one generation to the
- * next), command.c and status.c (what it does and says when iomuxctl asks). */
+ * next), notice.c (what the service manager is told), command.c and status.c (what it does and says when iomuxctl
+ * asks). */
 #ifndef DAEMON_MASTER_STATE_H
 #define DAEMON_MASTER_STATE_H
 
@@ -14,9 +15,11 @@
 #include "daemon/generation.h"
 #include "daemon/handed.h"
 #include "daemon/health.h"
-#include "daemon/logger_desk.h"
-#include "daemon/survey.h"
 #include "daemon/ledger.h"
+#include "daemon/ledger.h"
+#include "daemon/logger_desk.h"
+#include "daemon/notice.h"
+#include "daemon/survey.h"
 
 enum master_phase {
     MASTER_STARTING,            /* the first generation is not whole yet */
@@ -60,8 +63,7 @@ struct master {
     struct pollfd     *polled;          /* grown as needed */
     size_t             polled_room;
     uint64_t           told_ms;         /* STOPPING: since when */
-    uint64_t           state_ms;        /* when systemd was last told how many connections there are, */
-    uint64_t           state_active;    /* and how many that were */
+    struct notice      notice;
     uint64_t           began_ms;
     time_t             began_s;         /* the same by the clock on the wall */
 };
@@ -113,9 +115,6 @@ void master_set_level(struct master *m, enum log_level level);
 
 /* Another process takes the place of this worker, which then drains.  False, with the reason in `why`. */
 bool master_replace(struct master *m, const char *worker, char *why, size_t why_size);
-
-/* What `systemctl status` shows, with `state` before it. */
-void master_tell_systemd(struct master *m, const char *state);
 
 /* Connections of all workers now. */
 uint64_t master_connections(const struct master *m);

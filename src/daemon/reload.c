@@ -14,7 +14,6 @@
 #include "daemon/command.h"
 #include "daemon/master_state.h"
 #include "daemon/sandbox.h"
-#include "daemon/sysd.h"
 
 enum {
     RELOAD_READY_MS = 30000,    /* workers that are not ready by then never will be: iomuxctl waits a little longer */
@@ -156,7 +155,7 @@ static void say_failed(struct master *m, const char *why)
 {
     log_write(LOG_ERROR, &(struct log_about){ .event = "reload-failed" },
               "master: the reload failed: %s; generation %u goes on as it was", why, m->serving->number);
-    master_tell_systemd(m, "READY=1");
+    notice_tell(m, "READY=1");
     control_reloaded(m, m->attempts);
 }
 
@@ -172,13 +171,13 @@ static void fail_unread(struct master *m, const char *text)
 
 void reload_begin(struct master *m)
 {
-    char state[96], *text = NULL;
+    char state[NOTICE_STATE_SIZE], *text = NULL;
     struct conf *c;
 
     m->reload_wanted = false;
     m->attempts++;
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
-    master_tell_systemd(m, state);
+    notice_tell(m, state);
     m->reload_until_ms = clock_monotonic_ms() + RELOAD_READY_MS;
     c = read_again(m, &text);
     if (c == NULL)
@@ -299,7 +298,7 @@ static void reload_settle(struct master *m)
         announce_addresses(&m->settling->listens, m->settling->listens.gone, generation_model(m->settling));
     m->settling = NULL;
     announce(m, m->serving);
-    master_tell_systemd(m, "READY=1");
+    notice_tell(m, "READY=1");
     control_reloaded(m, m->attempts);
 }
 

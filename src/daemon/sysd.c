@@ -3,10 +3,13 @@
 #include "daemon/sysd.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION    /* the place in the source would be this file's, each time */
@@ -24,9 +27,47 @@ struct journal_entry {
     int          count;
 };
 
-void sysd_notify(const char *state)
+/* A path, or a name that is in no folder; false: neither. */
+static bool manager_address(const char *text, struct sockaddr_un *to, socklen_t *size)
 {
-    sd_notify(0, state);
+    size_t n = strlen(text);
+
+    if ((text[0] != '/' && text[0] != '@') || n < 2 || n >= sizeof to->sun_path)
+        return false;
+    *to = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    memcpy(to->sun_path, text, n);
+    if (text[0] == '@')
+        to->sun_path[0] = '\0';
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (text[0] == '/'));
+    return true;
+}
+
+static bool may_pass(int error)
+{
+    return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
+/* sd_notify(3) waits while the socket is full; it is left to what is no socket of this machine. */
+bool sysd_notify(const char *state)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to;
+    socklen_t size;
+    bool told;
+    int fd;
+
+    if (name == NULL)
+        return true;
+    if (!manager_address(name, &to, &size)) {
+        sd_notify(0, state);
+        return true;
+    }
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1)
+        return !may_pass(errno);
+    told = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, size) != -1 || !may_pass(errno);
+    close(fd);
+    return told;
 }
 
 uint64_t sysd_watchdog_us(void)

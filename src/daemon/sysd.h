@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 
-/* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when
- * none listens. */
-void sysd_notify(const char *state);
+/* Tells the service manager a state, as sd_notify(3) has it: "READY=1\nSTATUS=...".  Does nothing when none listens.
+ * Never waits; false: it cannot hear more just now, say it again later. */
+bool sysd_notify(const char *state);
 
 /* Does one listen? */
 bool sysd_listens(void);

@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
-void sysd_notify(const char *state)
+bool sysd_notify(const char *state)
 {
     (void)state;
+    return true;
 }
 
 uint64_t sysd_watchdog_us(void)

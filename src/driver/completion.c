@@ -15,62 +15,16 @@
 
 #include "base/log.h"
 #include "core/file.h"
-#include "driver/direct.h"
-#include "driver/engine.h"
-#include "driver/roster.h"
+#include "driver/completion_inner.h"
 #include "driver/sock.h"
-#include "driver/stage.h"
-#include "driver/windows.h"
 
 enum {
     IOV = 64,                   /* pieces of memory in one send */
-    REPORTS = 256,
     TURNS = 8,                  /* rounds of kept input per report: the others wait */
     LOOK_MS = 10,               /* when going: what has come needs so long to be told, in a pool of threads */
     LOOKS_MAX = 100,            /* ... for a second at most */
     SILENT_LOOKS = 2,           /* ... and this many looks without news mean that there is none */
-    WIDE_MIN = 128,             /* a smaller limit of connections is kept to the letter: they are let in one by one */
-    NARROW_SHARE = 8,           /* doors are counted in shares of the limit: with less room than so many eighths */
-    NARROW_BELOW = 2,           /* one is let in at a time; */
-    WIDE_FROM = 3,              /* from so many on as many as come */
     EXTRA_SHARE = 16,           /* of what an engine carries: for those who are refused, as much for those who leave */
-};
-
-/* The driver's part of a connection. */
-struct flight {
-    struct op recv, send;       /* send is a load while a piece of a file is fetched */
-    struct direct_load load;
-    size_t    asked;            /* bytes of the send in flight */
-    bool      receiving, sending;
-    bool      met;              /* something was received */
-    bool      flowing;          /* the receive reports again and again, wanted or not */
-    bool      stopping;         /* ... and was cancelled, since it is not wanted now */
-    bool      shutting;         /* shut down to bring its operations back */
-};
-
-struct door {
-    struct op              op;
-    const struct listener *listener;
-    bool                   accepting, cancelled;
-    bool                   many;        /* ... goes on by itself, and takes all that waits */
-    bool                   closed;      /* its listener: the worker is going */
-};
-
-struct completion {
-    struct loop   *loop;
-    struct env    *env;
-    struct engine  engine;
-    struct roster  roster;
-    struct stage_pool stages;
-    struct door   *doors;       /* by listener; one for datagrams stays shut */
-    struct windows windows;
-    unsigned       in_flight;   /* operations of doors */
-    unsigned       accepting;   /* of these, waiting for somebody */
-    bool           wide;        /* the limit is so far away that doors let in many at once */
-    bool           draining, halting;
-    bool           told;        /* every connection knows that the worker is going */
-    int            failed;      /* errno of a wait that cannot work */
-    struct done    reports[REPORTS];
 };
 
 static struct flight *flight_of(struct conn *c)
@@ -258,64 +212,10 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
         on_sent(k, c, (size_t)d->result);
 }
 
-static void door_open(struct completion *k, struct door *d)
-{
-    if (d->accepting || d->listener->datagram)
-        return;
-    d->accepting = true;
-    d->cancelled = false;
-    d->many = k->wide;
-    k->accepting++;
-    k->in_flight++;
-    k->engine.ops->accept(&k->engine, &d->op, d->listener->fd, d->many);
-}
-
-static void door_shut(struct completion *k, struct door *d)
-{
-    if (!d->accepting || d->cancelled)
-        return;
-    d->cancelled = true;
-    k->engine.ops->cancel(&k->engine, &d->op);
-}
-
-/* For ever, once nothing is in flight on the listener. */
-static void door_close(struct completion *k, struct door *d)
-{
-    if (d->accepting || d->closed)
-        return;
-    d->closed = true;
-    k->engine.ops->close_fd(&k->engine, d->listener->fd);
-}
-
-/* Nobody can be asked to stop in the middle of a queue.  So while the limit is near, each door lets in one at a time;
- * what was let in before that is served, and the limit may be exceeded by what waited in the queues of the listeners
- * at that moment, less the room that was kept. */
-static void width_follow(struct completion *k)
-{
-    unsigned max = k->loop->connections_max, share = max / NARROW_SHARE;
-    unsigned room = max > k->roster.count ? max - k->roster.count : 0;
-    if (max < WIDE_MIN || room < NARROW_BELOW * share)
-        k->wide = false;
-    else if (room >= WIDE_FROM * share)
-        k->wide = true;
-}
-
-/* Doors follow the house: open while there is a place, wide while there is room.  A door that is open in the wrong way
- * is shut, and opened again when it has come back. */
-static void doors_follow(struct completion *k)
-{
-    width_follow(k);
-    for (unsigned i = 0; i < k->loop->listener_count; i++) {
-        struct door *d = &k->doors[i];
-        bool place = !k->draining && roster_has_place(&k->roster, d->listener);
-        place && (!d->accepting || d->many == k->wide) ? door_open(k, d) : door_shut(k, d);
-    }
-}
-
-static void flight_begin(struct completion *k, const struct listener *l, int fd, const struct peer *peer)
+void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer)
 {
     (void)roster_yield(&k->roster);     /* its receive comes back with the end */
-    struct conn *c = conn_new(k->env, l->service, fd, peer, sizeof(struct flight));
+    struct conn *c = conn_new(k->env, s, fd, peer, sizeof(struct flight));
     if (c == NULL) {
         k->env->count.refused++;
         k->engine.ops->close_fd(&k->engine, fd);
@@ -329,52 +229,12 @@ static void flight_begin(struct completion *k, const struct listener *l, int fd,
     conn_advance(k, c);
 }
 
-/* Whoever waits is served, up to so many. */
-static void flights_sweep(void *self, const struct listener *l, int from)
-{
-    struct completion *k = self;
-    struct peer peer;
-    int fd, room = l->datagram ? 0 : ROSTER_LAST_ACCEPTS;
-    windows_sweep(&k->windows, l, from);
-    while (room-- > 0 && k->roster.count < k->loop->connections_max && (fd = sock_accept(from, SOCK_CLOEXEC, &peer)) != -1)
-        flight_begin(k, l, fd, &peer);
-}
-
-/* An accept that is called back may have been told of somebody whom nobody else was told of: the kernel wakes only one
- * of those who wait on a socket. */
-static void door_glean(struct completion *k, struct door *d)
-{
-    if (!d->accepting && !d->closed && !k->halting)
-        flights_sweep(k, d->listener, d->listener->fd);
-    door_close(k, d);
-}
-
-static void on_accept(struct completion *k, const struct done *d)
-{
-    struct door *door = d->op->owner;
-    if (!d->more) {
-        door->accepting = false;
-        k->accepting--;
-        k->in_flight--;
-    }
-    if (k->draining)
-        door_glean(k, door);
-    if (d->result >= 0 && k->halting) {
-        k->engine.ops->close_fd(&k->engine, d->result);
-    } else if (d->result >= 0) {
-        roster_accepted(&k->roster);
-        flight_begin(k, door->listener, d->result, &d->peer);
-    } else if (d->result != -ECANCELED) {
-        (void)roster_accept_failed(&k->roster, door->listener, -d->result);
-    }
-}
-
 /* hot */
 static void on_done(struct completion *k, const struct done *d)
 {
     switch (d->op->kind) {
     case OP_ACCEPT:
-        on_accept(k, d);
+        door_report(k, d);
         return;
     case OP_WATCH:
         windows_report(&k->windows, d);
@@ -390,27 +250,10 @@ static void on_done(struct completion *k, const struct done *d)
     conn_advance(k, d->op->owner);
 }
 
-static void door_sweep(struct completion *k, struct door *d)
-{
-    if (listener_sweeps(k->loop, d->listener))
-        flights_sweep(k, d->listener, d->listener->fd);
-    door_shut(k, d);
-    door_close(k, d);
-}
-
-/* What waits in the backlog is served, unless others do, then nobody is let in. */
-static void doors_close(struct completion *k)
-{
-    for (unsigned i = 0; i < k->loop->listener_count; i++)
-        if (!k->loop->listeners[i].datagram)
-            door_sweep(k, &k->doors[i]);
-    windows_end_datagrams(&k->windows, k->loop);
-}
-
 /* Returns how many reports there were. */
 static int wait_and_serve(struct completion *k, int timeout_ms)
 {
-    int n = k->engine.ops->wait(&k->engine, k->reports, REPORTS, timeout_ms);
+    int n = k->engine.ops->wait(&k->engine, k->reports, COMPLETION_REPORTS, timeout_ms);
     if (n == -1 && errno != EINTR)
         k->failed = errno;
     env_turn(k->env);
@@ -558,7 +401,7 @@ static int serve_until_told(struct completion *k)
     if (completion_open(k) == -1)
         return -1;
     k->loop->self = k;
-    k->loop->sweep = flights_sweep;
+    k->loop->sweep = doors_sweep;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);

@@ -14,65 +14,12 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "driver/direct.h"
-#include "driver/poller.h"
-#include "driver/roster.h"
+#include "driver/readiness_inner.h"
 #include "driver/sock.h"
 #include "driver/sock_datagram.h"
-#include "driver/stage.h"
 #include "driver/warm.h"
 
-enum {
-    TURNS = 8,                  /* receive and flush rounds per connection and wakeup: the others wait */
-    ACCEPTS = 64,               /* per listener and wakeup */
-    SCRATCH = 64 * 1024,        /* bytes of one receive */
-    HINTS = 512
-};
-
-/* The driver's part of a connection. */
-struct half {
-    struct list  again;
-    struct conn *conn;
-    bool can_read, can_write;
-    bool gone;                  /* the peer shut down or broke: a short read proves nothing */
-    bool added;                 /* the poller knows it */
-    bool warming;               /* parked until a helper has read the next file range */
-    bool warmed;                /* just read: send it without asking again */
-    bool loading;               /* warming, into load.stage */
-    struct direct_load load;    /* of a file that is read past the page cache */
-    unsigned armed;             /* what a level-triggered poller was asked to report */
-};
-
-enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_DATAGRAM, SLOT_WATCH, SLOT_WARM };
-
-struct slot {
-    enum slot_kind kind;
-    unsigned       index;       /* of the listener or watch */
-    struct conn   *conn;
-};
-
-/* The driver's part of a listener. */
-struct doorway {
-    bool pending;               /* its socket has not said EAGAIN yet */
-    bool armed;                 /* a level-triggered poller is asked to report it */
-};
-
-struct readiness {
-    struct loop   *loop;
-    struct env    *env;
-    struct poller  poller;
-    struct roster  roster;
-    struct warm   *warm;
-    struct stage_pool stages;   /* where helpers load files that are read past the page cache */
-    struct slot   *slots;       /* by descriptor */
-    struct sock_batch *batch;   /* NULL: no listener is for datagrams */
-    struct doorway *doorways;   /* by listener */
-    bool           draining;
-    int            failed;      /* errno of a wait that cannot work */
-    struct list    again;       /* stopped on their budget, not on EAGAIN */
-    struct ready   hints[HINTS];
-    char           scratch[SCRATCH];    /* input is lent from here */
-};
+enum { TURNS = 8 };             /* receive and flush rounds per connection and wakeup: the others wait */
 
 static struct half *half_of(struct conn *c)
 {
@@ -197,10 +144,10 @@ static void conn_flush(struct readiness *r, struct conn *c)
 static void conn_receive(struct readiness *r, struct conn *c)
 {
     struct half *h = half_of(c);
-    ssize_t n = recv(c->fd, r->scratch, SCRATCH, 0);
+    ssize_t n = recv(c->fd, r->scratch, READINESS_SCRATCH, 0);
     r->env->count.receives++;
     if (n > 0) {
-        if (n < SCRATCH && r->poller.ops->short_read && !h->gone)
+        if (n < READINESS_SCRATCH && r->poller.ops->short_read && !h->gone)
             h->can_read = false;        /* drained, and the poller will tell of more */
         conn_input(c, (struct span){ r->scratch, (size_t)n });
     } else if (n == 0) {
@@ -271,12 +218,12 @@ static void conn_leave(struct readiness *r, struct conn *c)
     conn_pump(r, c);
 }
 
-static void conn_begin(struct readiness *r, const struct listener *l, int fd, const struct peer *peer)
+void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
 {
     struct conn *idle = roster_yield(&r->roster);
     if (idle != NULL)
         conn_leave(r, idle);
-    struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, l->service, fd, peer, sizeof(struct half)) : NULL;
+    struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, s, fd, peer, sizeof(struct half)) : NULL;
     if (c == NULL) {
         r->env->count.refused++;
         close(fd);
@@ -289,52 +236,6 @@ static void conn_begin(struct readiness *r, const struct listener *l, int fd, co
     r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     roster_add(&r->roster, c);
     conn_pump(r, c);            /* the request is often already here */
-}
-
-static void listener_accept(struct readiness *r, unsigned index, int budget)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    r->doorways[index].pending = true;  /* until accept says otherwise */
-    while (budget-- > 0 && roster_has_place(&r->roster, l)) {
-        struct peer peer;
-        int fd = sock_accept(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer);
-        if (fd == -1) {
-            int error = errno;
-            if (!roster_accept_failed(&r->roster, l, error))
-                continue;
-            r->doorways[index].pending = error != EAGAIN && error != EWOULDBLOCK;
-            return;
-        }
-        roster_accepted(&r->roster);
-        conn_begin(r, l, fd, &peer);
-    }
-}
-
-static void datagrams_serve(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    r->doorways[index].pending = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
-}
-
-/* Datagrams need no place in the house. */
-static bool listener_waits(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    return r->doorways[index].pending && (l->datagram || roster_has_place(&r->roster, l));
-}
-
-/* A level-triggered poller would report a listener that may not be used, again and again. */
-static void listeners_arm(struct readiness *r)
-{
-    if (r->poller.ops->edge || r->draining)
-        return;
-    for (unsigned i = 0; i < r->loop->listener_count; i++) {
-        const struct listener *l = &r->loop->listeners[i];
-        bool wanted = l->datagram || roster_has_place(&r->roster, l);
-        if (wanted != r->doorways[i].armed)
-            r->poller.ops->arm(&r->poller, l->fd, ANY_GENERATION, wanted ? CAN_READ : 0);
-        r->doorways[i].armed = wanted;
-    }
 }
 
 static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
@@ -372,10 +273,10 @@ static void dispatch(struct readiness *r, const struct ready *hint)
     const struct slot *s = &r->slots[hint->fd];
     switch (s->kind) {
     case SLOT_CONN:     hint_conn(r, s->conn, hint); break;
-    case SLOT_LISTENER: listener_accept(r, s->index, ACCEPTS); break;
+    case SLOT_LISTENER: doorway_accept(r, s->index, READINESS_ACCEPTS); break;
     case SLOT_DATAGRAM:
         if ((hint->can & CAN_READ) != 0)    /* no reply waits to be sent */
-            datagrams_serve(r, s->index);
+            doorway_letters(r, s->index);
         break;
     case SLOT_WATCH:    r->loop->watches[s->index].readable(r->loop->watches[s->index].arg); break;
     case SLOT_WARM:     warm_answered(r); break;
@@ -395,12 +296,12 @@ static void run_again(struct readiness *r)
         conn_pump(r, h->conn);
     }
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++) {
-        if (!listener_waits(r, i))
+        if (!doorway_waits(r, i))
             continue;
         if (r->loop->listeners[i].datagram)
-            datagrams_serve(r, i);
+            doorway_letters(r, i);
         else
-            listener_accept(r, i, ACCEPTS);
+            doorway_accept(r, i, READINESS_ACCEPTS);
     }
 }
 
@@ -408,33 +309,8 @@ static bool has_unfinished(struct readiness *r)
 {
     bool more = !list_empty(&r->again);
     for (unsigned i = 0; i < r->loop->listener_count && !r->draining; i++)
-        more |= listener_waits(r, i);
+        more |= doorway_waits(r, i);
     return more;
-}
-
-/* Whoever waits is served, whether there is a place or not, unless descriptors run out. */
-static void listener_sweep(void *self, const struct listener *l, int fd)
-{
-    struct readiness *r = self;
-    struct peer peer;
-    int left = ROSTER_LAST_ACCEPTS, got;
-    if (l->datagram)
-        sock_sweep_datagrams(r->batch, fd, l->service, r->env);
-    while (!l->datagram && left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
-        conn_begin(r, l, got, &peer);
-}
-
-/* What waits on a listener is served, if nobody else does, then nobody is let in. */
-static void listener_close(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    if (listener_sweeps(r->loop, l) && l->datagram)
-        listener_sweep(r, l, l->fd);
-    else if (listener_sweeps(r->loop, l))
-        listener_accept(r, index, ROSTER_LAST_ACCEPTS);
-    r->poller.ops->remove(&r->poller, l->fd, false);
-    r->slots[l->fd] = (struct slot){ 0 };
-    close(l->fd);
 }
 
 /* Each connection: what has come already is answered, then it hears that the worker is going. */
@@ -443,7 +319,7 @@ static void readiness_drain(struct readiness *r)
     struct list all;
     roster_last_round(&r->roster);
     for (unsigned i = 0; i < r->loop->listener_count; i++)
-        listener_close(r, i);
+        doorway_close(r, i);
     loop_tell_shut(r->loop);
     r->draining = true;
     list_init(&all);
@@ -474,7 +350,7 @@ static void readiness_halt(struct readiness *r)
     }
 }
 
-static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned index)
+int readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned index)
 {
     if (fd >= r->poller.fds_max) {
         errno = EMFILE;
@@ -488,15 +364,6 @@ static int slot_take(struct readiness *r, int fd, enum slot_kind kind, unsigned 
     return 0;
 }
 
-static int listener_open(struct readiness *r, unsigned index)
-{
-    const struct listener *l = &r->loop->listeners[index];
-    if (l->datagram && r->batch == NULL && (r->batch = sock_batch_new(SOCK_LETTERS)) == NULL)
-        return -1;
-    r->doorways[index] = (struct doorway){ .pending = true, .armed = true };
-    return slot_take(r, l->fd, l->datagram ? SLOT_DATAGRAM : SLOT_LISTENER, index);
-}
-
 static int readiness_open(struct readiness *r)
 {
     const struct loop *l = r->loop;
@@ -505,13 +372,13 @@ static int readiness_open(struct readiness *r)
     r->warm = warm_open();
     if (r->slots == NULL || r->doorways == NULL || r->warm == NULL || stage_pool_open(&r->stages) == -1)
         return -1;
-    if (slot_take(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
+    if (readiness_slot(r, warm_fd(r->warm), SLOT_WARM, 0) == -1)
         return -1;
     for (unsigned i = 0; i < l->watch_count; i++)
-        if (slot_take(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
+        if (readiness_slot(r, l->watches[i].fd, SLOT_WATCH, i) == -1)
             return -1;
     for (unsigned i = 0; i < l->listener_count; i++)
-        if (listener_open(r, i) == -1)
+        if (doorway_open(r, i) == -1)
             return -1;
     return 0;
 }
@@ -519,7 +386,7 @@ static int readiness_open(struct readiness *r)
 static void readiness_turn(struct readiness *r)
 {
     struct loop *l = r->loop;
-    int n = r->poller.ops->wait(&r->poller, r->hints, HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
+    int n = r->poller.ops->wait(&r->poller, r->hints, READINESS_HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
     struct conn *c;
     if (n == -1 && errno != EINTR)
         r->failed = errno;
@@ -533,7 +400,7 @@ static void readiness_turn(struct readiness *r)
     run_again(r);
     while ((c = roster_expire(&r->roster)) != NULL)
         conn_pump(r, c);
-    listeners_arm(r);
+    doorways_arm(r);
     if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
@@ -556,7 +423,7 @@ static int serve_all(struct readiness *r)
     if (readiness_open(r) == -1)
         return -1;
     r->loop->self = r;
-    r->loop->sweep = listener_sweep;
+    r->loop->sweep = doorway_sweep;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);

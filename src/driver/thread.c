@@ -181,6 +181,10 @@ static void thread_turn(struct thread *t)
     }
     if (conn_over(c))
         return;
+    if (conn_work(c)) {
+        env_turn(&t->env);
+        return;                 /* to hear whether this answer is to be the last */
+    }
     if (conn_resume(c)) {
         if (conn_wants_input(c))
             thread_receive(t, MSG_DONTWAIT);    /* who always has something to say must listen too */

@@ -153,6 +153,15 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=lambda item: place(item, item.nodeid in long))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What the loss meter has seen (record_property of loss.report_table), also by other processes of the run."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
+    lines = [line for r in reports for name, line in r.user_properties if name == "loss"]
+    if lines:
+        terminalreporter.section("the loss meter")
+        terminalreporter.write("\n".join(lines) + "\n")
+
+
 @pytest.fixture(scope="session")
 def iomuxd_bin():
     return binary_path()

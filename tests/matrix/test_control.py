@@ -8,6 +8,7 @@ import pty
 import pwd
 import re
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -415,8 +416,10 @@ def test_it_moves_with_a_reload(daemon, plain_model, tmp_path):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
-def test_members_of_the_group_may_look_and_strangers_may_not(daemon):
+def test_members_of_the_group_may_look_and_strangers_may_not(daemon, monkeypatch):
     d = daemon(SITE)
+    # they may not be able to reach the folder that this was built in
+    monkeypatch.setenv("IOMUXCTL", shutil.copy(d.binary.parent / "iomuxctl", d.folder))
     group, somebody = d.control.stat().st_gid, pwd.getpwnam("nobody")
     member = {"user": somebody.pw_uid, "group": group, "extra_groups": []}
     stranger = {"user": somebody.pw_uid, "group": 54321, "extra_groups": []}

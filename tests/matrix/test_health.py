@@ -195,7 +195,7 @@ def test_without_a_watchdog_nobody_is_ended(daemon, plain_model):
 
 @pytest.fixture
 def manager(tmp_path):
-    """Hears what a service says to its manager, which must be read: who says it waits for that."""
+    """Hears what a service says to its manager."""
     m = Manager(tmp_path / "notify")
     yield m
     m.end()
@@ -259,6 +259,40 @@ def test_signs_of_life_come_while_workers_are_idle_and_while_they_drain(daemon, 
     assert web.read().body == HELLO
     web.close()
     d.wait()
+
+
+def test_a_manager_that_does_not_listen_holds_nobody_up(daemon, tmp_path, needs, plain_model):
+    """Its socket is full from the start; when it reads again it hears what counts, in its order."""
+    needs("systemd")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(tmp_path / "notify"))
+        (tmp_path / "notify").chmod(0o777)
+        s.settimeout(30)
+        fill(tmp_path / "notify")
+        d = daemon(http_service(RESPOND_HELLO), env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"})
+        d.reload()
+        assert d.ask("status")["generation"] == 2
+        assert Http(d.connect()).get("/hello").body == HELLO
+        heard = []
+        while not heard or "WATCHDOG=1" not in heard or not any(said.startswith("READY=1") for said in heard):
+            said = s.recv(4096).decode()
+            heard += [said] if said != "full" else []
+        (ready,) = [said for said in heard if said.startswith("READY=1")]
+        assert ", generation 2; reloaded at " in ready
+        assert not any("RELOADING" in said for said in heard), "it is over"
+        d.stop()
+        while not (said := s.recv(4096).decode()).startswith("STOPPING=1\nEXTEND_TIMEOUT_USEC="):
+            pass
+
+
+def fill(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        try:
+            while True:
+                s.sendto(b"full", str(path))
+        except BlockingIOError:
+            pass
 
 
 # --- crashes --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The installed service in use."""
 
+import ctypes
 import json
 import mmap
 import os
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from machine import wait_until
+from machine import client, wait_until
 
 PAGE = b"iomuxd works"
 SCORE_MAX = 1.6
@@ -18,6 +19,8 @@ CAP_SYS_RESOURCE = 1 << 24
 MODELS = ("epoll", "epoll-level", "poll", "select", "nonblocking", "blocking", "sigio", "aio", "io_uring")
 BIG = os.urandom(5 * 1000 * 1000 + 17)
 LISTENS_FIRST = 8100
+GREETS_FIRST = 8200
+LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
 
 
 def site(port, root="/usr/share/iomuxd/www", more=""):
@@ -58,6 +61,10 @@ def test_nothing_of_it_is_root_and_the_master_has_one_capability(service):
         assert status["CapBnd"] == "0000000000000400"
         assert int(status["CapEff"], 16) | 0x400 == 0x400
         assert status["Seccomp"] == "2"
+    for pid in workers:                     # they have their listeners already
+        status = service.status_of(pid)
+        for kind in "CapInh", "CapPrm", "CapEff", "CapAmb":
+            assert int(status[kind], 16) == 0, kind
 
 
 def test_limits_are_those_of_the_unit(service):
@@ -137,9 +144,10 @@ def test_a_port_below_1024(service):
     assert service.status_of(service.master())["Uid"].split()[0] != "0"
 
 
-@pytest.fixture(scope="module")
-def all_models(installed):
-    """One daemon with a pool for each model, each with files in two places, one of them read past the page cache."""
+@pytest.fixture(scope="module", params=["journal", "auto"])
+def all_models(request, installed):
+    """One daemon with a pool for each model, each with files in two places, one of them read past the page cache; its log
+    goes to the journal by its fields, then by way of stderr."""
     installed.write("/srv/site/big", BIG)
     installed.write("/srv/site/small", "small\n")
     installed.write("/srv/direct/big", BIG)
@@ -148,16 +156,19 @@ def all_models(installed):
         {{ name = "{model}"; protocol = "http"; listen = "127.0.0.1:{LISTENS_FIRST + i}";
            routes = ( {{ path = "/"; root = "/srv/site"; }},
                       {{ path = "/direct/"; root = "/srv"; direct_io = "on"; }},
-                      {{ path = "/www/"; root = "/var/www"; }} ); }}""" for i, model in enumerate(MODELS))
+                      {{ path = "/www/"; root = "/var/www"; }} ); }},
+        {{ name = "greet-{model}"; protocol = "greet"; listen = "127.0.0.1:{GREETS_FIRST + i}"; }}"""
+                          for i, model in enumerate(MODELS))
     pools = ",\n".join(f"""
-        {{ name = "pool-{model}"; io_model = "{model}"; workers = 1; services = [ "{model}" ]; }}"""
+        {{ name = "pool-{model}"; io_model = "{model}"; workers = 1; services = [ "{model}", "greet-{model}" ]; }}"""
                        for model in MODELS)
     since = installed.cursor()
     # poll_interval: nonblocking would take a whole processor from the others
     installed.configure(f"""poll_interval = 0.001;
+        log : {{ target = "{request.param}"; }};
         access_log : {{ target = "file:/var/log/iomuxd/models.log"; }};
         services = ( {services} ); pools = ( {pools} );""")
-    installed.since = since
+    installed.since, installed.target = since, request.param
     yield installed
     installed.write("/etc/iomuxd.conf", installed.sample)
     installed.systemctl("restart", "iomuxd.service")
@@ -171,9 +182,38 @@ def test_every_model_works_inside_the_unit(all_models, model):
         assert all_models.get(port, "/small").body == b"small\n"
         assert all_models.get(port, "/big").body == BIG
         assert all_models.get(port, "/www/").body == b"in /var/www\n"
-    assert all_models.get(port, "/missing").status == 404
-    wait_until(lambda: len(re.findall(r'"GET /missing ', all_models.read("/var/log/iomuxd/models.log"))) >= 1 +
-               MODELS.index(model), "its line in the access log")
+    assert all_models.get(port, f"/missing-{model}").status == 404
+    wait_until(lambda: f'"GET /missing-{model} ' in all_models.read("/var/log/iomuxd/models.log"),
+               "its line in the access log")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_workers_of_every_model_can_log_from_inside_their_sandbox(all_models, model):
+    with all_models.connect(GREETS_FIRST + MODELS.index(model)) as sock:
+        sock.sendall(b"a word of " + model.encode())
+        record = all_models.wait_journal(f'a word of {model}"$', all_models.since)
+    assert record["_SYSTEMD_UNIT"] == "iomuxd.service"
+    assert record["SYSLOG_IDENTIFIER"] == "iomuxd"
+    if all_models.target == "journal":
+        assert record["IOMUXD_SERVICE"] == f"greet-{model}"
+        assert record["IOMUXD_MODEL"] == model
+        assert record["IOMUXD_WORKER"] == f"pool-{model}.0"
+        assert record["IOMUXD_PEER"].startswith("127.0.0.1:")
+
+
+def test_status_says_what_every_model_has_given_up(all_models):
+    """Landlock is there if the kernel has it; the log says so where it has not."""
+    landlock = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION) > 0
+    workers = {w["model"]: w for w in json.loads(all_models.run("iomuxctl", "--json", "status").stdout)["workers"]}
+    assert set(workers) == set(MODELS)
+    for model, worker in workers.items():
+        assert worker["sandbox"].startswith("no_new_privs, no capabilities"), model
+        assert re.search(r"seccomp \d+ calls", worker["sandbox"]), model
+        assert worker["sandbox"].endswith("ring restrictions") == (model == "io_uring")
+        line = all_models.wait_journal(f"^sandbox: pool pool-{model}: ", all_models.since)["MESSAGE"]
+        assert ("landlock ABI" in worker["sandbox"], "missing: landlock" in line) == (landlock, not landlock), line
+    table = all_models.run("iomuxctl", "status").stdout
+    assert all(worker["sandbox"] in table for worker in workers.values())
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -234,6 +274,71 @@ def test_a_worker_that_is_killed_is_replaced_alone(service):
     assert workers[1] in service.workers()
     assert service.show("NRestarts") == "0"
     assert PAGE in service.get(8080).body
+
+
+def stopped_worker_is_replaced(service, while_it_stands=lambda: None):
+    """Stops one of two workers: it is dumped and replaced alone, the other one and its connections go on."""
+    master, workers = service.master(), service.workers()
+    since, beats = service.cursor(), service.show("WatchdogTimestampMonotonic")
+    connections = [service.connect(8080) for _ in range(12)]
+    try:
+        webs = [client.Http(sock) for sock in connections]
+        served = [web.get("/").status for web in webs]
+        assert served == [200] * len(webs)
+        victim, other = workers
+        service.kill(victim, "STOP")
+        while_it_stands()
+        record = service.wait_journal(rf"^worker main\.\d \(pid {victim}\): stuck: .*stopped by a signal; killing it", since)
+        assert record["PRIORITY"] == "3"
+        assert record.get("IOMUXD_EVENT", "worker-stuck") == "worker-stuck"
+        wait_until(lambda: victim not in service.workers() and len(service.workers()) == 2, "another worker")
+        assert service.master() == master
+        assert other in service.workers()
+        assert sum(still_served(web) for web in webs) > 0, "the connections of the other worker were lost too"
+    finally:
+        for sock in connections:
+            sock.close()
+    wait_until(lambda: service.show("WatchdogTimestampMonotonic") != beats, "a sign of life")
+    assert service.show("NRestarts") == "0"
+    assert PAGE in service.get(8080).body
+
+
+def still_served(web):
+    try:
+        return web.get("/").status == 200
+    except (ConnectionError, client.h11.RemoteProtocolError):      # it went with its worker
+        return False
+
+
+WATCHED = "workers = 2; watchdog = 2;"
+
+
+@pytest.fixture
+def watched(service):
+    """The unit waits for signs of life no longer than the daemon needs to replace a worker, and a little."""
+    drop_in = "/etc/systemd/system/iomuxd.service.d/test.conf"
+    assert service.show("WatchdogUSec") == "30s"
+    service.write(drop_in, "[Service]\nWatchdogSec=8\n")
+    service.systemctl("daemon-reload")
+    service.configure(site(8080, more=WATCHED))
+    yield service
+    service.path(drop_in).unlink()
+    service.systemctl("daemon-reload")
+
+
+def test_a_worker_that_stands_still_is_replaced_alone(watched):
+    stopped_worker_is_replaced(watched)
+
+
+def test_a_master_that_stands_still_is_started_again(watched):
+    """By systemd, which hears no sign of life; its workers go with it."""
+    master, workers, since = watched.master(), watched.workers(), watched.cursor()
+    watched.kill(master, "STOP")
+    watched.wait_journal("Watchdog timeout", since, timeout=40)
+    wait_until(lambda: watched.show("ActiveState") == "active" and watched.master() not in (0, master), "the restart", 40)
+    assert watched.show("NRestarts") == "1"
+    assert PAGE in watched.get(8080).body
+    assert not set(workers) & set(watched.workers())
 
 
 def test_a_master_that_is_killed_is_started_again(service):

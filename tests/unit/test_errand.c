@@ -129,6 +129,24 @@ START_TEST(errand_is_done_at_once_where_there_are_no_helpers)
 }
 END_TEST
 
+START_TEST(errand_is_done_apart_from_its_answer_where_the_connection_has_a_thread)
+{
+    struct world w;
+    world_open(&w, false);
+    ck_assert(!conn_work(w.rig.c));             /* there is none */
+    say(&w.rig, "one\n");
+    ck_assert(conn_work(w.rig.c));
+    ck_assert_uint_eq(w.works, 1);
+    check_told(&w.rig, "ol");                   /* now the thread can hear of other things */
+    ck_assert(!conn_work(w.rig.c));
+    ck_assert(conn_resume(w.rig.c));
+    check_told(&w.rig, "olb");
+    check_out(&w.rig, "one");
+    ck_assert_uint_eq(w.works, 1);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(errand_holds_back_input_and_its_end_until_it_is_back)
 {
     struct world w;
@@ -240,6 +258,7 @@ int main(void)
     TCase *t = tcase_create("errand");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, errand_is_done_at_once_where_there_are_no_helpers);
+    tcase_add_test(t, errand_is_done_apart_from_its_answer_where_the_connection_has_a_thread);
     tcase_add_test(t, errand_holds_back_input_and_its_end_until_it_is_back);
     tcase_add_test(t, errand_may_be_followed_by_another);
     tcase_add_test(t, errand_stops_the_clock_of_the_protocol_but_not_that_of_sending);

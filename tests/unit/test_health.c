@@ -278,6 +278,30 @@ START_TEST(health_stands_a_channel_that_nobody_reads)
 }
 END_TEST
 
+START_TEST(health_tells_the_manager_twice_in_its_time_and_sooner_after_somebody_was_late)
+{
+    health.manager_ms = 30000;
+    health.tell_ms = now_ms;
+    turn(true);
+    answer(0);
+    answer(1);
+    ck_assert_uint_eq(health.tell_ms, now_ms + 15000);
+    turn(true);
+    ck_assert_uint_eq(health.tell_ms, now_ms + 15000);
+    now_ms += 15000;
+    slots[0].pulse.silent_ms = WATCHDOG_MS / 2;
+    metrics[0].asked++;                 /* and not answered */
+    turn(true);
+    ck_assert(health.late);
+    ck_assert_uint_eq(health.tell_ms, now_ms + 3000);
+    answer(0);
+    now_ms += 3000;
+    turn(true);
+    ck_assert(!health.late);
+    ck_assert_uint_eq(health.tell_ms, now_ms + 15000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("health");
@@ -296,6 +320,7 @@ int main(void)
     tcase_add_test(t, health_without_a_watchdog_asks_nobody_and_never_wants_to_be_called);
     tcase_add_test(t, health_follows_another_configuration);
     tcase_add_test(t, health_forgets_what_a_slot_was_asked_before);
+    tcase_add_test(t, health_tells_the_manager_twice_in_its_time_and_sooner_after_somebody_was_late);
     tcase_add_test(t, health_stands_a_channel_that_nobody_reads);
     suite_add_tcase(s, t);
     r = srunner_create(s);

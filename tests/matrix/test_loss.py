@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Nothing that was accepted or waits is lost, whatever is done to a daemon that runs: the loss meter (meter.py) has
+clients of every kind at work meanwhile.
+
+In each run the short form: every operation, and every model once as the old one and once as the new.  With
+IOMUXD_LOSS=whole (make check-loss) all pairs of models and all repetitions.  At the end of the run there is a table with
+the worst pause that any client saw."""
+
+import itertools
+import os
+import signal
+import time
+
+import pytest
+
+import loss
+from conftest import configuration, listed_models
+from harness import children, fd_count, parent_and_state, private_bytes, wait_until
+
+WHOLE = os.environ.get("IOMUXD_LOSS") == "whole"
+DRAIN_S = 120           # more than any download of the meter takes: who is cut by it was forgotten
+SETTINGS = "generations = 32;\npoll_interval = 0.001;\n"
+LIMITS = {"datagrams_per_address": 0}
+
+pytestmark = pytest.mark.timeout(3600 if WHOLE else 300)
+
+# Who keeps a connection may find it ended between two requests or two messages by an old worker that goes; so may who has
+# not said anything yet.
+KEPT = {"fresh, Unix socket", "keep", "keep, Unix socket", "pipeline", "idle", "idle, Unix socket", "echo", "echo, Unix socket",
+        "echo, one session", "idle echo", "greet", "greet, one session", "upload"}
+
+
+def ends_between(note):
+    return note["kind"] in KEPT and (note["what"] in ("closed", "dropped", "reset") or
+                                     (note["what"] == "cut" and note["kind"] not in ("keep", "pipeline", "upload")))
+
+
+class Rig:
+    """A daemon with everything to lose, and its clients."""
+
+    def __init__(self, daemon, tmp_path, record_property, model, workers=2, clients=None):
+        self.site = loss.Site(tmp_path)
+        self.model, self.workers, self.mark = model, workers, 0
+        self.record_property = record_property
+        self.d = daemon(config_text=self.text())
+        self.d.expect_worker_death()
+        web, (echo, udp), greet = self.d.port("web"), self.echoes(), self.d.port("greet")
+        plan = self.site.plan({"web": web, "echo": echo, "udp": udp, "greet": greet},
+                              clients or loss.BUSY | loss.IDLE | loss.LONG)
+        self.meter = loss.Meter(plan)
+        self.watch = loss.Watch(self.d.control)
+
+    def echoes(self):
+        """The ports of echo, for streams and for datagrams."""
+        ports = [a.rsplit(":", 1)[1] for a in self.d.addresses("echo") if not a.startswith("unix:")]
+        return [int(port) for port in ports]
+
+    def __enter__(self):
+        self.meter.__enter__()
+        self.watch.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.watch.__exit__()
+        self.meter.__exit__()
+
+    def text(self):
+        return configuration(self.site.services(mark=self.mark), self.model, self.workers, {"drain": DRAIN_S}, LIMITS,
+                             SETTINGS)
+
+    def reload(self, name, model=None, workers=None, changed=True):
+        self.model, self.workers = model or self.model, workers or self.workers
+        self.mark += changed
+        with self.meter.operation(name):
+            self.d.configure(self.text())
+            self.d.reload()
+
+    def conclude(self, title, allowed=ends_between):
+        """The clients go; what they have counted is compared."""
+        report = self.meter.finish()
+        loss.report_table(self.record_property, title, self.meter)
+        loss.check_losses(report, allowed)
+        return report
+
+
+@pytest.fixture
+def rig(daemon, tmp_path, record_property):
+    def make(model, **more):
+        return Rig(daemon, tmp_path, record_property, model, **more)
+
+    return make
+
+
+def models_here(iomuxd_bin):
+    wanted = os.environ.get("IOMUXD_MODELS", "").replace(",", " ").split()
+    return [name for name, _, yes, _ in listed_models(iomuxd_bin)
+            if yes and name != "auto" and (not wanted or name in wanted)]
+
+
+def circuit(models):
+    """A walk from model to model that takes each ordered pair of different ones once: Hierholzer's way through a graph in
+    which all are joined."""
+    left = {m: [n for n in models if n != m] for m in models}
+    stack, walk = [models[0]], []
+    while stack:
+        if left[stack[-1]]:
+            stack.append(left[stack[-1]].pop())
+        else:
+            walk.append(stack.pop())
+    return walk[::-1]
+
+
+def test_the_walk_takes_every_pair_once():
+    models = list("abcdefghi")
+    walk = circuit(models)
+    assert sorted(itertools.pairwise(walk)) == sorted(itertools.permutations(models, 2))
+
+
+def test_the_meter_finds_nothing_where_nothing_is_done(rig, plain_model):
+    with rig(plain_model) as r:
+        with r.meter.operation("nothing"):
+            r.meter.more(20)
+        loss.check_losses(r.meter.finish())
+        loss.check_counters(r.meter.final, r.watch)
+
+
+# --- reloads --------------------------------------------------------------------------------------------------------
+
+def test_reloads_lose_nothing(rig, plain_model):
+    with rig(plain_model) as r:
+        for i in range(20 if WHOLE else 5):
+            r.reload("reload", changed=i % 2 == 0)
+        loss.check_counters(r.conclude(f"reloads, {plain_model}"), r.watch)
+
+
+def test_changing_the_number_of_workers_loses_nothing(rig, plain_model):
+    with rig(plain_model, workers=4) as r:
+        for workers in (1, 4) * (5 if WHOLE else 1):
+            r.reload(f"to {workers} workers", workers=workers)
+        loss.check_counters(r.conclude(f"workers, {plain_model}"), r.watch)
+
+
+def test_changing_the_model_loses_nothing(rig, iomuxd_bin):
+    models = models_here(iomuxd_bin)
+    walk = circuit(models) if WHOLE else models + models[:1]
+    if len(walk) < 2:
+        pytest.skip("only one model can run here")
+    with rig(walk[0]) as r:
+        for old, new in itertools.pairwise(walk):
+            r.reload(f"{old} -> {new}", model=new)
+        loss.check_counters(r.conclude(f"{len(walk) - 1} changes of the model"), r.watch)
+
+
+@pytest.mark.skipif(not WHOLE, reason="part of the whole matrix: make check-loss")
+def test_reloads_lose_nothing_on_any_model(rig, model):
+    with rig(model) as r:
+        for i in range(20):
+            r.reload("reload", changed=i % 2 == 0)
+        loss.check_counters(r.conclude(f"reloads, {model}"), r.watch)
+
+
+@pytest.mark.skipif(not WHOLE, reason="part of the whole matrix: make check-loss")
+def test_two_hundred_reloads_leave_nothing_behind(rig, plain_model, sanitizer):
+    """Memory and descriptors of master and workers, with clients at work."""
+    def measure(r):
+        wait_until(lambda: len(r.watch.look()["generations"]) == 1 and len(children(r.d.pid)) == r.workers, 120,
+                   "the end of the old workers")
+        pids = [r.d.pid] + children(r.d.pid)
+        # the fewest of some looks: connections come and go
+        return (min(sum(map(fd_count, pids)) for _ in range(50)), fd_count(r.d.pid), private_bytes(r.d.pid))
+
+    with rig(plain_model, clients={"Keep": 4, "Fresh": 2, "SilentWeb": 4, "Datagrams": 1}) as r:
+        for _ in range(2):
+            r.reload("reload")
+        all_before, before, memory = measure(r)
+        for _ in range(198):
+            r.reload("reload")
+        all_after, after, memory_after = measure(r)
+        loss.check_counters(r.conclude(f"200 reloads, {plain_model}: descriptors {all_before}, then {all_after}; the "
+                                       f"master's memory {memory >> 10} KiB, then {memory_after >> 10}"), r.watch)
+        assert after == before and all_after <= all_before + 4, (before, after, all_before, all_after)
+        if sanitizer is None:
+            assert memory_after <= memory + 256 * 1024, (memory, memory_after)
+
+
+# --- workers that die -----------------------------------------------------------------------------------------------
+
+def stop_worker(r):
+    """A worker that is stopped and has clients: its pid, and how many connections it has."""
+    worker = max((w for w in r.watch.look()["workers"] if w["state"] == "ready"), key=lambda w: w["connections"])
+    os.kill(worker["pid"], signal.SIGSTOP)
+    wait_until(lambda: parent_and_state(worker["pid"])[1] == "T", what="the worker being stopped")
+    now = [w["connections"] for w in r.watch.look()["workers"] if w["pid"] == worker["pid"]]
+    return worker["pid"], now[0]
+
+
+def kill_workers(r, times):
+    """Each is stopped first, so that it is known which connections it had: all that come later wait in the queues of its
+    sockets, and nothing of them may be lost.  Returns when they were stopped, and how many connections they had."""
+    deaths = []
+    for _ in range(times):
+        with r.meter.operation("kill -9 of a worker"):
+            before = time.monotonic()
+            pid, connections = stop_worker(r)
+            stopped = time.monotonic()
+            deadline = stopped + 0.05       # long enough for clients to come; no harm if none did
+            wait_until(lambda: time.monotonic() > deadline, what="a moment")
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: pid not in r.d.worker_pids() and len(r.d.worker_pids()) == r.workers,
+                       what="another worker")
+        deaths.append((before, stopped, connections))
+    return deaths
+
+
+def check_deaths(report, deaths):
+    """What died with a worker: its connections, and of datagrams those that it had read."""
+    streams = [n for n in report["noted"] if n["kind"] != "datagrams"]
+    for note in report["noted"]:
+        born = note["since"] if note["kind"] == "datagrams" else note["born"]
+        assert any(born <= stopped for _, stopped, _ in deaths), note
+        assert note["what"] in ("reset", "cut", "dropped", "closed", "unanswered"), note
+    assert len(streams) <= sum(connections for _, _, connections in deaths), (report["lost"], deaths)
+    for note in streams:                    # between which two deaths it began and ended
+        assert any(note["born"] <= stopped and note["at"] >= before for before, stopped, _ in deaths), note
+
+
+def check_after_deaths(report, r, deaths):
+    """A worker that was killed had counted less than its clients: what it did since its latest turn."""
+    assert not r.watch.wrong, r.watch.wrong
+    totals, mine = loss.ask_control(r.d.control)["totals"], report["counts"]
+    connections = sum(n for _, _, n in deaths)
+    assert mine["requests"] - len(deaths) * 64 <= totals["requests"] <= mine["requests"] + connections, (totals, mine)
+
+
+def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_connections(rig, plain_model):
+    with rig(plain_model) as r:
+        r.d.allow_log("died of signal 9")
+        deaths = kill_workers(r, 10 if WHOLE else 3)
+        report = r.conclude(f"kill -9 of workers, {plain_model}", allowed=lambda note: True)
+        check_deaths(report, deaths)
+        check_after_deaths(report, r, deaths)
+
+
+@pytest.mark.skipif(not WHOLE, reason="part of the whole matrix: make check-loss")
+def test_a_worker_of_any_model_that_is_killed(rig, model):
+    with rig(model) as r:
+        r.d.allow_log("died of signal 9")
+        deaths = kill_workers(r, 10)
+        report = r.conclude(f"kill -9 of workers, {model}", allowed=lambda note: True)
+        check_deaths(report, deaths)
+        check_after_deaths(report, r, deaths)
+
+
+# --- the master dies ------------------------------------------------------------------------------------------------
+
+def test_workers_without_a_master_finish_what_they_have(rig, plain_model):
+    """Nobody starts the daemon again here, so whoever comes is refused; but what had begun is answered."""
+    with rig(plain_model) as r:
+        r.meter.more()
+        workers = r.d.worker_pids()
+        r.d.expect_status(-signal.SIGKILL)
+        r.watch.gaps = True
+        killed = time.monotonic()
+        os.kill(r.d.pid, signal.SIGKILL)
+        r.d.wait()
+        report = r.meter.finish()
+        loss.report_table(r.record_property, f"kill -9 of the master, {plain_model}", r.meter)
+        loss.check_losses(report, allowed=lambda n: n["what"] in ("refused", "unanswered") or ends_between(n) or
+                          (n["what"] in ("reset", "dropped") and n["born"] >= killed))
+        for pid in workers:
+            wait_until(lambda: parent_and_state(pid)[1] in "XZ", 60, "the end of the workers")
