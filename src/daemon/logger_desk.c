@@ -293,6 +293,8 @@ int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint6
     d->started_ms = now_ms;
     if (channel_open(ends) == -1)
         return logger_start_failed(d, now_ms);
+    d->channel = ends[0];
+    tell_everything(d);                 /* before it looks at a record */
     signals_hold(&before);
     d->pid = fork();
     if (d->pid == 0)
@@ -301,13 +303,11 @@ int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint6
     close(ends[1]);
     if (d->pid == -1) {
         d->pid = 0;
-        close(ends[0]);
+        close_one(&d->channel);
         return logger_start_failed(d, now_ms);
     }
-    d->channel = ends[0];
     d->started = true;
     d->next_start_ms = UINT64_MAX;
-    tell_everything(d);
     return 0;
 }
 
@@ -387,19 +387,23 @@ static bool wait_for_end(struct logger_desk *d, uint64_t until_ms)
     }
 }
 
-void logger_desk_finish(struct logger_desk *d)
+bool logger_desk_finish(struct logger_desk *d)
 {
-    int status;
+    bool in_time = true;
+    int status = 0;
 
     if (d->pid == 0)
-        return;
+        return !d->started;
     tell(d, CHANNEL_LOGGER_FINISH, 0, -1);
-    if (d->channel == -1 || !wait_for_end(d, clock_monotonic_ms() + LOGGER_FINISH_MS))
+    if (d->channel == -1 || !wait_for_end(d, clock_monotonic_ms() + LOGGER_FINISH_MS)) {
         kill(d->pid, SIGKILL);
+        in_time = false;
+    }
     while (waitpid(d->pid, &status, 0) == -1 && errno == EINTR)
         ;
     d->pid = 0;
     close_one(&d->channel);
+    return !in_time || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 uint64_t logger_desk_lost(const struct logger_desk *d, enum logger_kind kind)

@@ -88,8 +88,9 @@ bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms);
 /* What was logged by now is written when it returns, if the logger is not held up for long. */
 void logger_desk_sync(struct logger_desk *d);
 
-/* Everything is to be written, and the process to end; waits for that, LOGGER_FINISH_MS at most. */
-void logger_desk_finish(struct logger_desk *d);
+/* Everything is to be written, and the process to end; waits for that, LOGGER_FINISH_MS at most.  False: it died before
+ * it was through, and another one would find what it has left. */
+bool logger_desk_finish(struct logger_desk *d);
 
 /* Lines of the master for which there was no room. */
 uint64_t logger_desk_dropped(const struct logger_desk *d);

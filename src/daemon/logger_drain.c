@@ -55,14 +55,23 @@ static void count_lost(struct logger_drain *d, enum logger_kind kind, uint64_t n
 
 /* ---- rings ---- */
 
+/* What it waits for has changed: producers ring the bell again, or do not. */
+static void source_block(struct logger_source *s, struct logger_out *out)
+{
+    s->blocked = out;
+    __atomic_store_n(&s->reader.shared->deaf, out != NULL, __ATOMIC_RELAXED);
+}
+
 static void source_open(struct logger_drain *d, unsigned number)
 {
     struct ring_shared *s = logger_ring_map(d->rings, number);
     struct logger_source *source = &d->sources[number];
 
     *source = (struct logger_source){ .kind = number > 0 && number % LOGGER_KINDS == 0 ? LOGGER_ACCESS : LOGGER_LOG };
-    if (s != NULL)                      /* else the next turn tries it again */
-        ring_reader_open(&source->reader, s);
+    if (s == NULL)                      /* the next turn tries it again */
+        return;
+    ring_reader_open(&source->reader, s);
+    source_block(source, NULL);         /* whatever the logger before this one waited for */
 }
 
 /* Those that are new since the last turn.  The heap's nodes are in the array, so it is empty here. */
@@ -79,13 +88,6 @@ static void sources_look(struct logger_drain *d)
     d->sources = grown;
     for (; d->count < used; d->count++)
         source_open(d, d->count);
-}
-
-/* What it waits for has changed: producers ring the bell again, or do not. */
-static void source_block(struct logger_source *s, struct logger_out *out)
-{
-    s->blocked = out;
-    __atomic_store_n(&s->reader.shared->deaf, out != NULL, __ATOMIC_RELAXED);
 }
 
 static void source_release(struct logger_source *s)

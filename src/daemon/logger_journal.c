@@ -48,7 +48,7 @@ int logger_journal_connect(void)
     return logger_journal_connect_to("/run/systemd/journal/socket");
 }
 
-static char *put(char *to, struct span s)
+static char *entry_put(char *to, struct span s)
 {
     if (s.n > 0)
         memcpy(to, s.p, s.n);
@@ -63,7 +63,7 @@ static char *entry_escaped(char *to, struct span s)
         size_t n = utf8_printable(s.p, end);
 
         if (n > 0)
-            to = put(to, (struct span){ s.p, n });
+            to = entry_put(to, (struct span){ s.p, n });
         else
             to += sprintf(to, "\\x%02x", (unsigned char)*s.p);
         s.p += n > 0 ? n : 1;
@@ -77,7 +77,7 @@ static char *entry_field(char *to, struct span name, struct span value)
     if (value.p == NULL)
         return to;
     value.n = value.n < VALUE_MAX ? value.n : VALUE_MAX;
-    to = entry_escaped(put(to, name), value);
+    to = entry_escaped(entry_put(to, name), value);
     *to++ = '\n';
     return to;
 }
@@ -92,9 +92,9 @@ static char *entry_number(char *to, struct span name, uint64_t value)
 /* The message first: it is what a reader looks for.  It was escaped when it was made. */
 static char *entry_message(char *to, struct span line, enum log_level level)
 {
-    to = put(put(to, SPAN("MESSAGE=")), line);
+    to = entry_put(entry_put(to, SPAN("MESSAGE=")), line);
     *to++ = '\n';
-    to = put(to, SPAN("SYSLOG_IDENTIFIER=iomuxd\n"));
+    to = entry_put(to, SPAN("SYSLOG_IDENTIFIER=iomuxd\n"));
     return entry_number(to, SPAN("PRIORITY="), (uint64_t)level);
 }
 
@@ -118,7 +118,7 @@ char *logger_journal_access(char *to, const struct access_taken *t, struct span 
     size_t peer_n = peer_format(&a->peer, peer);
 
     to = entry_message(to, line, LOG_INFO);
-    to = put(to, SPAN("IOMUXD_EVENT=access\n"));
+    to = entry_put(to, SPAN("IOMUXD_EVENT=access\n"));
     to = entry_field(to, SPAN("IOMUXD_SERVICE="), span_of(a->service));
     to = entry_field(to, SPAN("IOMUXD_WORKER="), span_of(t->worker));
     to = entry_field(to, SPAN("IOMUXD_MODEL="), span_of(t->model));

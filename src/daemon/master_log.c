@@ -40,9 +40,10 @@ void master_log_step(struct master *m, uint64_t now_ms)
 /* One that has just died leaves records behind: another writes them. */
 void master_log_end(struct master *m)
 {
-    if (m->desk.started && m->desk.pid == 0)
-        start_logger(m, clock_monotonic_ms());
-    logger_desk_finish(&m->desk);
+    if (logger_desk_finish(&m->desk))
+        return;
+    if (start_logger(m, clock_monotonic_ms()) == 0)
+        (void)logger_desk_finish(&m->desk);
 }
 
 /* ---- opening files again ---- */

@@ -16,7 +16,6 @@
 #include "daemon/handed.h"
 #include "daemon/health.h"
 #include "daemon/ledger.h"
-#include "daemon/ledger.h"
 #include "daemon/logger_desk.h"
 #include "daemon/notice.h"
 #include "daemon/survey.h"
