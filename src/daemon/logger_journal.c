@@ -85,8 +85,9 @@ static char *entry_field(char *to, struct span name, struct span value)
 static char *entry_number(char *to, struct span name, uint64_t value)
 {
     char text[FMT_U64_MAX];
+    size_t n = fmt_u64(text, value);
 
-    return entry_field(to, name, (struct span){ text, fmt_u64(text, value) });
+    return entry_field(to, name, (struct span){ text, n });
 }
 
 /* The message first: it is what a reader looks for.  It was escaped when it was made. */

@@ -112,11 +112,13 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
     struct metric_slot own = { .active = 0 };
     char sandbox[SANDBOX_TEXT_SIZE];
     uint32_t word = 0;
+    uint64_t dropped;
 
     if (s->ledger != -1)
         own = ledger_since(&m->ledger, s->ledger, &s->base);
     if (s->ledger != -1 && s->ready)
         word = __atomic_load_n(&m->ledger.slots[s->ledger].sandbox, __ATOMIC_RELAXED);
+    dropped = own.total.log_dropped + own.total.access_dropped;
     return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
                      "worker", s->name, "pid", (int)s->pid, "generation", (int)g->number,
                      "pool", s->pool->conf->name, "model", s->pool->model->name,
@@ -127,7 +129,7 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
                      "datagrams", (json_int_t)own.total.datagrams,
                      "bytes_received", (json_int_t)own.total.bytes_received,
                      "bytes_sent", (json_int_t)own.total.bytes_sent,
-                     "log_dropped", (json_int_t)(own.total.log_dropped + own.total.access_dropped),
+                     "log_dropped", (json_int_t)dropped,
                      "sandbox", sandbox_text(word, s->pool->model, sandbox));
 }
 
