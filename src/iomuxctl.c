@@ -22,7 +22,7 @@ struct options {
     const char *path;
     const char *sort, *limit;
     double      watch_s;                /* 0: once */
-    bool        json, help, version, misuse;
+    bool        json, fresh, help, version, misuse;
 };
 
 struct verb {
@@ -32,7 +32,8 @@ struct verb {
     void      (*show)(const json_t *answer, FILE *to);      /* NULL: nothing is said when all is well */
     unsigned    limit_ms;
     bool        lists;                  /* --sort and --limit mean something, */
-    bool        repeats;                /* and --watch */
+    bool        repeats;                /* and --watch, */
+    bool        refreshes;              /* and --fresh */
 };
 
 static const struct verb verbs[] = {
@@ -40,7 +41,10 @@ static const struct verb verbs[] = {
     { .name = "connections", .show = show_connections, .limit_ms = CTL_ANSWER_MS, .lists = true, .repeats = true },
     { .name = "models", .show = show_models, .limit_ms = CTL_ANSWER_MS },
     { .name = "version", .show = show_version, .limit_ms = CTL_ANSWER_MS },
-    { .name = "reload", .limit_ms = CTL_RELOAD_MS },
+    { .name = "reload", .limit_ms = CTL_RELOAD_MS, .refreshes = true },
+    { .name = "set", .argument = "setting", .example = "PATH=VALUE, such as io_model=poll", .limit_ms = CTL_RELOAD_MS },
+    { .name = "unset", .argument = "path", .example = "the PATH of a setting, such as io_model",
+      .limit_ms = CTL_RELOAD_MS },
     { .name = "drain", .argument = "worker", .example = "WORKER, such as main.0", .limit_ms = CTL_ANSWER_MS },
     { .name = "log-level", .argument = "level", .example = "LEVEL: error, warn, notice, info or debug",
       .limit_ms = CTL_ANSWER_MS },
@@ -56,7 +60,10 @@ static const char usage_text[] =
     "  top                   a screen that goes on; q ends it\n"
     "  models                the I/O models, and which can run\n"
     "  version               of iomuxctl and of the daemon\n"
-    "  reload                take over the configuration file as it is now; waits for the result\n"
+    "  reload                take over the configuration file, and the program, as they are now; waits for the result;\n"
+    "                        --fresh forgets what was set\n"
+    "  set PATH=VALUE        the same with one setting changed, for as long as the daemon runs; as in set io_model=poll\n"
+    "  unset PATH            the same as the file has it again\n"
     "  drain WORKER          replace this worker by another process\n"
     "  log-level LEVEL       error, warn, notice, info or debug, until the next reload\n"
     "  reopen                open the log files again, after they were renamed\n"
@@ -69,7 +76,7 @@ static const char usage_text[] =
     "  -h, --help            print this text\n"
     "\n"
     "Exit status: 0 done; 1 the daemon refused or failed; 2 usage; 3 the daemon cannot be reached; 4 it does not\n"
-    "answer within 2 seconds (reload: 40).  See iomuxctl(1).\n";
+    "answer within 2 seconds (reload, set, unset: 45).  See iomuxctl(1).\n";
 
 static bool watch_read(struct options *o, const char *text)
 {
@@ -92,6 +99,7 @@ static void option_apply(struct options *o, int option)
     case 'w': o->misuse = !watch_read(o, optarg); break;
     case 'S': o->sort = optarg; break;
     case 'L': o->limit = optarg; break;
+    case 'F': o->fresh = true; break;
     case 'V': o->version = true; break;
     case 'h': o->help = true; break;
     default:  o->misuse = true; break;
@@ -104,7 +112,8 @@ static void options_read(struct options *o, int argc, char *argv[])
     static const struct option known[] = {
         { "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
         { "watch", optional_argument, NULL, 'w' },  { "sort", required_argument, NULL, 'S' },
-        { "limit", required_argument, NULL, 'L' },  { "version", no_argument, NULL, 'V' },
+        { "limit", required_argument, NULL, 'L' },  { "fresh", no_argument, NULL, 'F' },
+        { "version", no_argument, NULL, 'V' },
         { "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 }
     };
     int option;
@@ -136,6 +145,8 @@ static json_t *request_make(const struct verb *v, const struct options *o, const
 
     if (v->argument != NULL)
         json_object_set_new(request, v->argument, json_string(argument));
+    if (o->fresh)
+        json_object_set_new(request, "fresh", json_true());
     if (o->sort != NULL)
         json_object_set_new(request, "sort", json_string(o->sort));
     if (o->limit != NULL)
@@ -195,6 +206,8 @@ static int verb_check(const struct verb *v, const struct options *o, char *words
         return misuse("iomuxctl: unexpected argument '%s'\n", words[0]);
     if (!v->lists && (o->sort != NULL || o->limit != NULL))
         return misuse("iomuxctl: --sort and --limit mean nothing for %s\n", v->name);
+    if (!v->refreshes && o->fresh)
+        return misuse("iomuxctl: --fresh means nothing for %s\n", v->name);
     if (!v->repeats && o->watch_s > 0)
         return misuse("iomuxctl: --watch means nothing for %s\n", v->name);
     if (o->limit != NULL && !is_number(o->limit))
@@ -206,7 +219,7 @@ static int top_check(const struct options *o, char *words[], int count)
 {
     if (count > 0)
         return misuse("iomuxctl: unexpected argument '%s'\n", words[0]);
-    if (o->sort != NULL || o->limit != NULL || o->json)
+    if (o->sort != NULL || o->limit != NULL || o->json || o->fresh)
         return misuse("iomuxctl: %s takes no option but --watch\n", "top");
     return top_run(o->path, o->watch_s > 0 ? o->watch_s : 1);
 }

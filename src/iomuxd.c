@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "daemon/logger.h"
 #include "daemon/master.h"
 #include "daemon/priv.h"
+#include "daemon/program.h"
 #include "daemon/sandbox.h"
 #include "daemon/title.h"
 #include "daemon/words.h"
@@ -28,8 +30,10 @@ struct command {
     enum action  action;
     bool         test;                  /* -t, also beside -T */
     const char  *file;
+    const char  *program;               /* its path */
     const char **overrides;             /* room for as many as there are arguments */
     unsigned     override_count;
+    int          state;                 /* what the program before has left; -1: there was none */
 };
 
 static const char usage_text[] =
@@ -46,6 +50,20 @@ static const char usage_text[] =
     "\n"
     "iomuxd runs in the foreground until SIGTERM or SIGINT.  See iomuxd(8) and iomuxd.conf(5).\n";
 
+/* For iomuxd itself: it begins in the process of another iomuxd, or, with -t, is asked whether it could. */
+static void take_over(struct command *c, const char *number)
+{
+    char *end;
+    long fd = strtol(number, &end, 10);
+
+    if (*number >= '0' && *number <= '9' && *end == '\0' && fd > STDERR_FILENO && fd <= INT_MAX) {
+        c->state = (int)fd;
+        return;
+    }
+    fprintf(stderr, "iomuxd: --take-over: '%s' is no descriptor\n", number);
+    c->action = ACTION_MISUSE;
+}
+
 static void command_apply(struct command *c, int option)
 {
     switch (option) {
@@ -56,6 +74,7 @@ static void command_apply(struct command *c, int option)
     case 'L': c->action = ACTION_MODELS; break;
     case 'V': c->action = ACTION_VERSION; break;
     case 'h': c->action = ACTION_HELP; break;
+    case 'K': take_over(c, optarg); break;
     default:  c->action = ACTION_MISUSE; break;
     }
 }
@@ -67,7 +86,8 @@ static void command_read(struct command *c, int argc, char *argv[])
         { "config", required_argument, NULL, 'c' },  { "test", no_argument, NULL, 't' },
         { "print", no_argument, NULL, 'T' },         { "set", required_argument, NULL, 'o' },
         { "list-models", no_argument, NULL, 'L' },   { "version", no_argument, NULL, 'V' },
-        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
+        { "help", no_argument, NULL, 'h' },          { "take-over", required_argument, NULL, 'K' },
+        { NULL, 0, NULL, 0 }
     };
     int option;
 
@@ -128,23 +148,16 @@ static bool check_model(const char *name, char *why, size_t why_size)
     return false;
 }
 
-static int with_configuration(const struct command *c)
+/* Everything but running. */
+static int look_at_configuration(const struct command *c, const struct conf_options *options)
 {
-    struct conf_options options = { .file = c->file,
-                                    .overrides = c->overrides, .override_count = c->override_count,
-                                    .model_check = check_model, .target_check = logger_check,
-                                    .format_check = words_check_format,
-                                    .location_check = words_check_location, .sandbox_check = sandbox_check,
-                                    .user_check = priv_check_user, .group_check = priv_check_group };
-    struct conf *conf = conf_read(&options, stderr);
+    struct conf *conf = conf_read(options, stderr);
     struct priv priv;
     int status = EXIT_FAILURE;
 
-    if (conf == NULL)
-        return EXIT_FAILURE;
-    if (c->action == ACTION_RUN)
-        return master_run(&options, conf);
-    if (!priv_resolve(&priv, conf, stderr))
+    if (c->state != -1 && !master_test_state(options, c->state, stderr))
+        goto done;
+    if (conf == NULL || !priv_resolve(&priv, conf, stderr))
         goto done;
     if (c->action == ACTION_PRINT)
         conf_print(conf, stdout);
@@ -154,6 +167,27 @@ static int with_configuration(const struct command *c)
 done:
     conf_free(conf);
     return status;
+}
+
+static int run_master(const struct command *c, const struct conf_options *options)
+{
+    struct master_start start = { .again = options, .state = c->state, .program = c->program };
+
+    if (c->state == -1)
+        start.taken = conf_read(options, stderr);
+    return c->state == -1 && start.taken == NULL ? EXIT_FAILURE : master_run(&start);
+}
+
+static int with_configuration(const struct command *c)
+{
+    struct conf_options options = { .file = c->file,
+                                    .overrides = c->overrides, .override_count = c->override_count,
+                                    .model_check = check_model, .target_check = logger_check,
+                                    .format_check = words_check_format,
+                                    .location_check = words_check_location, .sandbox_check = sandbox_check,
+                                    .user_check = priv_check_user, .group_check = priv_check_group };
+
+    return c->action == ACTION_RUN ? run_master(c, &options) : look_at_configuration(c, &options);
 }
 
 static int command_run(const struct command *c)
@@ -192,10 +226,13 @@ static void open_standard_descriptors(void)
 
 int main(int argc, char *argv[])
 {
-    struct command command = { .action = ACTION_RUN, .file = SYSCONFDIR "/iomuxd.conf" };
+    char path[PATH_MAX] = "";
+    struct command command = { .action = ACTION_RUN, .file = SYSCONFDIR "/iomuxd.conf", .program = path, .state = -1 };
     int status;
 
     open_standard_descriptors();
+    if (program_path(argv[0], path) == -1)
+        path[0] = '\0';         /* then it runs, but cannot reload */
     title_init(argc, argv);
     command.overrides = calloc((size_t)argc + 1, sizeof *command.overrides);
     if (command.overrides == NULL) {

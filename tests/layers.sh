@@ -36,7 +36,7 @@ top     base core proto driver conf daemon ctl
 guarded='
 core/conn_driver.h    src/core/ src/driver/
 libconfig.h           src/conf/
-jansson.h             src/daemon/command.c src/daemon/status. src/ctl/ src/iomuxctl.c
+jansson.h             src/daemon/command.c src/daemon/state_ src/daemon/status src/ctl/ src/iomuxctl.c
 liburing.h            src/driver/engine_uring.c
 sys/epoll.h           src/driver/poller_epoll.c
 systemd/              src/daemon/sysd.c

@@ -235,6 +235,7 @@ struct conf_options {
     conf_word_check   *format_check;    /* of the access log */
     conf_word_check   *location_check;  /* where a redirect leads */
     conf_word_check   *sandbox_check;   /* "require" */
+    bool               carried;         /* it has been checked, and rules: files and folders that it names may be gone */
 };
 
 /* Names of header fields are compared without case. */
@@ -260,6 +261,9 @@ const char *conf_near_text(const struct conf_near *n, char *to, size_t size);
  * after having written every complaint, a line each, to `complaints`. */
 struct conf *conf_read(const struct conf_options *o, FILE *complaints);
 void conf_free(struct conf *c);
+
+/* The same for a text in memory, without includes; o->file is what it is called in complaints. */
+struct conf *conf_read_text(const struct conf_options *o, const char *text, size_t size, FILE *complaints);
 
 bool conf_pool_serves(const struct conf_pool *p, const struct conf_service *service);
 

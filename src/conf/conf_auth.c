@@ -149,12 +149,27 @@ static void file_read(struct conf_reader *r, const config_setting_t *node, const
     free(text);
 }
 
+/* Of a configuration that rules already the file may have changed or gone.  Who cannot be read cannot come in. */
+static void file_read_again(struct conf_reader *r, const config_setting_t *node, struct conf_auth *auth)
+{
+    struct conf_complaints unsaid = { .v = NULL }, *kept = r->complaints;
+
+    r->complaints = &unsaid;
+    file_read(r, node, auth->file, auth);
+    r->complaints = kept;
+    if (unsaid.count > 0)
+        auth->user_count = 0;
+    conf_complaints_free(&unsaid);
+}
+
 static void users_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
 {
     struct conf_auth *auth = base;
 
     conf_kind_word.read(r, s, node, base);
-    if (auth->file != NULL)
+    if (auth->file != NULL && r->options->carried)
+        file_read_again(r, node, auth);
+    else if (auth->file != NULL)
         file_read(r, node, auth->file, auth);
 }
 

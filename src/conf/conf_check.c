@@ -85,6 +85,8 @@ bool conf_check_readable_file(struct conf_reader *r, const config_setting_t *nod
 {
     struct stat st;
 
+    if (r->options->carried)
+        return true;
     if (stat(value, &st) == -1 || (S_ISREG(st.st_mode) && faccessat(AT_FDCWD, value, R_OK, AT_EACCESS) == -1))
         conf_gripe(r, node, NULL, "\"%.200s\": %s", value, strerror(errno));
     else if (!S_ISREG(st.st_mode))
@@ -100,7 +102,7 @@ bool conf_check_error_page(struct conf_reader *r, const config_setting_t *node, 
 
     if (!conf_check_readable_file(r, node, value))
         return false;
-    if (stat(value, &st) == 0 && st.st_size <= CONF_ERROR_PAGE_MAX)
+    if (r->options->carried || (stat(value, &st) == 0 && st.st_size <= CONF_ERROR_PAGE_MAX))
         return true;
     conf_gripe(r, node, NULL, "\"%.200s\" is too large: an error page has at most %d bytes", value,
                CONF_ERROR_PAGE_MAX);
@@ -111,6 +113,8 @@ bool conf_check_folder(struct conf_reader *r, const config_setting_t *node, cons
 {
     struct stat st;
 
+    if (r->options->carried)
+        return true;
     if (stat(value, &st) == -1)
         conf_gripe(r, node, NULL, "\"%.200s\": %s", value, strerror(errno));
     else if (!S_ISDIR(st.st_mode))

@@ -64,8 +64,4 @@ void conf_tree_path(const config_setting_t *node, char *to, size_t size);
 /* Applies -o PATH=VALUE to the tree.  False after a complaint. */
 bool conf_override_apply(struct conf_reader *r, config_t *tree, const char *option, size_t order);
 
-/* conf_read with the text in memory, without includes; for fuzzing and tests.  options->file names it. */
-struct conf *conf_read_text(const struct conf_options *options, const char *text, size_t size,
-                            FILE *complaints);
-
 #endif

@@ -52,6 +52,7 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     c->opened_s = (uint32_t)(e->now_ms / 1000);
     e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
+    conn_count(c);
     e->count.accepted++;
     conn_entry_begin(c);
     settle(c, 0);
@@ -276,6 +277,29 @@ void conn_eof(struct conn *c)
     tell_eof(c);
 }
 
+void conn_answers(struct conn *c, uint64_t since_us)
+{
+    c->asked_us += since_us;
+    c->asked++;
+}
+
+/* Requests that wait together are taken as one, but for their mean. */
+/* hot */
+static void answers_note(struct conn *c, bool whole)
+{
+    const struct env *e = c->out.env;
+    struct metric_part *part = c->service->part;
+    uint64_t since = c->asked_us / c->asked, us = e->sent_us > since ? e->sent_us - since : 0;
+    bool first = whole || c->begun == 0;
+    if (part != NULL && first)
+        metric_time(&part->times.first_byte, us, c->asked - c->begun, !e->shared);
+    if (part != NULL && whole)
+        metric_time(&part->times.request, us, c->asked, !e->shared);
+    c->begun = c->asked;
+    if (whole)
+        c->asked_us = c->asked = c->begun = 0;
+}
+
 /* hot */
 void conn_sent(struct conn *c, size_t n)
 {
@@ -284,6 +308,8 @@ void conn_sent(struct conn *c, size_t n)
     e->count.bytes_sent += n;
     c->sent += n;
     c->sent_turn = (uint32_t)e->turn;
+    if (conn_is_timed(c) && (c->begun == 0 || c->out.bytes == 0))
+        answers_note(c, c->out.bytes == 0);
     conn_sent_now(c);
 }
 
@@ -433,6 +459,25 @@ void conn_shut(struct conn *c)
     conn_timeout(c, c->hasty ? CONN_LINGER_SHORT_MS : CONN_LINGER_MS);
 }
 
+static bool conn_is_idle(const struct conn *c)
+{
+    const struct proto *proto = c->service->proto;
+    if (c->phase != CONN_OPEN || c->out.bytes > 0 || c->kept != NULL || c->errand != NULL || !c->opened)
+        return false;
+    return proto->idle == NULL || proto->idle(c);
+}
+
+/* hot */
+void conn_look(struct conn *c)
+{
+    bool idle = conn_is_idle(c);
+    if (idle == c->resting)
+        return;
+    c->resting = idle;
+    c->out.env->count.rested += idle;
+    c->out.env->count.roused += !idle;
+}
+
 uint64_t conn_idle_since(const struct conn *c)
 {
     const struct proto *proto = c->service->proto;
@@ -457,10 +502,13 @@ void conn_free(struct conn *c)
 {
     if (c == NULL)
         return;
+    conn_count(c);
     if (c->opened && c->service->proto->close != NULL)
         c->service->proto->close(c);
     conn_entry_end(c);
     c->out.env->count.closed++;
+    c->out.env->count.roused += c->resting;
+    c->out.env->count.bytes_dropped += c->out.bytes;
     if (c->errand != NULL)
         c->errand->free(c->errand);
     outq_clear(&c->out);

@@ -56,6 +56,7 @@ struct service {
     const struct datagram_proto *datagram;      /* over datagrams: a service may have both, NULL: it has not */
     const void         *settings;       /* the protocol's own */
     size_t              message_max;    /* bytes of an incomplete message that are kept; more aborts */
+    struct metric_part *part;           /* where it is counted; NULL: with its worker */
     const struct proxy_rules *proxy;    /* connections begin with a PROXY header; NULL: they do not */
     unsigned            held_ms;        /* the kernel may have kept a silent peer for so long before it was accepted */
     unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */
@@ -82,6 +83,10 @@ void conn_extend(struct conn *c, unsigned ms);
 /* Has something done that may take its time (core/errand.h).  Until the protocol hears of it (back) it gets no input,
  * no end of it, and no time runs but the one for sending.  One errand at a time; it is taken over. */
 void conn_errand(struct conn *c, struct errand *taken);
+
+/* A request that was complete at `since_us` is being answered: to be said before the first byte of its answer is queued.
+ * The times until the first and the last byte are with the kernel are counted. */
+void conn_answers(struct conn *c, uint64_t since_us);
 
 /* No more input is wanted.  Once all output is sent the connection lingers (RFC 9112 section 9.6): the sending
  * half is shut down and what the peer still sends is read and dropped, so that no reset destroys the last bytes. */

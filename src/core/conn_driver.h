@@ -42,6 +42,9 @@ struct conn {
     unsigned          in_flight;    /* operations that still use this connection or its memory */
     int               fd;
     uint32_t          generation;   /* tells this connection from others that had the same fd */
+    uint64_t          asked_us;     /* when those requests were complete that have not all of their answers, in all; */
+    uint32_t          asked;        /* how many these are, */
+    uint32_t          begun;        /* and of how many of them something has been sent */
     uint32_t          sent_turn;    /* the turn, low bits, in which output last went out */
     struct peer       peer;
     uint8_t           phase;        /* enum conn_phase */
@@ -53,6 +56,7 @@ struct conn {
     bool              opened;       /* the protocol knows of it */
     bool              counted;      /* among those of its address */
     bool              refused;      /* it was not let in */
+    bool              resting;      /* it was idle when it was last looked at */
     bool              hasty;        /* it lingers for a short time only */
     bool              extra;        /* the driver's: it has no place, and is refused */
     bool              leaving;      /* the driver's: it gives way to another, which is why its input ends */
@@ -70,6 +74,22 @@ void *conn_driver_part(struct conn *c);
 /* There is no place for it: it hears so in the words of its protocol and ends; without words it is over at once.  To be
  * said between two messages. */
 void conn_refuse(struct conn *c);
+
+/* Before a driver works on it: what is counted is its service's. */
+/* hot */
+static inline void conn_count(const struct conn *c)
+{
+    env_count_for(c->out.env, c->service->part);
+}
+
+/* Is anything going on with it?  To be said when the driver has done all that it can, and before it waits. */
+void conn_look(struct conn *c);
+
+/* Will somebody want to know when its output was sent? */
+static inline bool conn_is_timed(const struct conn *c)
+{
+    return METRIC_IS_ON && c->asked > 0;
+}
 
 /* Since when it has nothing to do and may give way, monotonic ms; 0: it has. */
 uint64_t conn_idle_since(const struct conn *c);

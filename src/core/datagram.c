@@ -19,6 +19,7 @@ static bool may_answer(struct env *e, const struct datagram *d)
 struct span datagram_answer(struct env *e, const struct datagram *d)
 {
     const struct datagram_proto *p = d->service->datagram;
+    env_count_for(e, d->service->part);
     e->count.datagrams++;
     e->count.bytes_received += d->in.n;
     if (!p->silent && !may_answer(e, d)) {

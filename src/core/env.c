@@ -36,7 +36,8 @@ static void date_refresh(struct env *e)
 void env_turn(struct env *e)
 {
     uint64_t wall_ms = clock_wall_ms();
-    e->now_ms = clock_monotonic_ms();
+    e->now_us = e->sent_us = clock_monotonic_us();
+    e->now_ms = e->now_us / 1000;
     e->now_s = (time_t)(wall_ms / 1000);
     e->now_part_ms = (unsigned)(wall_ms % 1000);
     e->turn++;
@@ -44,12 +45,26 @@ void env_turn(struct env *e)
         date_refresh(e);
 }
 
+void env_publish(struct env *e)
+{
+    struct metric_counts *own = e->slot != NULL ? &e->slot->total : NULL;
+    metric_publish(e->part != NULL ? &e->part->total : own, &e->count, !e->shared);
+}
+
+void env_switch(struct env *e, struct metric_part *part)
+{
+    env_publish(e);
+    e->part = part;
+}
+
 /* hot */
 void env_rest(struct env *e)
 {
-    metric_publish(e->slot, &e->count);
-    if (e->slot != NULL)
-        __atomic_fetch_add(&e->slot->progress, 1, __ATOMIC_RELAXED);
+    env_publish(e);
+    if (e->slot == NULL)
+        return;
+    __atomic_fetch_add(&e->slot->progress, 1, __ATOMIC_RELAXED);
+    metric_use_look(e->slot, e->now_ms);
 }
 
 void env_free(struct env *e)

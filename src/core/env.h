@@ -27,6 +27,8 @@ enum {
 
 struct env {
     uint64_t now_ms;            /* monotonic, read once a turn */
+    uint64_t now_us;            /* the same moment */
+    uint64_t sent_us;           /* when output was last sent; not before now_us */
     time_t   now_s;             /* wall clock, read once a turn, */
     unsigned now_part_ms;       /* and how far into that second it is */
     uint64_t turn;              /* grows each turn, and within one for who asks again: what was checked at it is fresh */
@@ -49,8 +51,20 @@ struct env {
 
     struct metric_counts count; /* since the last publication */
     struct metric_slot  *slot;  /* where to; may be NULL */
+    struct metric_part  *part;  /* whose they are: a service's; NULL: nobody's but the worker's */
+    bool                 shared;/* others count in the same places at the same time */
     struct log_about     about; /* worker and model, for log lines */
 };
+
+/* What is counted from here on is this service's; NULL: it belongs to none. */
+void env_switch(struct env *e, struct metric_part *part);
+
+/* hot */
+static inline void env_count_for(struct env *e, struct metric_part *part)
+{
+    if (e->part != part)
+        env_switch(e, part);
+}
 
 /* Makes an env ready for use; slot may be NULL. */
 void env_init(struct env *e, struct metric_slot *slot);
@@ -60,6 +74,9 @@ void env_turn(struct env *e);
 
 /* Ends a turn, before sleeping: publishes counters. */
 void env_rest(struct env *e);
+
+/* Publishes counters; env_rest does so too. */
+void env_publish(struct env *e);
 
 /* Frees spare memory; everything that came from this env must have been given back. */
 void env_free(struct env *e);

@@ -56,10 +56,17 @@ char *outq_reserve(struct outq *q, size_t n)
 }
 
 /* hot */
+static inline void outq_grow(struct outq *q, size_t n)
+{
+    q->bytes += n;
+    q->env->count.bytes_queued += n;
+}
+
+/* hot */
 void outq_commit(struct outq *q, size_t n)
 {
     q->tail->left += n;
-    q->bytes += n;
+    outq_grow(q, n);
 }
 
 void outq_put(struct outq *q, struct span s)
@@ -86,7 +93,7 @@ void outq_lend(struct outq *q, struct span s, struct file *taken)
     i->p = s.p;
     i->left = s.n;
     i->file = taken;
-    q->bytes += s.n;
+    outq_grow(q, s.n);
 }
 
 void outq_file(struct outq *q, struct file *taken, off_t offset, size_t n)
@@ -99,7 +106,7 @@ void outq_file(struct outq *q, struct file *taken, off_t offset, size_t n)
     i->file = taken;
     i->offset = offset;
     i->left = n;
-    q->bytes += n;
+    outq_grow(q, n);
 }
 
 /* The reply before this mark is through, or will never be. */

@@ -9,6 +9,16 @@
 #include "ctl/ctl_table.h"
 #include "ctl/ctl_talk.h"
 
+/* "4.7 us", or "-" where there is nothing to share. */
+static void table_share(struct table *t, const json_t *share, const char *unit)
+{
+    char text[TABLE_TEXT_SIZE] = "-";
+
+    if (json_is_number(share))
+        snprintf(text, sizeof text, json_number_value(share) < 99.5 ? "%.2f%s" : "%.0f%s", json_number_value(share), unit);
+    table_text(t, text);
+}
+
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
 
 static void show_reload(const json_t *r, FILE *to)
@@ -21,6 +31,12 @@ static void show_reload(const json_t *r, FILE *to)
             talk_text(r, "when"), (long long)talk_number(r, "took_ms"));
     for (size_t i = 0; i < json_array_size(errors); i++)
         fprintf(to, "%-14s%s\n", "", talk_element(errors, i));
+}
+
+static void show_overrides(const json_t *all, FILE *to)
+{
+    for (size_t i = 0; i < json_array_size(all); i++)
+        fprintf(to, "%-14s%s\n", i == 0 ? "set" : "", talk_element(all, i));
 }
 
 static void show_totals(const json_t *answer, FILE *to)
@@ -125,6 +141,39 @@ static void show_workers(const json_t *answer, FILE *to)
     table_end(&t, to, SIZE_MAX, 0, "\n");
 }
 
+/* Two models on the same traffic are told apart here. */
+static void show_pools(const json_t *answer, FILE *to)
+{
+    static const struct table_column columns[] = {
+        { "POOL", false }, { "MODEL", false }, { "WORKERS", true }, { "CONNECTIONS", true }, { "REQUESTS", true },
+        { "P50", true }, { "P99", true }, { "P99.9", true }, { "CPU/REQ", true }, { "SWITCHES/REQ", true },
+        { "CALLS/REQ", true }
+    };
+    const json_t *all = json_object_get(answer, "pools");
+    struct table t;
+
+    table_begin(&t, COLUMNS(columns));
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i), *totals = json_object_get(one, "totals");
+        const json_t *times = json_object_get(one, "request");
+
+        table_text(&t, talk_text(one, "pool"));
+        table_text(&t, talk_text(one, "model"));
+        table_number(&t, talk_number(one, "workers"));
+        table_count(&t, talk_number(one, "connections"));
+        table_count(&t, talk_number(totals, "requests") + talk_number(totals, "messages") +
+                        talk_number(totals, "datagrams"));
+        table_micros(&t, talk_number(times, "p50_us"), talk_number(times, "count") > 0);
+        table_micros(&t, talk_number(times, "p99_us"), talk_number(times, "count") > 0);
+        table_micros(&t, talk_number(times, "p999_us"), talk_number(times, "count") > 0);
+        table_share(&t, json_object_get(one, "cpu_us_per_request"), " us");
+        table_share(&t, json_object_get(one, "switches_per_request"), "");
+        table_share(&t, json_object_get(one, "system_calls_per_request"), "");
+    }
+    putc('\n', to);
+    table_end(&t, to, SIZE_MAX, 0, "\n");
+}
+
 void show_status(const json_t *answer, FILE *to)
 {
     char age[TABLE_TEXT_SIZE];
@@ -133,11 +182,13 @@ void show_status(const json_t *answer, FILE *to)
             (long long)talk_number(answer, "pid"), talk_text(answer, "state"),
             (long long)talk_number(answer, "generation"), text_of_age(age, talk_number(answer, "uptime_s")));
     fprintf(to, "%-14s%s\n", "configuration", talk_text(answer, "configuration"));
+    show_overrides(json_object_get(answer, "overrides"), to);
     show_log(answer, to);
     show_reload(json_object_get(answer, "reload"), to);
     show_totals(answer, to);
     show_generations(answer, to);
     show_listeners(answer, to);
+    show_pools(answer, to);
     show_workers(answer, to);
 }
 

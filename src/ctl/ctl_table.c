@@ -107,6 +107,19 @@ void table_age(struct table *t, int64_t s)
     table_text(t, text_of_age(text, s));
 }
 
+void table_micros(struct table *t, int64_t us, bool known)
+{
+    char text[TABLE_TEXT_SIZE] = "-";
+
+    if (known && us < 1000)
+        snprintf(text, sizeof text, "%" PRId64 " us", us);
+    else if (known && us < 1000000)
+        snprintf(text, sizeof text, "%.1f ms", (double)us / 1000);
+    else if (known)
+        snprintf(text, sizeof text, "%.1f s", (double)us / 1000000);
+    table_text(t, text);
+}
+
 /* Characters of a text in UTF-8. */
 static size_t text_width(const char *text)
 {

@@ -37,6 +37,9 @@ void table_bytes(struct table *t, int64_t n);
 /* "42 s", "3 min", "5 h", "12 d" */
 void table_age(struct table *t, int64_t s);
 
+/* "740 us", "1.2 ms", "3.4 s"; "-" if nothing is known. */
+void table_micros(struct table *t, int64_t us, bool known);
+
 /* Prints the heads and at most `rows` rows, no line longer than `width` (0: as long as it is), each ended by `end`;
  * returns how many lines.  Frees the table. */
 size_t table_end(struct table *t, FILE *to, size_t rows, size_t width, const char *end);

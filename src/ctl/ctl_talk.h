@@ -16,7 +16,7 @@ enum {
 
 enum {
     CTL_ANSWER_MS = 1900,               /* with what it takes to start: within 2 s */
-    CTL_RELOAD_MS = 40000               /* the daemon gives a reload 30 s */
+    CTL_RELOAD_MS = 45000               /* the daemon gives a reload 10 s for the test and 30 s for the change */
 };
 
 /* Where the daemon's socket is when nobody says so: it is written to `path`. */

@@ -192,16 +192,83 @@ void command_hear(void *arg, const struct worker_slot *who, const struct channel
 
 /* ---- changing ---- */
 
-static json_t *run_reload(struct master *m, struct control_client *c, const json_t *request)
+/* The answer is to come with the end of the next reload. */
+static json_t *wait_for_reload(struct master *m, struct control_client *c)
 {
-    (void)request;
-    if (m->phase != MASTER_RUNNING)
-        return refusal(m->phase == MASTER_STOPPING ? "the daemon is stopping" : "the daemon is still starting");
-    say_by_whom(c, "reload");
     m->reload_wanted = true;            /* one that is under way may have read the file before it was changed */
     c->state = CONTROL_WAITING;
     c->reload = m->attempts + 1;
     return NULL;
+}
+
+/* NULL: a reload may be asked for. */
+static json_t *refuse_reload(const struct master *m)
+{
+    if (m->phase == MASTER_RUNNING)
+        return NULL;
+    return refusal(m->phase == MASTER_STOPPING ? "the daemon is stopping" : "the daemon is still starting");
+}
+
+static json_t *run_reload(struct master *m, struct control_client *c, const json_t *request)
+{
+    bool fresh = json_is_true(json_object_get(request, "fresh"));
+    json_t *refused = refuse_reload(m);
+
+    if (refused != NULL)
+        return refused;
+    say_by_whom(c, fresh ? "reload --fresh" : "reload");
+    if (fresh) {
+        overrides_free(&m->wanted);
+        overrides_free(&m->dropped);
+        m->wanted_fresh = true;
+    }
+    return wait_for_reload(m, c);
+}
+
+static json_t *refuse_setting(const char *text)
+{
+    if (errno == EINVAL)
+        return refusal("%.120s: must be PATH=VALUE", text);
+    return refusal("%.120s: %s", text, errno == E2BIG ? "there are too many overrides" : strerror(errno));
+}
+
+static json_t *run_set(struct master *m, struct control_client *c, const json_t *request)
+{
+    const char *text = json_string_value(json_object_get(request, "setting"));
+    json_t *refused = refuse_reload(m);
+    char what[160];
+
+    if (refused != NULL)
+        return refused;
+    if (text == NULL)
+        return refusal("\"setting\" must be a text, PATH=VALUE");
+    if (overrides_put(&m->wanted, text) == -1)
+        return refuse_setting(text);
+    overrides_remove(&m->dropped, text);
+    snprintf(what, sizeof what, "set %.140s", text);
+    say_by_whom(c, what);
+    return wait_for_reload(m, c);
+}
+
+static json_t *run_unset(struct master *m, struct control_client *c, const json_t *request)
+{
+    const char *path = json_string_value(json_object_get(request, "path"));
+    json_t *refused = refuse_reload(m);
+    char what[CONTROL_REQUEST_MAX];
+
+    if (refused != NULL)
+        return refused;
+    if (path == NULL)
+        return refusal("\"path\" must be a text");
+    if (!overrides_has(&m->wanted, path) && !overrides_has(&m->trying, path) && !overrides_has(&m->in_force, path))
+        return refusal("%.120s: was not set by iomuxctl", path);
+    snprintf(what, sizeof what, "%s=", path);
+    if (overrides_put(&m->dropped, what) == -1)
+        return refuse_setting(path);
+    overrides_remove(&m->wanted, path);
+    snprintf(what, sizeof what, "unset %.140s", path);
+    say_by_whom(c, what);
+    return wait_for_reload(m, c);
 }
 
 void control_reloaded(struct master *m, unsigned attempt)
@@ -264,6 +331,8 @@ static const struct command commands[] = {
     { .name = "models",      .run = run_models },
     { .name = "version",     .run = run_version },
     { .name = "reload",      .changes = true, .run = run_reload },
+    { .name = "set",         .changes = true, .run = run_set },
+    { .name = "unset",       .changes = true, .run = run_unset },
     { .name = "drain",       .changes = true, .run = run_drain },
     { .name = "log-level",   .changes = true, .run = run_log_level },
     { .name = "reopen",      .changes = true, .run = run_reopen },

@@ -17,7 +17,7 @@
 enum {
     CONTROL_CLIENTS = 64,
     CONTROL_POLLED_MAX = CONTROL_CLIENTS + 1,
-    CONTROL_REQUEST_MAX = 1024,         /* bytes with the newline: the longest that iomuxctl sends has 150 */
+    CONTROL_REQUEST_MAX = 4096,         /* bytes with the newline: a setting may be long */
     CONTROL_REQUEST_MS = 2000,          /* for a whole request */
     CONTROL_ANSWER_MS = 5000            /* for the client to take more of its answer */
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,16 +68,22 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
     start.name = c->v[at].name;
     start.index = at;
     start.again = c->v[at].was_filled;
-    start.place = (unsigned)c->v[at].ledger;
-    start.slot = &c->ledger->slots[start.place];
+    start.slot = &c->ledger->slots[c->v[at].ledger];
+    start.ledger = c->ledger;
+    start.ledger_slot = c->v[at].ledger;
     start.channel = channel;
     start.signals_before = before;
     exit(worker_run(&start));
 }
 
+/* Connections wait for whoever comes: the first time that it dies is an accident.  Who was never ready would not be the
+ * next time either. */
 static void slot_pause(struct worker_slot *s, uint64_t now_ms)
 {
-    if (now_ms - s->started_ms >= CREW_QUICK_DEATH_MS)
+    bool quick = now_ms - s->started_ms < CREW_QUICK_DEATH_MS;
+
+    s->quick_deaths = quick ? s->quick_deaths + 1 : 0;
+    if (!quick || (s->quick_deaths == 1 && s->ready))
         s->pause_ms = 0;
     else if (s->pause_ms == 0)
         s->pause_ms = CREW_PAUSE_MIN_MS;
@@ -92,15 +99,29 @@ static void slot_give_ledger(struct crew *c, struct worker_slot *s)
     s->ledger = -1;
 }
 
+/* A slot for its counters, and a part of it for each of its services. */
+static int slot_take_ledger(struct crew *c, struct worker_slot *s)
+{
+    const struct conf_pool *pool = s->pool->conf;
+    struct ledger_owner who = { .generation = c->common.generation };
+
+    snprintf(who.worker, sizeof who.worker, "%s", s->name);
+    snprintf(who.pool, sizeof who.pool, "%s", pool->name);
+    snprintf(who.model, sizeof who.model, "%s", s->pool->model->name);
+    s->ledger = ledger_take(c->ledger, &who);
+    for (unsigned i = 0; i < pool->service_count && s->ledger != -1; i++)
+        ledger_serve(c->ledger, s->ledger, pool->services[i]->name);
+    return s->ledger;
+}
+
 /* A channel, a slot for counters, rings for log lines; the end of the worker, or -1 with errno. */
 static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
 
-    s->ledger = ledger_take(c->ledger);
-    if (s->ledger == -1)
+    if (slot_take_ledger(c, s) == -1)
         return -1;
-    metric_sum(&c->ledger->slots[s->ledger], 1, &s->base);
+    ledger_read(c->ledger, s->ledger, &s->base);
     health_start(&c->ledger->slots[s->ledger]);
     if (logger_desk_prepare(c->common.desk, (unsigned)s->ledger, c->common.conf->log_buffer, s->name) == -1 ||
         channel_open(ends) == -1) {
@@ -140,6 +161,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
         slot_pause(s, now_ms);
         return log_errno(LOG_ERROR, &about, "worker %s: cannot fork", s->name);
     }
+    ledger_own(c->ledger, s->ledger, s->pid);
     s->next_start_ms = UINT64_MAX;
     s->was_filled = true;
     return 0;
@@ -212,10 +234,13 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
 {
     struct worker_slot *s = &c->v[at];
+    struct rusage used;
     int status;
 
-    if (s->pid == 0 || waitpid(s->pid, &status, WNOHANG) != s->pid)
+    if (s->pid == 0 || wait4(s->pid, &status, WNOHANG, &used) != s->pid)
         return false;
+    if (s->ledger != -1)
+        metric_use_end(&c->ledger->slots[s->ledger], &used);
     slot_bury(c, at, status, now_ms, again);
     return true;
 }

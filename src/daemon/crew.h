@@ -13,7 +13,7 @@
 #include "daemon/worker.h"
 
 enum {
-    CREW_QUICK_DEATH_MS = 10000,        /* who dies younger is started again after a pause ... */
+    CREW_QUICK_DEATH_MS = 10000,        /* who dies younger a second time is started again after a pause ... */
     CREW_PAUSE_MIN_MS = 100,            /* ... which doubles each time ... */
     CREW_PAUSE_MAX_MS = 5000            /* ... up to this */
 };
@@ -34,6 +34,7 @@ struct worker_slot {
     bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
     uint64_t started_ms;
+    unsigned quick_deaths;              /* in a row */
     unsigned pause_ms;                  /* before the latest start again */
     uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
     struct pulse pulse;

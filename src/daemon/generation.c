@@ -66,14 +66,20 @@ static unsigned fit_connections(const struct generation *g, unsigned long descri
     return fit;
 }
 
-static int open_crew(struct generation *g, const struct generation_sources *from)
+void generation_equip(struct generation *g, const struct generation_sources *from, unsigned connections_max)
 {
-    g->notes = service_notes_new(g->conf);
+    g->desk = from->desk;
     g->crew.common = (struct worker_start){ .conf = g->conf, .priv = &g->priv, .logger = &g->logger,
-                                            .listens = &g->listens, .desk = g->desk, .notes = g->notes,
-                                            .connections_max = fit_connections(g, from->descriptors),
+                                            .listens = &g->listens, .desk = g->desk, .notes = g->notes.at,
+                                            .connections_max = connections_max, .generation = g->number,
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
     g->leaving.ledger = from->ledger;
+}
+
+static int open_crew(struct generation *g, const struct generation_sources *from)
+{
+    (void)shared_open(&g->notes, "iomuxd-notes", service_notes_size(g->conf));  /* without it more is said than need be */
+    generation_equip(g, from, fit_connections(g, from->descriptors));
     if (crew_init(&g->crew, &g->pools, from->ledger) == 0)
         return 0;
     return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", g->pools.workers,
@@ -125,7 +131,7 @@ void generation_free(struct generation *g)
     crew_free(&g->crew);
     crew_free(&g->leaving);
     pool_set_free(&g->pools);
-    service_notes_free(g->notes, g->conf);
+    shared_close(&g->notes);
     if (g->access_fd != -1)
         close(g->access_fd);
     logger_desk_end(g->desk, g->target);
@@ -139,8 +145,10 @@ void generation_abandon(struct generation *g, const struct listen_set *kept)
 {
     crew_abandon(&g->crew);
     crew_abandon(&g->leaving);
+    shared_abandon(&g->notes);
     if (&g->listens == kept)
         return;
+    shared_abandon(&g->listens.flags);
     listen_close(&g->listens, false);
     if (g->access_fd != -1)
         close(g->access_fd);

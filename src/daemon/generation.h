@@ -46,7 +46,7 @@ struct generation {
     int                   target;       /* of its lines and access lines; -1: none yet */
     struct pool_set       pools;
     struct listen_set     listens;
-    bool                 *notes;
+    struct shared         notes;        /* what its workers have said */
     struct crew           crew;
     struct crew           leaving;      /* processes that make place for others of this crew, and the time they have is
                                          * each one's own */
@@ -70,6 +70,9 @@ struct generation *generation_new(unsigned number, struct conf *taken);
 /* Opens everything; nobody is started.  -1 after complaining, in the log and, of what keeps the log from being
  * opened, to `complaints`.  What was opened by then is still there. */
 int generation_open(struct generation *g, const struct generation_sources *from, FILE *complaints);
+
+/* What all its workers are told, once everything else is there. */
+void generation_equip(struct generation *g, const struct generation_sources *from, unsigned connections_max);
 
 /* Closes and frees it; no worker may live. */
 void generation_free(struct generation *g);

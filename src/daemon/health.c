@@ -31,13 +31,24 @@ enum {
                                  * its time may be over by then, and to replace one takes a little longer */
 };
 
+static void health_pace(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
+{
+    h->watchdog_ms = watchdog_ms;
+    h->interval_ms = watchdog_ms / QUESTIONS;
+    h->look_ms = h->looked_ms = now_ms;
+}
+
+void health_resume(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
+{
+    h->manager_ms = (unsigned)(sysd_watchdog_us() / 1000);
+    health_pace(h, watchdog_ms, now_ms);
+}
+
 void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms)
 {
     if (watchdog_ms == h->watchdog_ms)
         return;
-    h->watchdog_ms = watchdog_ms;
-    h->interval_ms = watchdog_ms / QUESTIONS;
-    h->look_ms = h->looked_ms = now_ms;
+    health_pace(h, watchdog_ms, now_ms);
     if (h->manager_ms > 0 && h->manager_ms < (uint64_t)watchdog_ms * MARGIN)
         log_write(LOG_WARN, NULL, "master: the service manager waits %.1f s for a sign of life (WatchdogSec): with "
                   "watchdog = %.1f it may end the daemon before a stuck worker is replaced",

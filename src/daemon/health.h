@@ -31,6 +31,9 @@ struct pulse {
 /* Reads what the service manager wants to hear (WATCHDOG_USEC). */
 void health_open(struct health *h, unsigned watchdog_ms, uint64_t now_ms);
 
+/* Another program has taken over in this process: nothing is said, and the next word is due as it was. */
+void health_resume(struct health *h, unsigned watchdog_ms, uint64_t now_ms);
+
 /* Another configuration rules. */
 void health_set(struct health *h, unsigned watchdog_ms, uint64_t now_ms);
 

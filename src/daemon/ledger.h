@@ -1,33 +1,101 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The counters of the whole daemon: one page for all workers of all generations, and who has which slot of it.
- * A slot keeps its totals when its worker is gone, and the next worker counts on: what the daemon says never goes
- * backwards, whoever comes and goes. */
+/* The statistics of the whole daemon: one piece of memory for all workers of all generations, and who has which slot of
+ * it.  A slot keeps its totals when its worker is gone, and the next worker of that name and model counts on: what the
+ * daemon says of anything never goes backwards, whoever comes and goes.  Beside its slot each worker has a part for each
+ * service that it serves.
+ *
+ * The master gives slots and parts; workers write into theirs, and may look at all others.  The memory outlives the
+ * program: it is carried over exec, and the service manager keeps it over a restart, so it says in itself how it is laid
+ * out. */
 #ifndef DAEMON_LEDGER_H
 #define DAEMON_LEDGER_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/metric.h"
+#include "daemon/shared.h"
 
-enum { LEDGER_ROOM = 16384 };            /* workers at once, of all generations; slots never used cost nothing */
+enum {
+    LEDGER_ROOM = 16384,                /* workers at once, of all generations; slots never used cost nothing */
+    LEDGER_PARTS = 16384,               /* services in workers; beyond, what a service does is the worker's alone */
+    LEDGER_NAME_SIZE = 64 + 1           /* of services; those of workers, pools and models are shorter */
+};
+
+/* Whose a slot is, or was. */
+struct ledger_owner {
+    char     worker[LEDGER_NAME_SIZE], pool[LEDGER_NAME_SIZE], model[LEDGER_NAME_SIZE];
+    unsigned generation;
+    pid_t    pid;                       /* 0: nobody's */
+};
+
+struct ledger_register;
 
 struct ledger {
-    struct metric_slot *slots;          /* shared with the workers */
+    struct metric_slot *slots;          /* shared with the workers, as are: */
+    struct ledger_register *names;
+    struct metric_part *parts;
+    struct shared       page;           /* all of these */
     bool    *taken;                     /* the master's */
     unsigned used;                      /* the slots below this one have been somebody's */
 };
 
 /* -1 with errno. */
 int ledger_open(struct ledger *t);
+
+/* Goes on with memory that there is: `taken` is taken over.  `orphans`: nobody has slots but workers of an earlier master
+ * that may still live.  -1 with errno; EBADMSG: it is no such memory, or that of another version. */
+int ledger_adopt(struct ledger *t, int taken, bool orphans);
 void ledger_close(struct ledger *t);
 
-/* A slot that nobody has; -1 with errno EAGAIN when there is none. */
-int ledger_take(struct ledger *t);
+/* In a worker. */
+void ledger_abandon(struct ledger *t);
+
+/* How it is laid out: what one program wrote another can go on with if these texts are the same. */
+enum { LEDGER_LAYOUT_SIZE = 4096 };
+void ledger_layout(char text[LEDGER_LAYOUT_SIZE]);
+
+/* A slot for a worker; -1 with errno EAGAIN when there is none. */
+int ledger_take(struct ledger *t, const struct ledger_owner *who);
 void ledger_put_back(struct ledger *t, int slot);
 
+/* This slot is somebody's already; false: there is no such slot, or it is another one's. */
+bool ledger_claim(struct ledger *t, int slot);
+
+/* Its process. */
+void ledger_own(struct ledger *t, int slot, pid_t pid);
+
+/* The slot's worker serves this one; in the worker: where it is counted, NULL: with the worker. */
+void ledger_serve(struct ledger *t, int slot, const char *service);
+struct metric_part *ledger_part(const struct ledger *t, int slot, const char *service);
+
+/* Sums of everything that fits.  Members that are NULL do not matter; `slot`: -1. */
+struct ledger_query {
+    const char *worker, *pool, *model, *service;
+    int         slot;
+};
+
+/* 22 KiB: not for every stack. */
+struct ledger_figures {
+    struct metric_counts counts;
+    struct metric_times  times;
+    struct metric_usage  used;
+    uint64_t             active;        /* connections open now */
+    unsigned             workers;       /* that live */
+};
+
+/* With a service: without what belongs to none. */
+void ledger_gather(const struct ledger *t, const struct ledger_query *which, struct ledger_figures *sum);
+
+/* Counters, turns and connections of all; of one slot. */
 void ledger_sum(const struct ledger *t, struct metric_slot *sum);
+void ledger_read(const struct ledger *t, int slot, struct metric_slot *sum);
 
 /* What was counted in a slot since `base` was read from it. */
 struct metric_slot ledger_since(const struct ledger *t, int slot, const struct metric_slot *base);
+
+/* The names that there are: each pool with a model, worker or service once, by numbers from 0; NULL: no more. */
+const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot);
+const char *ledger_service(const struct ledger *t, unsigned part);
 
 #endif

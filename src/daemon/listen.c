@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -61,19 +60,17 @@ static unsigned count_listens(const struct conf *c)
     return count;
 }
 
-/* Every address, nothing open. */
-static int listen_set_init(struct listen_set *s, const struct conf *c)
+int listen_set_init(struct listen_set *s, const struct conf *c, int flags)
 {
     size_t count = count_listens(c);
-    void *gone;
 
     *s = (struct listen_set){ .v = calloc(count + 1, sizeof *s->v) };
     if (s->v == NULL)
         return -1;
-    gone = mmap(NULL, count + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (gone == MAP_FAILED)
+    if (flags == -1 ? shared_open(&s->flags, "iomuxd-gone", count + 1) == -1
+                    : shared_adopt(&s->flags, flags, count + 1) == -1)
         return -1;
-    s->gone = gone;
+    s->gone = s->flags.at;
     for (unsigned i = 0; i < c->service_count; i++)
         for (unsigned j = 0; j < c->services[i].listen_count; j++)
             listen_address_init(&s->v[s->count++], &c->services[i], i, &c->services[i].listens[j]);
@@ -311,7 +308,7 @@ int listen_open(struct listen_set *s, const struct conf *c, const struct pool_se
 {
     int checked, rc;
 
-    if (listen_set_init(s, c) == -1)
+    if (listen_set_init(s, c, -1) == -1)
         return log_errno(LOG_ERROR, NULL, "master: cannot hold the listening sockets");
     checked = rc = listen_check_all(s, from);
     for (unsigned i = 0; checked == 0 && i < s->count; i++) {
@@ -414,6 +411,7 @@ static void socket_close(struct listen_socket *one)
 
 void listen_keep_only(struct listen_set *s, unsigned worker)
 {
+    shared_abandon(&s->flags);
     for (unsigned i = 0; i < s->count; i++)
         for (unsigned j = 0; j < s->v[i].socket_count; j++)
             if (s->v[i].sockets[j].worker != worker)
@@ -434,8 +432,7 @@ void listen_free(struct listen_set *s)
 {
     for (unsigned i = 0; i < s->count; i++)
         free(s->v[i].sockets);
-    if (s->gone != NULL)
-        munmap(s->gone, s->count + 1);
+    shared_close(&s->flags);
     free(s->v);
     *s = (struct listen_set){ 0 };
 }

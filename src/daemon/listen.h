@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "daemon/handed.h"
 #include "daemon/pool.h"
+#include "daemon/shared.h"
 
 enum {
     LISTEN_DEFER_S = 1,         /* a client that says nothing for so long is accepted all the same (tcp(7)) */
@@ -61,6 +62,7 @@ struct listen_set {
     struct listen_address *v;
     unsigned count;                     /* addresses */
     bool    *gone;                      /* by address; workers share it: nobody else accepts there any more */
+    struct shared flags;                /* where that is */
 };
 
 /* Where sockets may come from beside being made. */
@@ -68,6 +70,10 @@ struct listen_sources {
     const struct listen_set *running;   /* NULL: nothing runs yet */
     const struct handed     *handed;    /* NULL: nothing was handed over */
 };
+
+/* Every address of a configuration, nothing open.  `flags` is the memory for `gone` if it is there already, and is
+ * taken over; -1: it is made.  -1 with errno. */
+int listen_set_init(struct listen_set *s, const struct conf *c, int flags);
 
 /* Opens everything, or nothing: -1 after logging each address that cannot be had. */
 int listen_open(struct listen_set *s, const struct conf *c, const struct pool_set *pools,
@@ -88,7 +94,7 @@ void listen_abandon(struct listen_set *new);
 /* How many sockets the worker that has the most of them holds. */
 unsigned listen_most(const struct listen_set *s, unsigned workers);
 
-/* In a worker: closes what belongs to the others. */
+/* In a worker: closes what belongs to the others, and what is the master's. */
 void listen_keep_only(struct listen_set *s, unsigned worker);
 
 /* Closes all that is open here; with `unlink_files` Unix sockets are removed from the file system too, if

@@ -98,7 +98,7 @@ void logger_desk_describe(const struct logger_desk *d, struct logger_legacy *to)
 int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from)
 {
     *d = closed;
-    if (logger_rings_map(&d->rings, from->rings) == -1)
+    if (from->rings == -1 || logger_rings_map(&d->rings, from->rings) == -1)
         return -1;
     d->bell[0] = from->bell_read;
     d->bell[1] = from->bell_write;
@@ -108,7 +108,11 @@ int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from)
     d->started_ms = clock_monotonic_ms();
     if (d->pid == 0)
         d->next_start_ms = d->started_ms;
-    return own_ring_open(d);
+    if (own_ring_open(d) == 0)
+        return 0;
+    d->rings.fd = d->bell[0] = d->bell[1] = d->channel = -1;
+    logger_desk_close(d);
+    return -1;
 }
 
 /* ---- telling ---- */
@@ -342,6 +346,8 @@ void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
     hear(d);
     if (d->pid != 0 && waitpid(d->pid, &status, WNOHANG) == d->pid)
         bury(d, status, now_ms);
+    if (d->former != 0 && waitpid(d->former, &status, WNOHANG) == d->former)
+        d->former = 0;
 }
 
 bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms)

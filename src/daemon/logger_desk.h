@@ -27,6 +27,7 @@ struct logger_desk {
     int                 bell[2];        /* a pipe: whoever puts records has its writing end */
     int                 channel;        /* -1: nobody to talk to */
     pid_t               pid;            /* 0: there is none now */
+    pid_t               former;         /* one that writes what workers of another program log; 0: none */
     bool                started;        /* there was one: lines go to the ring */
     uint64_t            started_ms;
     uint64_t            next_start_ms;  /* UINT64_MAX: not due to start */
@@ -58,8 +59,9 @@ struct logger_legacy {
 
 void logger_desk_describe(const struct logger_desk *d, struct logger_legacy *to);
 
-/* Goes on with what another master had.  -1 with errno: it is none of this version; then a desk is to be opened, and the
- * logger that was left ends when its channel is closed and the last of its workers has gone. */
+/* Goes on with what another master had.  -1 with errno: it is none of this version, and the descriptors are still the
+ * caller's; then a desk is to be opened, and the logger that was left, its `former`, ends when they are closed and the last
+ * of its workers has gone. */
 int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from);
 
 /* ---- targets ---- */

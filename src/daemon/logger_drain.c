@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 #include "base/log.h"
 #include "core/access.h"
@@ -19,6 +20,7 @@
 
 enum {
     TURN_RECORDS = 4096,                /* then the channel is looked at */
+    FUTURE_US = 1000000,
     TELL_MS = 10000                     /* between two lines about what was dropped from one ring */
 };
 
@@ -304,11 +306,14 @@ static bool take_one(struct logger_drain *d, struct logger_source *s)
 
 /* ---- turns ---- */
 
+/* A record that is younger than the turn has time until the next one, in which all that it may follow from is seen too.
+ * One from the future is somebody's who has taken over a worker. */
 static void turn_set(struct logger_drain *d, struct logger_source *s)
 {
     struct ring_record next;
 
-    if (s->blocked == NULL && ring_peek(&s->reader, &next))
+    if (s->blocked == NULL && ring_peek(&s->reader, &next) &&
+        (next.when_us <= d->now_us || next.when_us > d->now_us + FUTURE_US))
         heap_set(&d->turns, &s->turn, next.when_us);    /* no memory: in the next turn, perhaps */
     else
         heap_remove(&d->turns, &s->turn);
@@ -327,6 +332,7 @@ bool logger_drain_turn(struct logger_drain *d, uint64_t now_ms)
     unsigned n = 0;
 
     d->now_ms = now_ms;
+    d->now_us = clock_monotonic_us();
     sources_look(d);
     flush_all(d);
     for (unsigned i = 0; i < d->count; i++)

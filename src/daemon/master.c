@@ -22,11 +22,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
-#include "daemon/machine.h"
 #include "daemon/master_state.h"
-#include "daemon/sandbox.h"
 #include "daemon/signals.h"
-#include "daemon/title.h"
+#include "daemon/state.h"
 
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
 enum { SAME_WISH_MS = 20 };
@@ -68,15 +66,6 @@ static void say_totals(const struct master *m)
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopped" },
               "stopped: %" PRIu64 " connections, %" PRIu64 " requests", sum.total.accepted,
               sum.total.requests);
-}
-
-static void say_who(const struct priv *p)
-{
-    if (p->drop && p->uid == 0)
-        log_write(LOG_WARN, NULL, "master: workers stay root, as the setting user wants");
-    else if (p->drop)
-        log_write(p->chosen ? LOG_INFO : LOG_NOTICE, NULL, "master: workers become user %s, group %s%s",
-                  p->user, p->group, p->chosen ? "" : " (user is not set)");
 }
 
 /* ---- stopping ---- */
@@ -345,6 +334,9 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->settle_until_ms);
     if (m->desk.pid == 0)
         due = sooner(due, m->desk.next_start_ms);
+    if (m->test.pid != 0)
+        due = sooner(due, m->test.until_ms);
+    due = sooner(due, store_due_ms(&m->store));
     return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
@@ -360,9 +352,9 @@ static int idle_ms(const struct master *m)
     return due - now_ms < INT_MAX ? (int)(due - now_ms) : INT_MAX;
 }
 
-static size_t descriptors_count(const struct master *m)
+size_t master_polled(const struct master *m)
 {
-    size_t n = 1 + CONTROL_POLLED_MAX;
+    size_t n = 2 + CONTROL_POLLED_MAX;
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
         n += generation_of(l)->crew.count + generation_of(l)->leaving.count;
@@ -379,7 +371,7 @@ static size_t poll_crew(struct pollfd *polled, const struct crew *c)
 /* Without memory for a longer list some are looked at a little later. */
 static void polled_grow(struct master *m)
 {
-    size_t need = descriptors_count(m);
+    size_t need = master_polled(m);
     struct pollfd *grown;
 
     if (need <= m->polled_room)
@@ -398,6 +390,7 @@ static void master_wait(struct master *m)
 
     polled_grow(m);
     m->polled[n++] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
+    m->polled[n++] = (struct pollfd){ .fd = m->test.pid != 0 ? m->test.output : -1, .events = POLLIN };
     n += control_poll(&m->control, m->polled + n);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         const struct generation *g = generation_of(l);
@@ -424,57 +417,17 @@ static void master_turn(struct master *m)
     control_serve(&m->control, now_ms, command_obey, m);
     if (m->reload_wanted && reload_is_idle(m))
         reload_begin(m);
+    reload_test_step(m, now_ms);
     watch_health(m, now_ms);
     master_log_step(m, now_ms);
     look_after_workers(m, now_ms);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
+    if (now_ms >= store_due_ms(&m->store))
+        store_sync(&m->store, &m->serving->listens, &m->ledger);
 }
 
 /* ---- beginning and end ---- */
-
-static void master_signals(struct master *m)
-{
-    static const int heard[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
-
-    m->signals = signals_open();
-    for (size_t i = 0; m->signals != -1 && i < sizeof heard / sizeof *heard; i++)
-        signals_hear(heard[i]);
-    signals_ignore(SIGPIPE);
-}
-
-/* Everything that can fail without a worker, before the first is forked. */
-static int master_begin(struct master *m, struct conf *taken)
-{
-    char why[160];
-
-    title_set("master");
-    master_signals(m);
-    m->descriptors = machine_raise_descriptors();
-    if (!handed_take(&m->handed, why, sizeof why)) {
-        fprintf(stderr, "iomuxd: sockets of the service manager: %s\n", why);
-        conf_free(taken);
-        return -1;
-    }
-    if (logger_desk_open(&m->desk) == -1) {
-        perror("iomuxd: memory for the log");
-        conf_free(taken);
-        return -1;
-    }
-    if (reload_open(m, taken) == -1)
-        return -1;
-    if (m->signals == -1)
-        return log_errno(LOG_ERROR, NULL, "master: cannot hear signals");
-    m->polled_room = descriptors_count(m);
-    m->polled = calloc(m->polled_room, sizeof *m->polled);
-    if (m->polled == NULL || ledger_open(&m->ledger) == -1)
-        return log_errno(LOG_ERROR, NULL, "master: cannot hold %u worker%s", m->serving->pools.workers,
-                         plural(m->serving->pools.workers));
-    say_who(&m->serving->priv);
-    sandbox_master(m->serving->conf->sandbox);
-    health_open(&m->health, m->serving->conf->watchdog_ms, clock_monotonic_ms());
-    return master_log_begin(m);
-}
 
 static void master_end(struct master *m)
 {
@@ -483,27 +436,56 @@ static void master_end(struct master *m)
     master_log_end(m);
     while (!list_empty(&m->generations))
         generation_free(generation_of(m->generations.next));
+    program_test_end(&m->test);
     handed_close(&m->handed);
+    handed_close(&m->kept);
+    store_free(&m->store);
+    overrides_free(&m->in_force);
+    overrides_free(&m->trying);
+    overrides_free(&m->wanted);
+    overrides_free(&m->dropped);
     ledger_close(&m->ledger);
     reload_result_free(&m->last);
     logger_desk_close(&m->desk);
     free(m->polled);
 }
 
-int master_run(const struct conf_options *again, struct conf *taken)
+static void master_init(struct master *m, const struct conf_options *again, const char *program)
 {
-    struct master m = { .again = again, .phase = MASTER_STARTING, .signals = -1, .began_s = clock_wall_s(),
-                        .began_ms = clock_monotonic_ms() };
+    *m = (struct master){ .again = again, .program = program, .signals = -1, .began_s = clock_wall_s(),
+                          .began_ms = clock_monotonic_ms() };
+    list_init(&m->generations);
+    logger_desk_init(&m->desk);
+    control_init(&m->control);
+    survey_init(&m->surveys, command_surveyed, m);
+}
 
-    list_init(&m.generations);
-    logger_desk_init(&m.desk);
-    control_init(&m.control);
-    survey_init(&m.surveys, command_surveyed, &m);
-    if (master_begin(&m, taken) == -1) {
+bool master_test_state(const struct conf_options *again, int taken, FILE *complaints)
+{
+    struct master *m = calloc(1, sizeof *m);
+    char why[STATE_WHY_SIZE] = "out of memory";
+    bool sound = false;
+
+    if (m != NULL) {
+        master_init(m, again, "");
+        sound = state_read(m, taken, false, why) == 0;
+        master_end(m);
+    }
+    if (!sound)
+        fprintf(complaints, "iomuxd: cannot take over from the running daemon, which must be restarted: %s\n", why);
+    free(m);
+    return sound;
+}
+
+int master_run(const struct master_start *start)
+{
+    struct master m;
+
+    master_init(&m, start->again, start->program);
+    if ((start->taken != NULL ? master_begin(&m, start->taken) : master_take_over(&m, start->state)) == -1) {
         master_end(&m);
         return 1;
     }
-    start_due(&m, m.serving, clock_monotonic_ms());
     while (m.phase != MASTER_STOPPING || all_alive(&m) > 0)
         master_turn(&m);
     if (m.served)

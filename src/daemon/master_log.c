@@ -26,8 +26,37 @@ int master_log_begin(struct master *m)
 {
     if (start_logger(m, clock_monotonic_ms()) == -1)
         return -1;
-    m->serving->logger.ring = &m->desk.own;
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        generation_at(l)->logger.ring = &m->desk.own;
     return 0;
+}
+
+/* What the logger before knew of targets stood in its own file. */
+static int target_anew(struct generation *g)
+{
+    g->target = logger_desk_add(g->desk, g->conf, &g->logger, g->access_fd);
+    if (g->target == -1)
+        return log_errno(LOG_ERROR, NULL, "master: cannot tell the logger where lines go");
+    g->logger.target = (uint32_t)g->target;
+    return 0;
+}
+
+int master_log_resume(struct master *m)
+{
+    bool anew = !m->desk.started;
+    int rc = 0;
+
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        struct generation *g = generation_at(l);
+
+        g->desk = &m->desk;
+        rc = rc == 0 && anew ? target_anew(g) : rc;
+        g->logger.ring = anew ? NULL : &m->desk.own;
+    }
+    logger_use(&m->serving->logger);
+    if (rc == 0 && anew)
+        rc = master_log_begin(m);
+    return rc;
 }
 
 void master_log_step(struct master *m, uint64_t now_ms)

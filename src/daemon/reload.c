@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From one generation to the next, as a transaction: the configuration is read and checked, its sockets and files are
- * opened, its workers started; when all of them are ready the old ones are asked to go.  Whatever fails before that
- * takes the new generation down and leaves the old one as it was.
+/* From one generation to the next, as a transaction: when the configuration is tested and read (reexec.c), its sockets
+ * and files are opened, its workers started; when all of them are ready the old ones are asked to go.  Whatever fails
+ * before that takes the new generation down and leaves the old one as it was.
  * Owns the decision; what is opened belongs to the generations. */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +16,6 @@
 #include "daemon/sandbox.h"
 
 enum {
-    RELOAD_READY_MS = 30000,    /* workers that are not ready by then never will be: iomuxctl waits a little longer */
     SETTLE_MS = 2000            /* for old workers to stop accepting; they may be stuck */
 };
 
@@ -59,7 +58,7 @@ static void reload_note(struct master *m, const struct generation *g, bool ok)
         return;
     reload_result_free(&m->last);
     m->last = (struct reload_result){ .attempt = attempt, .ok = ok, .generation = ok ? g->number : 0,
-                                      .when = clock_wall_s(), .took_ms = clock_monotonic_ms() - g->began_ms,
+                                      .when = clock_wall_s(), .took_ms = clock_monotonic_ms() - m->reload_began_ms,
                                       .errors = ok ? NULL : report_text(g->report) };
 }
 
@@ -74,6 +73,17 @@ void master_abandon(void *arg, const struct listen_set *kept)
     control_abandon(&m->control);
     survey_abandon(&m->surveys);
     handed_close(&m->handed);
+    handed_close(&m->kept);
+    ledger_abandon(&m->ledger);
+}
+
+static struct generation_sources sources_of(struct master *m)
+{
+    return (struct generation_sources){
+        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
+        .ledger = &m->ledger, .desk = &m->desk, .descriptors = m->descriptors, .abandon = master_abandon,
+        .abandon_arg = m
+    };
 }
 
 /* What is complained about before a generation has its log goes to the log line by line; at the very start there is
@@ -93,11 +103,7 @@ static void pass_complaints(struct master *m, const char *text)
 
 static int open_with_complaints(struct master *m, struct generation *g)
 {
-    struct generation_sources from = {
-        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
-        .ledger = &m->ledger, .descriptors = m->descriptors, .desk = &m->desk, .abandon = master_abandon,
-        .abandon_arg = m
-    };
+    struct generation_sources from = sources_of(m);
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
@@ -111,6 +117,20 @@ static int open_with_complaints(struct master *m, struct generation *g)
     pass_complaints(m, text);
     free(text);
     return opened == 0 && controlled == 0 ? 0 : -1;
+}
+
+static void hear_words(struct master *m, struct generation *g)
+{
+    g->crew.word = g->leaving.word = command_hear;
+    g->crew.word_arg = g->leaving.word_arg = m;
+}
+
+void reload_adopt(struct master *m, struct generation *g)
+{
+    struct generation_sources from = sources_of(m);
+
+    generation_equip(g, &from, g->crew.common.connections_max);
+    hear_words(m, g);
 }
 
 int reload_open(struct master *m, struct conf *taken)
@@ -132,23 +152,8 @@ int reload_open(struct master *m, struct conf *taken)
         m->serving = g;         /* its log is the one there is */
     if (rc == 0)
         g->crew.v[0].next_start_ms = 0;
-    g->crew.word = g->leaving.word = command_hear;
-    g->crew.word_arg = g->leaving.word_arg = m;
+    hear_words(m, g);
     return rc;
-}
-
-/* The configuration, or NULL, and then the complaints are in *text, which the caller frees. */
-static struct conf *read_again(struct master *m, char **text)
-{
-    size_t size = 0;
-    FILE *to = open_memstream(text, &size);
-    struct conf *c;
-
-    if (to == NULL)
-        return NULL;
-    c = conf_read(m->again, to);
-    fclose(to);
-    return c;
 }
 
 static void say_failed(struct master *m, const char *why)
@@ -159,32 +164,14 @@ static void say_failed(struct master *m, const char *why)
     control_reloaded(m, m->attempts);
 }
 
-/* The configuration cannot be read: there is no generation to keep the complaints. */
-static void fail_unread(struct master *m, const char *text)
+void reload_fail_early(struct master *m, const char *lines, const char *why)
 {
-    pass_complaints(m, text != NULL ? text : "");
+    pass_complaints(m, lines);
+    overrides_free(&m->trying);
     reload_result_free(&m->last);
     m->last = (struct reload_result){ .attempt = m->attempts, .when = clock_wall_s(),
-                                      .errors = text != NULL ? strdup(text) : NULL };
-    say_failed(m, "the configuration has errors");
-}
-
-void reload_begin(struct master *m)
-{
-    char state[NOTICE_STATE_SIZE], *text = NULL;
-    struct conf *c;
-
-    m->reload_wanted = false;
-    m->attempts++;
-    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
-    notice_tell(m, state);
-    m->reload_until_ms = clock_monotonic_ms() + RELOAD_READY_MS;
-    c = read_again(m, &text);
-    if (c == NULL)
-        fail_unread(m, text);
-    else if (reload_open(m, c) == -1)
-        reload_fail(m, "not everything could be opened");
-    free(text);
+                                      .took_ms = clock_monotonic_ms() - m->reload_began_ms, .errors = strdup(lines) };
+    say_failed(m, why);
 }
 
 /* ---- giving it up ---- */
@@ -227,6 +214,7 @@ void reload_fail(struct master *m, const char *why)
         return;
     g->failed = true;
     reload_note(m, g, false);
+    overrides_free(&m->trying);
     control_rollback(&m->control);
     take_down(m, g);
     say_failed(m, why);
@@ -315,6 +303,9 @@ static void commit(struct master *m, uint64_t now_ms)
     control_commit(&m->control);
     health_set(&m->health, g->conf->watchdog_ms, now_ms);
     reload_note(m, g, true);
+    overrides_move(&m->in_force, &m->trying);
+    store_sync(&m->store, &g->listens, &m->ledger);
+    handed_close(&m->kept);
     if (old != g)
         old_goes(m, old, now_ms);
     m->phase = MASTER_RUNNING;
@@ -325,13 +316,14 @@ static void commit(struct master *m, uint64_t now_ms)
 
 bool reload_is_idle(const struct master *m)
 {
-    return m->phase == MASTER_RUNNING && m->fresh == NULL && m->settling == NULL;
+    return m->phase == MASTER_RUNNING && m->fresh == NULL && m->settling == NULL && m->test.pid == 0;
 }
 
 void reload_cancel(struct master *m)
 {
-    bool unfinished = m->reload_wanted || (m->fresh != NULL && m->fresh != m->serving);
+    bool unfinished = m->reload_wanted || m->test.pid != 0 || (m->fresh != NULL && m->fresh != m->serving);
 
+    program_test_end(&m->test);
     if (m->settling != NULL)
         control_reloaded(m, m->attempts);
     m->fresh = m->settling = NULL;

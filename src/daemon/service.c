@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/log.h"
 #include "core/file.h"
 #include "core/proxy.h"
+#include "daemon/ledger.h"
 #include "daemon/listen.h"
 #include "daemon/pages.h"
 #include "daemon/rules.h"
@@ -33,6 +33,7 @@ struct service_parts {
     struct tiny_settings    tiny;       /* the others */
     struct proxy_rules     *rules;      /* by listener, as are: */
     struct service         *faces;      /* the service as its listeners have it */
+    unsigned                face_count;
 };
 
 struct service_set {
@@ -101,22 +102,9 @@ static unsigned routes_before(const struct conf *c, unsigned service)
     return n;
 }
 
-static size_t notes_size(const struct conf *c)
+size_t service_notes_size(const struct conf *c)
 {
     return (routes_before(c, c->service_count) + 1) * sizeof(bool);
-}
-
-void service_notes_free(bool *notes, const struct conf *c)
-{
-    if (notes != NULL)
-        munmap(notes, notes_size(c));
-}
-
-bool *service_notes_new(const struct conf *c)
-{
-    void *notes = mmap(NULL, notes_size(c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    return notes == MAP_FAILED ? NULL : notes;
 }
 
 /* NULL after logging. */
@@ -296,6 +284,7 @@ static int compose_faces(struct service_set *set, unsigned at, const struct conf
     p->faces = calloc(s->listen_count + 1, sizeof *p->faces);
     if (p->rules == NULL || p->faces == NULL)
         return log_errno(LOG_ERROR, NULL, "services.%s: cannot hold its listeners", s->name);
+    p->face_count = s->listen_count;
     for (unsigned i = 0; i < s->listen_count; i++) {
         const struct conf_proxy *proxy = &s->listens[i].proxy;
 
@@ -363,6 +352,16 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen)
 {
     return &s->parts[index].faces[listen];
+}
+
+void service_count_in(struct service_set *s, const struct ledger *ledger, int slot)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        struct service_parts *p = &s->parts[i];
+
+        for (unsigned j = 0; j < p->face_count; j++)
+            p->faces[j].part = ledger_part(ledger, slot, p->faces[j].name);
+    }
 }
 
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max)

@@ -6,6 +6,8 @@
 #include "conf/conf.h"
 #include "core/conn.h"
 
+struct ledger;
+
 /* The protocol of a configured service. */
 const struct proto *service_proto(enum conf_protocol protocol);
 
@@ -17,14 +19,15 @@ const struct datagram_proto *service_datagram(enum conf_protocol protocol);
 struct service_set;
 struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes);
 
-/* What was said about each root, so that all workers together say it once: memory that children share.  NULL with
- * errno. */
-bool *service_notes_new(const struct conf *c);
-void service_notes_free(bool *notes, const struct conf *c);
+/* How much memory it takes to note for each root what was said about it, so that all workers together say it once. */
+size_t service_notes_size(const struct conf *c);
 
 /* The service as the listener with these places in the configuration has it, one of the pool; constant while the set
  * lives. */
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
+
+/* Where each of them is counted: in the parts of this slot; before anybody is served. */
+void service_count_in(struct service_set *s, const struct ledger *ledger, int slot);
 
 /* The folders that they serve from, as open descriptors: writes at most `max` and returns how many there are. */
 unsigned service_folders(const struct service_set *s, int *folders, unsigned max);

@@ -83,6 +83,11 @@ void signals_hold(sigset_t *before)
     sigprocmask(SIG_SETMASK, &all, before);
 }
 
+void signals_forget(void)
+{
+    signal_pipe[0] = signal_pipe[1] = -1;
+}
+
 void signals_release(const sigset_t *before)
 {
     sigprocmask(SIG_SETMASK, before, NULL);

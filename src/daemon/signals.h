@@ -22,4 +22,7 @@ int signals_next(int fd);
 void signals_hold(sigset_t *before);
 void signals_release(const sigset_t *before);
 
+/* Between fork and exec: what comes from here on is not for the pipe that the parent reads. */
+void signals_forget(void);
+
 #endif

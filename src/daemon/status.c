@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fmt.h"
 #include "daemon/sandbox.h"
+#include "daemon/status_figures.h"
 #include "driver/model.h"
 
 /* What is no UTF-8 (it may come from a file name) is not said. */
@@ -22,11 +23,6 @@ static json_t *json_of(const char *bytes, size_t n)
 static json_t *text_or_null(const char *text)
 {
     return text != NULL ? json_of(text, strlen(text)) : json_null();
-}
-
-static json_t *number_of(uint64_t n)
-{
-    return json_integer((json_int_t)n);
 }
 
 static json_t *time_of(time_t when)
@@ -66,16 +62,6 @@ static json_t *log_of(const struct master *m, struct metric_counts *c)
     c->access_dropped += logger_desk_lost(&m->desk, LOGGER_ACCESS);
     return json_pack("{s:i, s:s, s:I, s:I}", "pid", (int)m->desk.pid, "level", log_level_name(m->serving->logger.level),
                      "log_dropped", (json_int_t)c->log_dropped, "access_dropped", (json_int_t)c->access_dropped);
-}
-
-static json_t *totals_of(const struct metric_counts *c)
-{
-    json_t *all = json_object();
-
-#define STATUS_COUNTER(name, help) json_object_set_new(all, #name, number_of(c->name));
-    METRIC_COUNTERS(STATUS_COUNTER)
-#undef STATUS_COUNTER
-    return all;
 }
 
 static const char *phase_word(const struct master *m)
@@ -200,6 +186,15 @@ static json_t *last_of(const struct reload_result *r)
                      "took_ms", (json_int_t)r->took_ms, "errors", lines_of(r->errors));
 }
 
+static json_t *overrides_of(const struct master *m)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 0; i < m->in_force.count; i++)
+        json_array_append_new(all, text_or_null(m->in_force.v[i]));
+    return all;
+}
+
 json_t *status_whole(const struct master *m)
 {
     struct metric_slot sum;
@@ -207,14 +202,16 @@ json_t *status_whole(const struct master *m)
 
     ledger_sum(&m->ledger, &sum);
     log = log_of(m, &sum.total);
-    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:s, s:o, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "ok", 1, "version", PACKAGE_VERSION, "pid", (int)getpid(), "state", phase_word(m),
                      "began", time_of((time_t)m->began_s),
                      "uptime_s", (json_int_t)((clock_monotonic_ms() - m->began_ms) / 1000),
-                     "configuration", text_or_null(m->again->file),
+                     "configuration", text_or_null(m->again->file), "overrides", overrides_of(m),
                      "log_level", log_level_name(m->serving->logger.level), "log", log,
                      "generation", (int)m->serving->number, "connections", (json_int_t)sum.active,
-                     "totals", totals_of(&sum.total), "reload", last_of(&m->last),
+                     "totals", figures_counters(&sum.total, METRIC_OF_WORKER), "reload", last_of(&m->last),
+                     "all", figures_all(&m->ledger), "pools", figures_pools(&m->ledger),
+                     "services", figures_services(&m->ledger),
                      "generations", generations_of(m), "workers", workers_of(m),
                      "listeners", listeners_of(m->serving));
 }

@@ -47,27 +47,67 @@ static bool may_pass(int error)
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EMFILE || error == ENFILE;
 }
 
+/* One datagram, with a descriptor or -1. */
+static bool manager_send(int from, const struct sockaddr_un *to, socklen_t size, const char *state, int fd)
+{
+    union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof fd)]; } control = { .bytes = { 0 } };
+    struct iovec iov = { .iov_base = (char *)state, .iov_len = strlen(state) };
+    struct msghdr h = { .msg_name = (struct sockaddr_un *)to, .msg_namelen = size, .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (fd != -1) {
+        control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                                           .cmsg_len = CMSG_LEN(sizeof fd) };
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+        h.msg_control = control.bytes;
+        h.msg_controllen = sizeof control.bytes;
+    }
+    return sendmsg(from, &h, MSG_NOSIGNAL) != -1 || !may_pass(errno);
+}
+
 /* sd_notify(3) waits while the socket is full; it is left to what is no socket of this machine. */
-bool sysd_notify(const char *state)
+static bool manager_tell(const char *state, int fd)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to;
     socklen_t size;
     bool told;
-    int fd;
+    int from;
 
     if (name == NULL)
         return true;
     if (!manager_address(name, &to, &size)) {
-        sd_notify(0, state);
+        if (fd == -1)
+            sd_notify(0, state);
         return true;
     }
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd == -1)
+    from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (from == -1)
         return !may_pass(errno);
-    told = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, size) != -1 || !may_pass(errno);
-    close(fd);
+    told = manager_send(from, &to, size, state, fd);
+    close(from);
     return told;
+}
+
+bool sysd_notify(const char *state)
+{
+    return manager_tell(state, -1);
+}
+
+/* FDPOLL=0: it would drop what reports an error. */
+bool sysd_store(const char *name, int fd)
+{
+    char state[320];
+
+    snprintf(state, sizeof state, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+    return manager_tell(state, fd);
+}
+
+bool sysd_store_remove(const char *name)
+{
+    char state[320];
+
+    snprintf(state, sizeof state, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    return manager_tell(state, -1);
 }
 
 uint64_t sysd_watchdog_us(void)

@@ -12,6 +12,11 @@
  * Never waits; false: it cannot hear more just now, say it again later. */
 bool sysd_notify(const char *state);
 
+/* It is to keep a copy of this descriptor by this name for the next start, or to forget what it has by that name; as
+ * sysd_notify. */
+bool sysd_store(const char *name, int fd);
+bool sysd_store_remove(const char *name);
+
 /* Does one listen? */
 bool sysd_listens(void);
 

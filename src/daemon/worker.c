@@ -364,7 +364,7 @@ static int worker_logs(struct worker *w)
     const struct worker_start *s = w->start;
 
     s->logger->ring = NULL;
-    if (logger_desk_enter(s->desk, s->place, w->rings) == -1) {
+    if (logger_desk_enter(s->desk, (unsigned)s->ledger_slot, w->rings) == -1) {
         logger_use(s->logger);
         return worker_fail(w, "map its rings for log lines");
     }
@@ -393,6 +393,7 @@ static int worker_begin(struct worker *w)
     w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
+    service_count_in(w->services, w->start->ledger, w->start->ledger_slot);
     if (worker_listeners(w) == -1)
         return worker_fail(w, "hold its listeners");
     if (worker_limits(w) == -1)
@@ -413,7 +414,7 @@ static void worker_end(struct worker *w)
     rate_free(w->env.request_rate);
     tally_free(w->env.tally);
     verified_free(w->env.verified);
-    metric_publish(w->env.slot, &w->env.count);
+    env_publish(&w->env);
     env_free(&w->env);
     free(w->listeners);
     service_set_free(w->services);

@@ -13,6 +13,8 @@
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 
+struct ledger;
+
 /* What a worker is told by the master that forked it. */
 struct worker_start {
     const struct conf   *conf;
@@ -25,9 +27,11 @@ struct worker_start {
     bool                 again;         /* another process has been this worker before */
     unsigned             connections_max;
     struct metric_slot  *slot;
-    unsigned             place;         /* of that slot in the ledger */
+    const struct ledger *ledger;        /* that the slot is in, */
+    int                  ledger_slot;   /* and its number */
+    unsigned             generation;    /* that the worker is of */
     struct logger_desk  *desk;          /* the master's, to be entered */
-    bool                *notes;         /* of service_notes_new; shared by its workers */
+    bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
     void                *abandon_arg;

@@ -180,8 +180,10 @@ static void show_places(const struct blocking *b)
 
 static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
 {
+    env_count_for(b->loop->env, l->service->part);
     while (budget-- > 0 && has_place(b, l)) {
         struct peer peer;
+        b->loop->env->count.syscalls++;
         int fd = sock_accept(from, SOCK_CLOEXEC, &peer);
         if (fd == -1 && roster_accept_failed(&b->places, l, errno))
             return;
@@ -273,6 +275,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
         b->failed = errno;
     env_turn(l->env);
     l->env->count.wakeups++;
+    l->env->count.syscalls++;
     hush(b);
     count_threads(b);
     for (unsigned i = 0; n > 0 && i < l->listener_count; i++)
@@ -335,6 +338,7 @@ static int blocking_run(struct loop *l, const void *ops)
     struct blocking b = { .loop = l, .bell = { -1, -1 } };
     (void)ops;
     roster_open(&b.places, l);
+    l->env->shared = true;              /* threads count in the same places */
     int result = blocking_open(&b), error;
     if (result == 0) {
         l->survey = threads_survey;

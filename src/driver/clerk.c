@@ -90,6 +90,7 @@ static int clerk_start(struct clerk *k, const struct loop *l, const struct liste
         goto fail;
     env_init(&k->env, l->env->slot);
     k->env.about = l->env->about;
+    k->env.shared = true;
     k->env.rate = l->env->rate;
     if (clerk_thread(k, wake_signal) == 0)
         return 0;

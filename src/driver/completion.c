@@ -140,6 +140,7 @@ static void conn_land(struct completion *k, struct conn *c)
 /* hot */
 static bool conn_advance(struct completion *k, struct conn *c)
 {
+    conn_count(c);
     for (int i = 0; i < TURNS && conn_resume(c); i++)
         ;
     if (conn_wants_shut(c)) {
@@ -215,6 +216,7 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
 void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer)
 {
     (void)roster_yield(&k->roster);     /* its receive comes back with the end */
+    env_count_for(k->env, s->part);
     struct conn *c = conn_new(k->env, s, fd, peer, sizeof(struct flight));
     if (c == NULL) {
         k->env->count.refused++;
@@ -240,10 +242,12 @@ static void on_done(struct completion *k, const struct done *d)
         windows_report(&k->windows, d);
         return;
     case OP_RECV:
+        conn_count(d->op->owner);
         on_recv(k, d->op->owner, d);
         break;
     case OP_SEND:
     case OP_LOAD:
+        conn_count(d->op->owner);
         on_send(k, d->op->owner, d);
         break;
     }
@@ -260,6 +264,8 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     if (k->engine.strained != 0)
         engine_tell_strain(&k->engine, k->env);
     k->env->count.wakeups++;
+    k->env->count.syscalls += k->engine.calls;
+    k->engine.calls = 0;
     k->env->count.events += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++)
         on_done(k, &k->reports[i]);

@@ -40,6 +40,7 @@ struct engine {
     unsigned connections_max;   /* an engine that cannot carry so many lowers it when it opens */
     int      strained;          /* errno: some operations came back undone, -EAGAIN, since the kernel takes none now;
                                  * the driver clears it */
+    uint64_t calls;             /* system calls that it and its threads have made; the driver takes them */
     uint64_t strained_ms;       /* when that was last said; 0: never */
 };
 

@@ -70,6 +70,7 @@ struct aio_self {
     uint32_t        *gaps;      /* places in the table that are free again */
     uint32_t         gap_count;
     unsigned         busy;
+    uint64_t         calls;     /* since the last wait */
     struct op       *ended;     /* that never began; by op.next */
     int             *twins;     /* by descriptor: its duplicate for output; -1: none yet */
     int              twins_room;
@@ -205,6 +206,7 @@ static void request_start(struct aio_self *a, struct request *r, struct op *o, i
     r->cb.aio_sigevent.sigev_value.sival_ptr = (void *)((uintptr_t)r->generation << 32 | r->index);
     r->busy = true;
     a->busy++;
+    a->calls++;                 /* a thread of the library makes it */
     if (start(&r->cb) == 0)
         return;
     r->busy = false;
@@ -376,6 +378,7 @@ static int report_signals(struct aio_self *a, struct done *out, int max)
     int n = 0;
     while (n < max) {
         size_t most = max - n < SIGNALS ? (size_t)(max - n) : SIGNALS;
+        a->calls++;
         ssize_t got = read(a->signal_fd, si, most * sizeof si[0]);
         if (got <= 0)
             return n;
@@ -422,6 +425,7 @@ static int report_accepts(struct engine *e, struct polled *p, struct done *out, 
     int n = 0, most = p->many ? ACCEPTS : 1;
     for (; n < max && n < most && a->open < e->connections_max; n++) {
         struct peer peer;
+        a->calls++;
         int fd = sock_accept(p->fd, SOCK_CLOEXEC, &peer);
         if (fd == -1 && n > 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             break;
@@ -481,6 +485,8 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         n += report_polled(e, out + n, max - n);
     if ((ready == 0 && most == SWEEP_MS) || ++a->waits >= SWEEP_WAITS)
         sweep_begin(a);
+    e->calls += a->calls + 1;
+    a->calls = 0;
     return n;
 }
 

@@ -243,6 +243,7 @@ static struct io_uring_sqe *sqe_get(struct engine *e)
     struct io_uring_sqe *s = io_uring_get_sqe(&u->ring);
     if (s != NULL)
         return s;
+    e->calls++;
     int taken = io_uring_submit(&u->ring);
     if (taken > 0)
         return io_uring_get_sqe(&u->ring);
@@ -410,6 +411,7 @@ static void ur_close_fd(struct engine *e, int fd)
 {
     struct io_uring_sqe *s = sqe_get(e);
     if (s == NULL) {
+        e->calls++;
         close(fd);
         return;
     }
@@ -513,6 +515,7 @@ static int ur_wait(struct engine *e, struct done *out, int max, int timeout_ms)
     buffers_give_back(u);
     if (u->unstopped != NULL)
         cancels_retry(e);
+    e->calls++;
     int result = ring_wait(u, u->refused != NULL ? 0 : timeout_ms);
     if (result < 0 && result != -ETIME && result != -EBUSY && result != -EAGAIN) {
         errno = -result;

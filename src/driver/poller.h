@@ -25,6 +25,7 @@ struct poller {
     const struct poller_ops *ops;
     void *self;
     int   fds_max;              /* descriptors are below this */
+    uint64_t calls;             /* system calls that it has made; the driver takes them */
     unsigned interval_us;       /* of a poller that does not wait: its pause between sweeps */
 };
 

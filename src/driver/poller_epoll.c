@@ -41,6 +41,7 @@ static int ep_open(struct poller *p)
 static int ep_control(struct poller *p, int op, int fd, uint32_t events, uint32_t generation)
 {
     const struct epoll_self *s = p->self;
+    p->calls++;
     struct epoll_event e = { .events = events, .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd };
     return epoll_ctl(s->fd, op, fd, &e);
 }
@@ -73,6 +74,7 @@ static void ep_remove(struct poller *p, int fd, bool closing)
 static int ep_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
 {
     struct epoll_self *s = p->self;
+    p->calls++;
     int n = epoll_wait(s->fd, s->events, max < EVENTS ? max : EVENTS, timeout_ms);
     for (int i = 0; i < n; i++) {
         uint32_t ev = s->events[i].events;

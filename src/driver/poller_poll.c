@@ -91,6 +91,7 @@ static unsigned po_can(short e)
 static int po_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
 {
     struct poll_self *s = p->self;
+    p->calls++;
     int left = poll(s->fds, (nfds_t)s->count, timeout_ms), n = 0;
     if (left < 0)
         return -1;

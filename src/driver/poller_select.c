@@ -98,6 +98,7 @@ static int se_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
     size_t words = words_for(s->top), size = words * sizeof(unsigned long);
     memcpy(s->maps[IS_READ], s->maps[WANT_READ], size);
     memcpy(s->maps[IS_WRITE], s->maps[WANT_WRITE], size);
+    p->calls++;
     int left = select(s->top, (fd_set *)s->maps[IS_READ], (fd_set *)s->maps[IS_WRITE], NULL,
                       timeout_ms < 0 ? NULL : &tv);
     if (left <= 0)

@@ -79,6 +79,7 @@ static int sg_add(struct poller *p, int fd, uint32_t generation)
 {
     struct sigio_self *s = p->self;
     struct f_owner_ex me = { F_OWNER_TID, gettid() };
+    p->calls += generation == ANY_GENERATION ? 4 : 3;
     if (fcntl(fd, F_SETOWN_EX, &me) == -1 || fcntl(fd, F_SETSIG, s->number) == -1 ||
         (generation == ANY_GENERATION ? arm_shared(fd) : fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC)) == -1)
         return -1;
@@ -97,6 +98,7 @@ static void sg_remove(struct poller *p, int fd, bool closing)
     struct sigio_self *s = p->self;
     struct f_owner_ex owner = { 0 };
     s->added[fd] = 0;
+    p->calls += closing ? 0 : 3;
     if (closing || fcntl(fd, F_GETOWN_EX, &owner) == -1 || owner.type != F_OWNER_TID || owner.pid != gettid())
         return;                 /* the next worker has taken the listener over */
     int flags = fcntl(fd, F_GETFL);
@@ -154,6 +156,7 @@ static int sg_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
         n += report_all(s, out + n, max - n);
     while (n < max && s->sweep < 0) {
         siginfo_t si;
+        p->calls++;
         int number = n > 0 || timeout_ms == 0 ? sigtimedwait(&s->signals, &si, &none) :
                      timeout_ms < 0 ? sigwaitinfo(&s->signals, &si) : sigtimedwait(&s->signals, &si, &t);
         if (number == -1)

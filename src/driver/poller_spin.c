@@ -54,14 +54,16 @@ static void sp_remove(struct poller *p, int fd, bool closing)
         s->top--;
 }
 
-static void sp_pause(unsigned interval_us, int timeout_ms)
+static void sp_pause(struct poller *p, int timeout_ms)
 {
-    uint64_t us = interval_us;
+    uint64_t us = p->interval_us;
     if (timeout_ms >= 0 && us > (uint64_t)timeout_ms * 1000)
         us = (uint64_t)timeout_ms * 1000;
     struct timespec t = { (time_t)(us / 1000000), (long)(us % 1000000 * 1000) };
-    if (us > 0)
-        nanosleep(&t, NULL);
+    if (us == 0)
+        return;
+    p->calls++;
+    nanosleep(&t, NULL);
 }
 
 static int sp_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
@@ -69,7 +71,7 @@ static int sp_wait(struct poller *p, struct ready *out, int max, int timeout_ms)
     struct spin_self *s = p->self;
     int n = 0;
     if (s->next == 0)
-        sp_pause(p->interval_us, timeout_ms);
+        sp_pause(p, timeout_ms);
     for (; s->next < s->top && n < max; s->next++)
         if (s->want[s->next] != 0)
             out[n++] = (struct ready){ .fd = s->next, .can = s->want[s->next] };

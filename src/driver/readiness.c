@@ -146,6 +146,7 @@ static void conn_receive(struct readiness *r, struct conn *c)
     struct half *h = half_of(c);
     ssize_t n = recv(c->fd, r->scratch, READINESS_SCRATCH, 0);
     r->env->count.receives++;
+    r->env->count.syscalls++;
     if (n > 0) {
         if (n < READINESS_SCRATCH && r->poller.ops->short_read && !h->gone)
             h->can_read = false;        /* drained, and the poller will tell of more */
@@ -188,6 +189,7 @@ static bool conn_pump(struct readiness *r, struct conn *c)
 {
     struct half *h = half_of(c);
     int turns = 0;
+    conn_count(c);
     while (turns < TURNS && conn_turn(r, c))
         turns++;
     if (!conn_over(c)) {
@@ -223,6 +225,7 @@ void readiness_begin(struct readiness *r, const struct service *s, int fd, const
     struct conn *idle = roster_yield(&r->roster);
     if (idle != NULL)
         conn_leave(r, idle);
+    env_count_for(r->env, s->part);
     struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, s, fd, peer, sizeof(struct half)) : NULL;
     if (c == NULL) {
         r->env->count.refused++;
@@ -392,6 +395,8 @@ static void readiness_turn(struct readiness *r)
         r->failed = errno;
     env_turn(r->env);
     r->env->count.wakeups++;
+    r->env->count.syscalls += r->poller.calls;
+    r->poller.calls = 0;
     r->env->count.events += n > 0 ? (uint64_t)n : 0;
     for (int i = 0; i < n; i++)
         dispatch(r, &r->hints[i]);

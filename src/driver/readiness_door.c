@@ -12,9 +12,11 @@
 void doorway_accept(struct readiness *r, unsigned index, int budget)
 {
     const struct listener *l = &r->loop->listeners[index];
+    env_count_for(r->env, l->service->part);
     r->doorways[index].pending = true;  /* until accept says otherwise */
     while (budget-- > 0 && roster_has_place(&r->roster, l)) {
         struct peer peer;
+        r->env->count.syscalls++;
         int fd = sock_accept(l->fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer);
         if (fd == -1) {
             int error = errno;
@@ -31,6 +33,7 @@ void doorway_accept(struct readiness *r, unsigned index, int budget)
 void doorway_letters(struct readiness *r, unsigned index)
 {
     const struct listener *l = &r->loop->listeners[index];
+    env_count_for(r->env, l->service->part);
     r->doorways[index].pending = sock_serve_datagrams(r->batch, l->fd, l->service, r->env);
 }
 

@@ -146,6 +146,7 @@ static uint64_t look_due(const struct conn *c)
 void roster_touch(struct roster *r, struct conn *c)
 {
     uint64_t due = look_due(c);
+    conn_look(c);
     if (r->crowded)
         idlers_note(&r->idlers, &c->idle);
     if (due == UINT64_MAX || (c->timer.at != 0 && c->timer.key <= due))
@@ -273,6 +274,7 @@ struct conn *roster_yield(struct roster *r)
     idlers_forget(&r->idlers, &c->idle);
     c->leaving = true;
     r->leaving++;
+    conn_count(c);
     r->loop->env->count.gave_way++;
     roster_tell_full(r);
     shutdown(c->fd, SHUT_RD);
@@ -289,6 +291,7 @@ void roster_last_round(struct roster *r)
  * clients learn of the shortage instead of waiting. */
 static void refuse_some(struct roster *r, const struct listener *l)
 {
+    env_count_for(r->loop->env, l->service->part);
     if (r->spare_fd == -1)      /* somebody was quicker the last time */
         r->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     for (int i = 0; i < REFUSALS && r->spare_fd != -1; i++) {

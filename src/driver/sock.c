@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "core/file.h"
 #include "driver/direct.h"
 #include "driver/stage.h"
@@ -29,6 +30,9 @@ static enum sock_flushed after_send(struct conn *c, ssize_t n, size_t wanted)
 {
     struct env *e = conn_env(c);
     e->count.sends++;
+    e->count.syscalls++;
+    if (n >= 0 && conn_is_timed(c))
+        e->sent_us = clock_monotonic_us();      /* the loop's clock is that of the begin of its turn */
     if (n >= 0)
         conn_sent(c, (size_t)n);
     if (n == (ssize_t)wanted || (n == -1 && errno == EINTR))

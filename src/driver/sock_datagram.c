@@ -105,6 +105,12 @@ static bool letter_reply(struct sock_batch *b, unsigned i, const struct service 
     return true;
 }
 
+static void letter_sent(struct env *e, size_t n)
+{
+    e->count.bytes_queued += n;
+    e->count.bytes_sent += n;
+}
+
 /* sendmmsg(2) stops at a reply that fails; the others are not to blame. */
 /* hot */
 static void replies_send(struct sock_batch *b, int fd, unsigned count, struct env *e)
@@ -113,8 +119,9 @@ static void replies_send(struct sock_batch *b, int fd, unsigned count, struct en
     while (at < count) {
         int n = sendmmsg(fd, b->out + at, count - at, MSG_DONTWAIT | MSG_NOSIGNAL);
         e->count.sends++;
+        e->count.syscalls++;
         for (int i = 0; i < n; i++)
-            e->count.bytes_sent += b->out[at + (unsigned)i].msg_len;
+            letter_sent(e, b->out[at + (unsigned)i].msg_len);
         e->count.datagrams_sent += n > 0 ? (unsigned)n : 0;
         at += n > 0 ? (unsigned)n : 1;
     }
@@ -139,6 +146,7 @@ bool sock_serve_datagrams(struct sock_batch *b, int fd, const struct service *s,
             letter_expect(b, i);
         int n = recvmmsg(fd, b->in, b->count, MSG_DONTWAIT, NULL);
         e->count.receives++;
+        e->count.syscalls++;
         if (n > 0) {
             letters_answer(b, fd, (unsigned)n, s, e);
         } else if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -160,6 +168,7 @@ int sock_letter_receive(struct sock_batch *b, int fd, struct env *e, int flags)
     letter_expect(b, 0);
     ssize_t n = recvmsg(fd, &b->in[0].msg_hdr, flags);
     e->count.receives++;
+    e->count.syscalls++;
     b->in[0].msg_len = n > 0 ? (unsigned)n : 0;
     return n >= 0 ? 0 : -1;
 }
@@ -172,6 +181,7 @@ void sock_letter_answer(struct sock_batch *b, int fd, const struct service *s, s
     if (n == -1 && errno == EINTR)      /* somebody wants the thread: one try, without waiting */
         n = sendmsg(fd, &b->out[0].msg_hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
     e->count.sends++;
+    e->count.syscalls++;
     e->count.datagrams_sent += n >= 0;
-    e->count.bytes_sent += n > 0 ? (size_t)n : 0;
+    letter_sent(e, n > 0 ? (size_t)n : 0);
 }

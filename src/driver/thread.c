@@ -73,6 +73,7 @@ static void thread_receive(struct thread *t, int flags)
     int error = errno;
     env_turn(&t->env);
     t->env.count.receives++;
+    t->env.count.syscalls++;
     if (n >= 0)
         idle_end(t);            /* who was only interrupted is idle as before */
     if (n > 0) {
@@ -173,6 +174,9 @@ static void thread_turn(struct thread *t)
     struct conn *c = t->conn;
     if (c->out.bytes > 0) {
         thread_show(t);
+        conn_look(c);
+        if (c->out.bytes > CONN_OUT_LOW)
+            env_publish(&t->env);       /* it may be long before the next chance */
         thread_send(t);
     }
     if (conn_wants_shut(c)) {
@@ -194,6 +198,7 @@ static void thread_turn(struct thread *t)
         return;
     if (conn_wants_input(c)) {
         thread_show(t);
+        conn_look(c);
         env_rest(&t->env);
         deadline_arm(t, false);
         idle_begin(t);
@@ -257,6 +262,7 @@ struct thread *thread_new(struct threads *h, const struct listener *l, int fd, c
     t->load = (struct direct_load){ 0 };
     list_init(&t->siblings);
     env_init(&t->env, e->slot);
+    t->env.shared = true;
     t->env.blocks.spare_max = t->env.items.spare_max = 4;
     t->env.about = e->about;
     t->env.access = e->access;

@@ -17,7 +17,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "core/rate.h"
 #include "proto/http_internal.h"
 
@@ -42,7 +41,7 @@ struct http_state {
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
-    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
+    uint64_t started_us;        /* the same: when it was complete */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */
@@ -107,7 +106,7 @@ static void http_close(struct conn *c)
 /* hot */
 static inline uint64_t started_now(const struct env *e)
 {
-    return e->access != NULL ? clock_monotonic_us() : 0;
+    return e->now_us;
 }
 
 /* hot */

@@ -61,8 +61,10 @@ struct span http_status_line(unsigned status)
     return (struct span){ NULL, 0 };
 }
 
-static void count_reply(struct metric_counts *n, unsigned status)
+static void count_reply(const struct http_exchange *x, unsigned status)
 {
+    struct metric_counts *n = &x->env->count;
+    conn_answers(x->conn, x->started_us);
     n->requests++;
     if (status < 300)
         n->responses_2xx++;
@@ -114,7 +116,7 @@ static inline char *head_begin(struct http_exchange *x, struct span line, size_t
 char *http_head_begin(struct http_exchange *x, unsigned status, size_t n)
 {
     x->status = status;
-    count_reply(&x->env->count, status);
+    count_reply(x, status);
     char line[STATUS_TEXT_MAX];
     return head_begin(x, line_of(status, line), n);
 }
@@ -198,7 +200,7 @@ void http_reply_ready(struct http_exchange *x, const struct http_ready *ready)
 {
     size_t n = x->head_only ? ready->head_n : ready->rest.n;
     x->status = ready->status;
-    count_reply(&x->env->count, ready->status);
+    count_reply(x, ready->status);
     x->body_bytes = x->head_only ? 0 : ready->body.n;
     if (n <= HTTP_COPY_MAX + HTTP_HEAD_MAX) {
         char *p = head_begin(x, ready->line, n);

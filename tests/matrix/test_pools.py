@@ -18,7 +18,7 @@ import pytest
 
 from client import Http, read_exactly, read_to_end
 from conftest import listed_models
-from harness import title, wait_until
+from harness import title, told_manager, wait_until
 from models import MODELS
 from sites import RESPOND_HELLO, HELLO, file_site, http_service, tiny_service
 from swarm import Swarm
@@ -294,8 +294,8 @@ def test_systemd_is_told_of_each_pool(daemon, needs, others, tmp_path):
         s.settimeout(30)
         daemon(ECHO, settings=pools(pool("main", io_model=one, workers=2), pool("trial", io_model=two)),
                env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        assert s.recv(4096).decode() == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; " \
-                                        f"main: 2 of 2, model {one}; trial: 1 of 1, model {two}, 0 connections, generation 1"
+        assert told_manager(s) == "READY=1\nSTATUS=Serving: 3 of 3 workers ready; " \
+                                  f"main: 2 of 2, model {one}; trial: 1 of 1, model {two}, 0 connections, generation 1"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------

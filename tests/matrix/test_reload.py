@@ -2,8 +2,12 @@
 """A new configuration on a running daemon: taken over whole or not at all, and nobody who asked is left without an
 answer."""
 
+import json
 import os
+import random
 import re
+import resource
+import shutil
 import signal
 import socket
 import threading
@@ -15,7 +19,7 @@ import pytest
 
 from client import Http, read_exactly, request
 from conftest import configuration
-from harness import children, fd_count, private_bytes, wait_until
+from harness import children, fd_count, private_bytes, title, told_manager, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, respond_route, root_route, tiny_service
 
 ROOT = os.geteuid() == 0
@@ -209,22 +213,77 @@ def test_systemd_is_told_of_a_reload(daemon, needs, plain_model, tmp_path):
         s.bind(str(tmp_path / "notify"))
         s.settimeout(30)
         d = daemon(site(), env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        assert s.recv(4096).startswith(b"READY=1\n")
+        assert told_manager(s).startswith("READY=1\n")
         d.reload()
-        said = s.recv(4096).decode()
+        said = told_manager(s)
         assert re.match(r"RELOADING=1\nMONOTONIC_USEC=\d+\nSTATUS=", said), said
-        said = s.recv(4096).decode()
+        said = told_manager(s)
         assert re.match(r"READY=1\nSTATUS=Serving: 1 of 1 worker ready, model \S+, \d+ connections?, generation 2; "
                         r"reloaded at \d\d:\d\d:\d\d$", said), said
 
         def next_ready():
-            while not (text := s.recv(4096).decode()).startswith("READY=1"):
+            while not (text := told_manager(s)).startswith("READY=1"):
                 pass
             return text
 
         d.configure("x")
         refused(d, ":1:")
         assert re.search(rf"; the reload at \S+ failed: {d.config}:1: ", next_ready())
+
+
+# --- settings of the running daemon -------------------------------------------------------------------------------
+
+def models_of(d):
+    return {w["model"] for w in d.ask("status")["workers"] if w["state"] == "ready"}
+
+
+def test_a_setting_of_the_running_daemon_is_changed_and_taken_back(daemon, plain_model, others):
+    d = daemon(site("one"), workers=1)
+    text, other = d.config.read_text(), next(m for m in others if m != plain_model)
+    assert d.ctl("set", f"io_model={other}").returncode == 0
+    assert d.ctl("set", "workers=3").returncode == 0
+    assert models_of(d) == {other} and d.ask("status")["overrides"] == [f"io_model={other}", "workers=3"]
+    assert re.search(rf"^set +io_model={other}\n +workers=3$", d.ctl("status").stdout, re.M)
+    d.reload()
+    d.signal(signal.SIGHUP)
+    d.wait_log("generation 5 serves")
+    assert models_of(d) == {other}, "what was set holds over reloads"
+    assert d.ctl("set", "workers=2").returncode == 0
+    assert d.ask("status")["overrides"] == [f"io_model={other}", "workers=2"]
+    assert d.ctl("unset", "io_model").returncode == 0
+    assert models_of(d) == {plain_model} and d.ask("status")["overrides"] == ["workers=2"]
+    done = d.ctl("unset", "io_model")
+    assert (done.returncode, done.stderr) == (1, "io_model: was not set by iomuxctl\n")
+    assert d.ctl("reload", "--fresh").returncode == 0
+    assert d.ask("status")["overrides"] == [] and d.config.read_text() == text
+    wait_until(lambda: len(d.worker_pids()) == 1, what="one worker")
+    assert get(d) == b"one"
+
+
+def test_a_setting_that_is_wrong_is_not_taken(daemon, plain_model):
+    d = daemon(site("one"))
+    before = d.worker_pids()
+    for setting, error in (("io_modl=poll", r"-o io_modl=poll: .*did you mean 'io_model'"),
+                           ("io_model=epol", "did you mean"), ("workers=0", "workers"), ("workers", "must be PATH=VALUE"),
+                           ("services.[7].name=x", r"has no element \[7\]"), ("=1", "must be PATH=VALUE")):
+        done = d.ctl("set", setting)
+        assert done.returncode == 1 and re.search(error, done.stderr), done
+        assert d.ask("status")["overrides"] == []
+    d.allow_log(".")
+    assert d.worker_pids() == before and get(d) == b"one"
+    d.reload()
+
+
+def test_settings_that_are_changed_at_once_are_all_changed(daemon, plain_model):
+    d = daemon(site("one"))
+    d.expect_worker_death()
+    wanted = ["workers=2", "timeouts.idle=50", "timeouts.send=40", "limits.connections=99"]
+    threads = [threading.Thread(target=d.ctl, args=("set", w)) for w in wanted]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert sorted(d.ask("status")["overrides"]) == sorted(wanted)
 
 
 # --- what fails changes nothing -----------------------------------------------------------------------------------
@@ -283,12 +342,13 @@ def test_a_worker_that_cannot_start_keeps_the_old_ones(daemon, model, www):
 
 
 def fresh_worker(d, old):
-    return next(iter(set(children(d.pid)) - set(old) - {d.logger()}), None)
+    return next((p for p in set(children(d.pid)) - set(old) if title(p).startswith("iomuxd: worker")), None)
 
 
-def test_connections_that_wait_for_workers_that_never_come_are_served_by_the_old(daemon, model, tmp_path):
+def test_connections_that_wait_for_workers_that_never_come_are_served_by_the_old(daemon, needs, model, tmp_path):
     """The table of media types makes the new worker slow enough to be stopped before it is ready; what comes in on
     the sockets that were made for the new workers meanwhile is taken by an old one when it is killed."""
+    needs("libbsd")             # by its title the worker is told from the process that tests the configuration
     table = tmp_path / "mime.types"
     table.write_text("".join(f"text/x-{i} e{i}\n" for i in range(200_000)))
     d = daemon(tiny_service("echo"))
@@ -310,6 +370,107 @@ def test_connections_that_wait_for_workers_that_never_come_are_served_by_the_old
     for i, s in enumerate(waiting):
         assert read_exactly(s, 2) == b"%02d" % i
     assert d.worker_pids() == old
+
+
+# --- the program ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def own_program(iomuxd_bin, tmp_path):
+    """A copy of the program, which a test may replace."""
+    path = tmp_path / "iomuxd"
+    shutil.copy2(iomuxd_bin, path)
+    path.with_name("iomuxctl").symlink_to(iomuxd_bin.with_name("iomuxctl"))
+    return path
+
+
+def exe(pid):
+    return os.stat(f"/proc/{pid}/exe").st_ino
+
+
+def test_a_reload_takes_the_program_that_is_there_now(daemon, own_program, iomuxd_bin):
+    d = daemon(site("one"), binary=own_program)
+    before, pid = exe(d.pid), d.pid
+    shutil.copy2(iomuxd_bin, own_program.with_name("new"))
+    own_program.with_name("new").rename(own_program)
+    d.reload()
+    assert d.pid == pid and d.ask("status")["pid"] == pid
+    assert exe(d.pid) != before and exe(d.pid) == own_program.stat().st_ino
+    ready = [w["pid"] for w in d.ask("status")["workers"] if w["state"] == "ready"]
+    assert [exe(p) for p in ready] == [exe(d.pid)]
+    assert get(d) == b"one"
+
+
+@pytest.mark.parametrize("what, words", [
+    ("removed", ["No such file or directory"]),
+    ("not executable", ["Permission denied"]),
+    ("no program", ["Exec format error"]),
+    ("another program", ["failed with status 1, and said no reason"]),
+    ("one that dies", [r"the test of the configuration died of signal 9 \(Killed\)"]),
+    ("an older iomuxd", ["unrecognized option '--take-over'"]),
+])
+def test_a_program_that_cannot_take_over_changes_nothing(daemon, own_program, what, words):
+    d = daemon(site("one"), binary=own_program, workers=2)
+    before = d.worker_pids()
+    contents = {"no program": "no program", "another program": "#!/bin/false\n",
+                "one that dies": "#!/bin/sh\nkill -9 $$\n",
+                "an older iomuxd": "#!/bin/sh\necho \"iomuxd: unrecognized option '--take-over'\" >&2\nexit 2\n"}
+    own_program.unlink()
+    if what != "removed":
+        own_program.write_text(contents.get(what, "x"))
+        own_program.chmod(0o644 if what == "not executable" else 0o755)
+    refused(d, *words)
+    assert re.search(r"the reload failed: .*; generation 1 goes on as it was", d.log())
+    assert d.worker_pids() == before and get(d) == b"one"
+    assert d.ask("status")["reload"]["ok"] is False
+
+
+def leave_descriptors(pid, spare):
+    """From now on the process may open so many more."""
+    used, limit = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}, 0
+    while spare > 0:
+        spare -= limit not in used
+        limit += 1
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+
+
+@pytest.mark.parametrize("spare", [4, 6, 8, 12, 40])
+def test_a_reload_without_descriptors_changes_nothing(daemon, plain_model, spare):
+    """There is no room for the test, for what this process opens when it is taken over, or for the sockets of the
+    fresh generation.  There are so many workers since poll(2) may not look at more than the limit."""
+    d = daemon(site("one"), workers=30)
+    before = d.worker_pids()
+    d.configure(conf(site("two"), plain_model, 40))
+    leave_descriptors(d.pid, spare)
+    done = d.ctl("reload")
+    assert done.returncode == 1 and "Too many open files" in done.stderr, done
+    d.allow_log("Too many open files|cannot|failed")
+    wait_until(lambda: d.worker_pids() == before, what="the end of the new workers")
+    assert get(d) == b"one"
+
+
+def test_signals_during_a_reload_are_not_lost(daemon, plain_model):
+    d = daemon(site("one"))
+    d.expect_worker_death()
+    for i in range(12):
+        seen = d.log().count("log files are open again")
+        d.signal(signal.SIGHUP)
+        wait_until(lambda: "reading the configuration again" in d.log(), what="a reload", pause=0)
+        time.sleep(random.Random(i).random() / 40)
+        d.signal(signal.SIGUSR1)
+        wait_until(lambda: d.log().count("log files are open again") > seen, what="the signal")
+    wait_until(lambda: d.ask("status")["state"] == "running", what="the end of the reloads")
+
+
+def test_who_talks_to_the_daemon_is_answered_by_the_one_that_took_over(daemon, plain_model):
+    """A request that is not whole, and one whose answer waits for the reload."""
+    d = daemon(site("one"))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(str(d.control))
+        s.sendall(b'{"command": ')
+        d.reload()
+        s.sendall(b'"version"}\n')
+        assert json.loads(s.makefile().readline())["pid"] == d.pid
 
 
 # --- workers come and go ------------------------------------------------------------------------------------------

@@ -302,20 +302,34 @@ START_TEST(report_keeps_lines_until_it_is_full)
 }
 END_TEST
 
-START_TEST(ledger_slots_count_on_for_the_next_worker)
+static int take_for(const char *worker, const char *pool_name, const char *model)
 {
-    struct metric_counts c = { .requests = 5 };
+    struct ledger_owner who = { .generation = 1 };
+
+    snprintf(who.worker, sizeof who.worker, "%s", worker);
+    snprintf(who.pool, sizeof who.pool, "%s", pool_name);
+    snprintf(who.model, sizeof who.model, "%s", model);
+    return ledger_take(&m.ledger, &who);
+}
+
+static void count_in(struct metric_counts *total, uint64_t requests)
+{
+    metric_publish(total, &(struct metric_counts){ .requests = requests }, true);
+}
+
+START_TEST(ledger_slots_count_on_for_the_next_worker_of_the_name)
+{
     struct metric_slot base, sum;
-    int one = ledger_take(&m.ledger), two = ledger_take(&m.ledger);
+    int one = take_for("main.0", "main", "epoll"), two = take_for("main.1", "main", "epoll");
 
     ck_assert_int_ne(one, two);
-    metric_publish(&m.ledger.slots[one], &c);
+    count_in(&m.ledger.slots[one].total, 5);
     m.ledger.slots[one].active = 7;
     ledger_put_back(&m.ledger, one);
-    ck_assert_int_eq(ledger_take(&m.ledger), one);
-    metric_sum(&m.ledger.slots[one], 1, &base);
-    c.requests = 3;
-    metric_publish(&m.ledger.slots[one], &c);
+    ck_assert_int_ne(take_for("main.0", "main", "poll"), one);
+    ck_assert_int_eq(take_for("main.0", "main", "epoll"), one);
+    ledger_read(&m.ledger, one, &base);
+    count_in(&m.ledger.slots[one].total, 3);
     ledger_sum(&m.ledger, &sum);
     ck_assert_uint_eq(sum.total.requests, 8);
     ck_assert_uint_eq(sum.active, 0);
@@ -323,13 +337,64 @@ START_TEST(ledger_slots_count_on_for_the_next_worker)
 }
 END_TEST
 
+static uint64_t requests_of(const char *worker, const char *pool_name, const char *model, const char *service)
+{
+    static struct ledger_figures f;
+
+    ledger_gather(&m.ledger, &(struct ledger_query){ worker, pool_name, model, service, -1 }, &f);
+    ck_assert_uint_eq(histogram_count(&f.times.request), f.counts.requests > 0 ? 1 : 0);
+    return f.counts.requests;
+}
+
+START_TEST(ledger_sums_by_worker_pool_model_and_service)
+{
+    int one = take_for("main.0", "main", "epoll"), two = take_for("trial.0", "trial", "poll");
+    struct metric_part *web, *mail;
+
+    ledger_serve(&m.ledger, one, "web");
+    ledger_serve(&m.ledger, one, "web");
+    ledger_serve(&m.ledger, two, "mail");
+    ck_assert_ptr_null(ledger_part(&m.ledger, two, "web"));
+    web = ledger_part(&m.ledger, one, "web");
+    mail = ledger_part(&m.ledger, two, "mail");
+    ck_assert_ptr_nonnull(web);
+    ck_assert_ptr_nonnull(mail);
+    ck_assert_ptr_null(ledger_service(&m.ledger, 2));
+    count_in(&web->total, 3);
+    metric_time(&web->times.request, 50, 1, true);
+    ck_assert_uint_eq(requests_of(NULL, NULL, NULL, NULL), 3);
+    ck_assert_uint_eq(requests_of("main.0", NULL, NULL, NULL), 3);
+    ck_assert_uint_eq(requests_of(NULL, "main", "epoll", NULL), 3);
+    ck_assert_uint_eq(requests_of(NULL, NULL, NULL, "web"), 3);
+    ck_assert_uint_eq(requests_of(NULL, "trial", NULL, NULL), 0);
+    ck_assert_uint_eq(requests_of(NULL, "main", "poll", NULL), 0);
+    ck_assert_uint_eq(requests_of(NULL, NULL, NULL, "mail"), 0);
+}
+END_TEST
+
+/* Its connections have ended with it: nothing of it is open, idle or waiting. */
+START_TEST(ledger_settles_what_a_dead_worker_had)
+{
+    int one = take_for("main.0", "main", "epoll");
+    struct metric_counts c = { .accepted = 5, .closed = 2, .rested = 2, .bytes_queued = 9 };
+    struct metric_slot sum;
+
+    ledger_serve(&m.ledger, one, "web");
+    metric_publish(&ledger_part(&m.ledger, one, "web")->total, &c, true);
+    ledger_put_back(&m.ledger, one);
+    ledger_sum(&m.ledger, &sum);
+    ck_assert_uint_eq(sum.total.closed, 5);
+    ck_assert_uint_eq(metric_idle(&sum.total) + metric_waiting_bytes(&sum.total), 0);
+}
+END_TEST
+
 START_TEST(ledger_ends_somewhere)
 {
     for (unsigned i = 0; i < LEDGER_ROOM; i++)
-        ck_assert_int_eq(ledger_take(&m.ledger), (int)i);
-    ck_assert_int_eq(ledger_take(&m.ledger), -1);
+        ck_assert_int_eq(take_for("x", "main", "epoll"), (int)i);
+    ck_assert_int_eq(take_for("x", "main", "epoll"), -1);
     ledger_put_back(&m.ledger, 77);
-    ck_assert_int_eq(ledger_take(&m.ledger), 77);
+    ck_assert_int_eq(take_for("y", "main", "epoll"), 77);
 }
 END_TEST
 
@@ -357,7 +422,9 @@ int main(void)
     tcase_add_test(all, survey_brings_what_a_worker_writes_and_believes_nothing_else);
     tcase_add_test(all, survey_is_bounded_and_ends_in_time);
     tcase_add_test(all, report_keeps_lines_until_it_is_full);
-    tcase_add_test(all, ledger_slots_count_on_for_the_next_worker);
+    tcase_add_test(all, ledger_slots_count_on_for_the_next_worker_of_the_name);
+    tcase_add_test(all, ledger_sums_by_worker_pool_model_and_service);
+    tcase_add_test(all, ledger_settles_what_a_dead_worker_had);
     tcase_add_test(all, ledger_ends_somewhere);
     suite_add_tcase(suite, all);
     srunner_run_all(runner, CK_ENV);

@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(env_rest_publishes_counts_and_progress)
 {
-    struct metric_slot *slot = metric_page_new(1);
+    struct metric_slot room = { .progress = 0 }, *slot = &room;
     struct env e;
     env_init(&e, slot);
     e.count.requests = 7;
@@ -69,7 +69,52 @@ START_TEST(env_rest_publishes_counts_and_progress)
     ck_assert_uint_eq(slot->total.requests, 9);
     ck_assert_uint_eq(slot->progress, 2);
     env_free(&e);
-    munmap(slot, sizeof *slot);
+}
+END_TEST
+
+START_TEST(env_counts_for_whom_it_works)
+{
+    static struct metric_part one, two;
+    struct metric_slot slot = { .progress = 0 };
+    struct env e;
+    env_init(&e, &slot);
+    e.count.wakeups = 1;
+    env_count_for(&e, &one);
+    e.count.requests = 7;
+    env_count_for(&e, &one);
+    ck_assert_uint_eq(e.count.requests, 7);
+    env_count_for(&e, &two);
+    e.count.requests = 2;
+    env_rest(&e);
+    env_count_for(&e, NULL);
+    e.count.wakeups = 1;
+    env_rest(&e);
+    ck_assert_uint_eq(slot.total.wakeups, 2);
+    ck_assert_uint_eq(slot.total.requests, 0);
+    ck_assert_uint_eq(one.total.requests, 7);
+    ck_assert_uint_eq(two.total.requests, 2);
+    env_free(&e);
+}
+END_TEST
+
+START_TEST(env_rest_looks_now_and_then_at_what_the_process_uses)
+{
+    struct metric_slot slot = { .used = { .switches_own = 1000000 } };
+    struct env e;
+    metric_use_begin(&slot);
+    env_init(&e, &slot);
+    env_rest(&e);
+    uint64_t at = slot.used_ms, used = slot.used.switches_own;
+    ck_assert_uint_gt(at, 0);
+    ck_assert_uint_ge(used, 1000000);
+    e.now_ms = at + 1;
+    env_rest(&e);
+    ck_assert_uint_eq(slot.used_ms, at);
+    e.now_ms = at + 1000;
+    env_rest(&e);
+    ck_assert_uint_eq(slot.used_ms, at + 1000);
+    ck_assert_uint_ge(slot.used.switches_own, used);
+    env_free(&e);
 }
 END_TEST
 
@@ -122,6 +167,8 @@ int main(void)
     tcase_add_test(t, env_shows_the_date_of_its_second);
     tcase_add_test(t, env_turns_have_numbers_that_grow);
     tcase_add_test(t, env_rest_publishes_counts_and_progress);
+    tcase_add_test(t, env_counts_for_whom_it_works);
+    tcase_add_test(t, env_rest_looks_now_and_then_at_what_the_process_uses);
     tcase_add_test(t, env_without_a_slot_keeps_its_counts);
     tcase_add_test(t, env_knows_which_access_records_found_no_room);
     suite_add_tcase(s, t);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of base/metric.c. */
 #include <check.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include "base/metric.h"
 
 static struct metric_counts counts_of(uint64_t start)
 {
     struct metric_counts c;
-#define METRIC_SET(name, help) c.name = start++;
+#define METRIC_SET(name, ...) c.name = start++;
     METRIC_COUNTERS(METRIC_SET)
 #undef METRIC_SET
     return c;
@@ -21,50 +18,95 @@ static struct metric_counts counts_of(uint64_t start)
 
 START_TEST(metric_publish_adds_each_counter_and_zeroes_it)
 {
-    struct metric_slot slot = { 0 };
-    struct metric_counts c = counts_of(1), zero = { 0 };
-    metric_publish(&slot, &c);
+    struct metric_counts total = { 0 }, c = counts_of(1), zero = { 0 };
+    bool alone = _i;
+    metric_publish(&total, &c, alone);
     ck_assert_mem_eq(&c, &zero, sizeof c);
     c = counts_of(100);
-    metric_publish(&slot, &c);
+    metric_publish(&total, &c, alone);
     uint64_t want = 101;
-#define METRIC_CHECK(name, help) ck_assert_uint_eq(slot.total.name, want); want += 2;
+#define METRIC_CHECK(name, ...) ck_assert_uint_eq(total.name, want); want += 2;
     METRIC_COUNTERS(METRIC_CHECK)
 #undef METRIC_CHECK
-    metric_publish(&slot, &c);
-    ck_assert_uint_eq(slot.total.accepted, 101);
-    ck_assert_uint_eq(slot.progress, 0);
-    ck_assert_uint_eq(slot.active, 0);
+    metric_publish(&total, &c, alone);
+    ck_assert_uint_eq(total.accepted, 101);
 }
 END_TEST
 
-START_TEST(metric_counts_stay_when_there_is_no_slot)
+START_TEST(metric_counts_stay_when_there_is_no_place)
 {
     struct metric_counts c = counts_of(5);
-    metric_publish(NULL, &c);
+    metric_publish(NULL, &c, false);
     ck_assert_uint_eq(c.accepted, 5);
 }
 END_TEST
 
-START_TEST(metric_sum_adds_up_all_slots)
+START_TEST(metric_add_adds_each)
 {
-    struct metric_slot slots[3] = { 0 }, sum;
-    memset(&sum, 0xff, sizeof sum);
-    for (uint64_t i = 0; i < 3; i++) {
-        slots[i].total = counts_of(i * 10);
-        slots[i].progress = i + 1;
-        slots[i].active = 100 * i;
-    }
-    metric_sum(slots, 3, &sum);
-    uint64_t want = 30;
-#define METRIC_CHECK(name, help) ck_assert_uint_eq(sum.total.name, want); want += 3;
+    struct metric_counts sum = counts_of(7), one = counts_of(100);
+    metric_add(&sum, &one);
+    uint64_t want = 107;
+#define METRIC_CHECK(name, ...) ck_assert_uint_eq(sum.name, want); want += 2;
     METRIC_COUNTERS(METRIC_CHECK)
 #undef METRIC_CHECK
-    ck_assert_uint_eq(sum.progress, 6);
-    ck_assert_uint_eq(sum.active, 300);
-    metric_sum(slots, 0, &sum);
-    ck_assert_uint_eq(sum.total.accepted, 0);
-    ck_assert_uint_eq(sum.active, 0);
+}
+END_TEST
+
+/* Counters are read while they move. */
+START_TEST(metric_differences_are_never_below_nothing)
+{
+    struct metric_counts c = { .accepted = 10, .closed = 4, .rested = 9, .roused = 7, .bytes_queued = 100, .bytes_sent = 60,
+                               .bytes_dropped = 10 };
+    ck_assert_uint_eq(metric_open(&c), 6);
+    ck_assert_uint_eq(metric_idle(&c), 2);
+    ck_assert_uint_eq(metric_waiting_bytes(&c), 30);
+    c = (struct metric_counts){ .closed = 1, .roused = 1, .bytes_sent = 1 };
+    ck_assert_uint_eq(metric_open(&c), 0);
+    ck_assert_uint_eq(metric_idle(&c), 0);
+    ck_assert_uint_eq(metric_waiting_bytes(&c), 0);
+}
+END_TEST
+
+START_TEST(metric_settles_what_a_process_left_behind)
+{
+    struct metric_counts c = { .accepted = 10, .closed = 4, .rested = 9, .roused = 7, .bytes_queued = 100, .bytes_sent = 60 };
+    metric_settle(&c);
+    ck_assert_uint_eq(c.closed, 10);
+    ck_assert_uint_eq(metric_idle(&c), 0);
+    ck_assert_uint_eq(metric_waiting_bytes(&c), 0);
+    ck_assert_uint_eq(c.bytes_dropped, 40);
+}
+END_TEST
+
+START_TEST(metric_time_counts_as_often_as_it_is_told)
+{
+    static struct histogram h;
+    metric_time(&h, 100, 3, true);
+    metric_time(&h, 100, 2, false);
+    metric_time(&h, 1, 0, true);
+    ck_assert_uint_eq(histogram_count(&h), 5);
+    ck_assert_uint_eq(histogram_quantile(&h, 0.5), 100);
+}
+END_TEST
+
+/* The next process counts on, and its own use begins at nothing. */
+START_TEST(metric_use_is_of_all_processes_and_never_falls)
+{
+    struct metric_slot slot = { .progress = 0 };
+    struct rusage first = { .ru_utime = { 2, 500 }, .ru_stime = { 1, 0 }, .ru_nvcsw = 7, .ru_nivcsw = 3 };
+    struct rusage second = { .ru_utime = { 0, 1 }, .ru_nvcsw = 1 };
+    metric_use_begin(&slot);
+    metric_use_end(&slot, &first);
+    ck_assert_uint_eq(slot.used.cpu_user_us, 2000500);
+    ck_assert_uint_eq(slot.used.cpu_system_us, 1000000);
+    ck_assert_uint_eq(slot.used.switches_own, 7);
+    ck_assert_uint_eq(slot.used.switches_forced, 3);
+    metric_use_end(&slot, &second);     /* an older look comes late */
+    ck_assert_uint_eq(slot.used.cpu_user_us, 2000500);
+    metric_use_begin(&slot);
+    metric_use_end(&slot, &second);
+    ck_assert_uint_eq(slot.used.cpu_user_us, 2000501);
+    ck_assert_uint_eq(slot.used.switches_own, 8);
 }
 END_TEST
 
@@ -75,58 +117,27 @@ START_TEST(metric_slots_have_cache_lines_of_their_own)
 }
 END_TEST
 
-START_TEST(metric_page_outlives_the_child_that_counted)
-{
-    struct metric_slot *page = metric_page_new(5);
-    ck_assert_ptr_nonnull(page);
-    ck_assert_uint_eq((uintptr_t)page % 64, 0);
-    for (int i = 0; i < 5; i++)
-        ck_assert_uint_eq(page[i].total.requests, 0);
-    pid_t pid = fork();
-    ck_assert_int_ne(pid, -1);
-    if (pid == 0) {
-        struct metric_counts c = { .requests = 42 };
-        metric_publish(&page[4], &c);
-        _exit(0);
-    }
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_uint_eq(page[4].total.requests, 42);
-    ck_assert_uint_eq(page[3].total.requests, 0);
-}
-END_TEST
-
-START_TEST(metric_page_refuses_sizes_that_cannot_be)
-{
-    errno = 0;
-    ck_assert_ptr_null(metric_page_new(0));
-    ck_assert_int_eq(errno, EINVAL);
-    ck_assert_ptr_null(metric_page_new(SIZE_MAX));
-    ck_assert_ptr_null(metric_page_new(SIZE_MAX / 64));
-}
-END_TEST
-
 enum { THREADS = 4, PUBLICATIONS = 20000 };
 
-static void *publish_often(void *slot)
+static void *publish_often(void *total)
 {
     for (int i = 0; i < PUBLICATIONS; i++) {
         struct metric_counts c = { .requests = 1, .bytes_sent = 100 };
-        metric_publish(slot, &c);
+        metric_publish(total, &c, false);
     }
     return NULL;
 }
 
 START_TEST(metric_loses_no_count_of_threads)
 {
-    struct metric_slot slot = { 0 };
+    struct metric_counts total = { 0 };
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, publish_often, &slot), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, publish_often, &total), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    ck_assert_uint_eq(slot.total.requests, THREADS * PUBLICATIONS);
-    ck_assert_uint_eq(slot.total.bytes_sent, 100 * THREADS * PUBLICATIONS);
+    ck_assert_uint_eq(total.requests, THREADS * PUBLICATIONS);
+    ck_assert_uint_eq(total.bytes_sent, 100 * THREADS * PUBLICATIONS);
 }
 END_TEST
 
@@ -135,12 +146,14 @@ int main(void)
     Suite *s = suite_create("metric");
     TCase *t = tcase_create("metric");
     tcase_set_timeout(t, 60);
-    tcase_add_test(t, metric_publish_adds_each_counter_and_zeroes_it);
-    tcase_add_test(t, metric_counts_stay_when_there_is_no_slot);
-    tcase_add_test(t, metric_sum_adds_up_all_slots);
+    tcase_add_loop_test(t, metric_publish_adds_each_counter_and_zeroes_it, 0, 2);
+    tcase_add_test(t, metric_counts_stay_when_there_is_no_place);
+    tcase_add_test(t, metric_add_adds_each);
+    tcase_add_test(t, metric_differences_are_never_below_nothing);
+    tcase_add_test(t, metric_settles_what_a_process_left_behind);
+    tcase_add_test(t, metric_time_counts_as_often_as_it_is_told);
+    tcase_add_test(t, metric_use_is_of_all_processes_and_never_falls);
     tcase_add_test(t, metric_slots_have_cache_lines_of_their_own);
-    tcase_add_test(t, metric_page_outlives_the_child_that_counted);
-    tcase_add_test(t, metric_page_refuses_sizes_that_cannot_be);
     tcase_add_test(t, metric_loses_no_count_of_threads);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Statistics as JSON.  Looks at the ledger, from which everything comes, and changes nothing. */
+#include "daemon/status_figures.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void figure_number(json_t *to, const char *key, uint64_t n)
+{
+    json_object_set_new(to, key, json_integer((json_int_t)n));
+}
+
+json_t *figures_counters(const struct metric_counts *c, enum metric_level level)
+{
+    json_t *all = json_object();
+
+#define FIGURE_COUNTER(name, of, ...)           \
+    if (METRIC_OF_##of <= level)                \
+        figure_number(all, #name, c->name);
+    METRIC_COUNTERS(FIGURE_COUNTER)
+#undef FIGURE_COUNTER
+    return all;
+}
+
+static json_t *figures_time(const struct histogram *h)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)histogram_count(h),
+                     "mean_us", (json_int_t)histogram_mean(h),
+                     "p50_us", (json_int_t)histogram_quantile(h, 0.5), "p90_us", (json_int_t)histogram_quantile(h, 0.9),
+                     "p99_us", (json_int_t)histogram_quantile(h, 0.99),
+                     "p999_us", (json_int_t)histogram_quantile(h, 0.999), "max_us", (json_int_t)h->max_us);
+}
+
+/* What is served, whatever it is called: the measure for what it costs. */
+static uint64_t served(const struct metric_counts *c)
+{
+    return c->requests + c->messages + c->datagrams;
+}
+
+static void figure_share(json_t *to, const char *key, uint64_t n, uint64_t of)
+{
+    json_object_set_new(to, key, of > 0 ? json_real((double)n / (double)of) : json_null());
+}
+
+static void figure_times(json_t *to, const struct metric_times *t)
+{
+#define FIGURE_TIME(name, ...) json_object_set_new(to, #name, figures_time(&t->name));
+    METRIC_TIMES(FIGURE_TIME)
+#undef FIGURE_TIME
+}
+
+static void figure_usage(json_t *to, const struct ledger_figures *f)
+{
+    const struct metric_usage *u = &f->used;
+    uint64_t n = served(&f->counts);
+
+#define FIGURE_USE(name, ...) figure_number(to, #name, u->name);
+    METRIC_USES(FIGURE_USE)
+#undef FIGURE_USE
+    figure_share(to, "cpu_us_per_request", u->cpu_user_us + u->cpu_system_us, n);
+    figure_share(to, "switches_per_request", u->switches_own + u->switches_forced, n);
+    figure_share(to, "system_calls_per_request", f->counts.syscalls, n);
+    figure_share(to, "events_per_wakeup", f->counts.events, f->counts.wakeups);
+}
+
+static void figures_put(json_t *to, const struct ledger_figures *f, enum metric_level level)
+{
+    figure_number(to, "connections", f->active);
+    figure_number(to, "idle", metric_idle(&f->counts));
+    figure_number(to, "waiting_bytes", metric_waiting_bytes(&f->counts));
+    figure_times(to, &f->times);
+    json_object_set_new(to, "totals", figures_counters(&f->counts, level));
+}
+
+static json_t *pool_figures(const struct ledger *t, const struct ledger_owner *o, struct ledger_figures *f)
+{
+    json_t *one = json_object();
+
+    ledger_gather(t, &(struct ledger_query){ .pool = o->pool, .model = o->model, .slot = -1 }, f);
+    json_object_set_new(one, "pool", json_string(o->pool));
+    json_object_set_new(one, "model", json_string(o->model));
+    figure_number(one, "workers", f->workers);
+    figures_put(one, f, METRIC_OF_WORKER);
+    figure_usage(one, f);
+    return one;
+}
+
+/* Has an earlier slot been of the same pool and model? */
+static bool pool_is_known(const struct ledger *t, unsigned slot)
+{
+    const struct ledger_owner *o = ledger_nth(t, slot);
+
+    for (unsigned i = 0; i < slot; i++)
+        if (strcmp(ledger_nth(t, i)->pool, o->pool) == 0 && strcmp(ledger_nth(t, i)->model, o->model) == 0)
+            return true;
+    return false;
+}
+
+json_t *figures_pools(const struct ledger *t)
+{
+    struct ledger_figures *f = malloc(sizeof *f);
+    json_t *all = json_array();
+
+    for (unsigned i = 0; f != NULL && ledger_nth(t, i) != NULL; i++)
+        if (!pool_is_known(t, i))
+            json_array_append_new(all, pool_figures(t, ledger_nth(t, i), f));
+    free(f);
+    return all;
+}
+
+static bool service_is_known(const struct ledger *t, unsigned part)
+{
+    for (unsigned i = 0; i < part; i++)
+        if (strcmp(ledger_service(t, i), ledger_service(t, part)) == 0)
+            return true;
+    return false;
+}
+
+json_t *figures_services(const struct ledger *t)
+{
+    struct ledger_figures *f = malloc(sizeof *f);
+    json_t *all = json_array();
+
+    for (unsigned i = 0; f != NULL && ledger_service(t, i) != NULL; i++) {
+        json_t *one;
+
+        if (service_is_known(t, i))
+            continue;
+        one = json_object();
+        ledger_gather(t, &(struct ledger_query){ .service = ledger_service(t, i), .slot = -1 }, f);
+        json_object_set_new(one, "service", json_string(ledger_service(t, i)));
+        figures_put(one, f, METRIC_OF_SERVICE);
+        json_array_append_new(all, one);
+    }
+    free(f);
+    return all;
+}
+
+json_t *figures_all(const struct ledger *t)
+{
+    struct ledger_figures *f = malloc(sizeof *f);
+    json_t *all = json_object();
+
+    if (f == NULL)
+        return all;
+    ledger_gather(t, &(struct ledger_query){ .slot = -1 }, f);
+    figure_number(all, "idle", metric_idle(&f->counts));
+    figure_number(all, "waiting_bytes", metric_waiting_bytes(&f->counts));
+    figure_times(all, &f->times);
+    figure_usage(all, f);
+    free(f);
+    return all;
+}
