@@ -37,7 +37,7 @@ struct logger_drain {
     unsigned              count;
     struct heap           turns;
     struct logger_route   routes[LOGGER_TARGETS];
-    uint64_t              now_ms;       /* as of the latest turn */
+    uint64_t             now_ms, now_us;        /* as of the latest turn */
     uint64_t              taken;        /* records, ever */
     uint64_t             told_lost;     /* of those that were lost, how many were told of, */
     uint64_t             told_lost_ms;  /* and when */
