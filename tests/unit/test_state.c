@@ -202,8 +202,9 @@ START_TEST(state_keeps_every_descriptor_that_it_names)
     ck_assert_int_eq(state_write(&s, &m), 0);
     for (unsigned i = 0; i < s.kept_count; i++)
         ck_assert_int_ne(fcntl(s.kept[i], F_GETFD), -1);
-    /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state */
-    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1);
+    /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state; the rings and
+     * both ends of their bell */
+    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1 + 3);
     state_close(&s);
 }
 END_TEST
