@@ -96,6 +96,8 @@ static void stop_begin(struct master *m)
     tell_stopping(m);
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        if (m->store.count > 0)
+            listen_leave_files(&generation_of(l)->listens);
         listen_close(&generation_of(l)->listens, true);
         generation_drain(generation_of(l), false, m->told_ms);
     }

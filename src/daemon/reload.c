@@ -80,7 +80,7 @@ static void abandon_all(void *arg, const struct listen_set *kept)
 static struct generation_sources sources_of(struct master *m)
 {
     return (struct generation_sources){
-        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
+        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed, .kept = &m->kept },
         .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
     };
 }
