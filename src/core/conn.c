@@ -89,6 +89,11 @@ const void *conn_state_const(const struct conn *c)
     return c->state;
 }
 
+size_t conn_queued(const struct conn *c)
+{
+    return c->out.bytes;
+}
+
 const void *conn_settings(const struct conn *c)
 {
     return c->service->settings;

@@ -18,6 +18,7 @@
 
 struct conn;
 struct datagram_proto;
+struct dial;
 struct errand;
 struct proxy_rules;
 
@@ -40,6 +41,9 @@ struct proto {
     void   (*expired)(struct conn *c);  /* optional: conn_timeout ran out; else conn_abort */
     void   (*drain)(struct conn *c);    /* optional: the worker is going, end when it does no harm; else conn_finish */
     void   (*room)(struct conn *c);     /* optional: little output is left; for protocols that speak unasked */
+    uint64_t (*speaks_us)(const struct conn *c);    /* optional: when it will speak unasked, by `room`: monotonic us,
+                                         * UINT64_MAX: not before something comes.  Asked where a connection has a
+                                         * thread of its own; elsewhere who made it has it woken (loop.wake) */
     void   (*back)(struct conn *c, struct errand *e);   /* for who has conn_errand: it is done; it goes behind this */
     void   (*close)(struct conn *c);    /* optional: the connection is over, its state is about to go */
 
@@ -60,6 +64,7 @@ struct service {
     const struct proxy_rules *proxy;    /* connections begin with a PROXY header; NULL: they do not */
     unsigned            held_ms;        /* the kernel may have kept a silent peer for so long before it was accepted */
     unsigned            send_timeout_ms;/* output that makes no progress for so long ends the connection; 0: never */
+    struct dial        *dial;           /* the driver's: its connection is made, not accepted; NULL: they are accepted */
 };
 
 void                 *conn_state(struct conn *c);
@@ -68,6 +73,7 @@ struct env           *conn_env(struct conn *c);
 const struct service *conn_service(const struct conn *c);
 const void           *conn_settings(const struct conn *c);
 const void           *conn_state_const(const struct conn *c);
+size_t                conn_queued(const struct conn *c);      /* bytes of output that are still to be sent */
 
 /* The client, as far as it is known: behind a proxy that says so, not the proxy. */
 const struct peer    *conn_peer(const struct conn *c);

@@ -15,6 +15,7 @@
 struct access_log;
 struct errands;
 struct file_cache;
+struct heap;
 struct rate;
 struct tally;
 struct verified;
@@ -47,6 +48,7 @@ struct env {
     struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
     struct rate       *request_rate;    /* requests of each address; NULL: no limit */
+    struct heap       *due;     /* connections that will speak unasked, by monotonic us; NULL: nobody wakes them */
     struct tally      *tally;   /* connections of each address; NULL: no limit */
 
     struct metric_counts count; /* since the last publication */

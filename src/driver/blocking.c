@@ -21,6 +21,7 @@
 #include "base/thread.h"
 #include "core/tally.h"
 #include "driver/clerk.h"
+#include "driver/dial.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
 #include "driver/thread.h"
@@ -157,7 +158,7 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
         close(fd);
         return;
     }
-    struct thread *t = thread_new(&b->threads, l, fd, peer, b->loop->env);
+    struct thread *t = thread_new(&b->threads, l->service, fd, peer, b->loop->env);
     send_for(fd, l->service);
     if (t != NULL) {
         t->beyond = beyond;
@@ -170,6 +171,26 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
     b->complained = false;
     b->places.count++;
     b->places.refused += beyond || crowded;
+}
+
+/* The thread connects itself. */
+static void thread_connect(void *self, struct dial *d)
+{
+    struct blocking *b = self;
+    int fd = dial_socket(d, SOCK_CLOEXEC);
+    struct peer peer = dial_peer(d);
+    struct thread *t = fd != -1 ? thread_new(&b->threads, &d->service, fd, &peer, b->loop->env) : NULL;
+    if (t != NULL)
+        send_for(fd, &d->service);
+    if (t != NULL && thread_start(b, t) == 0) {
+        b->places.count++;
+        return;
+    }
+    int error = errno;
+    free(t);
+    if (fd != -1)
+        close(fd);
+    d->over(d, error);
 }
 
 static void show_places(const struct blocking *b)
@@ -272,6 +293,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
 {
     const struct loop *l = b->loop;
     listeners_choose(b, accepting);
+    loop_tell_rest(l);
     int n = poll(b->polled, l->listener_count + l->watch_count + 1, wait_ms(b, deaf));
     if (n == -1 && errno != EINTR)
         b->failed = errno;
@@ -347,6 +369,7 @@ static int blocking_run(struct loop *l, const void *ops)
         l->surveyed = &b.threads;       /* cppcheck-suppress autoVariables ; nobody asks when this is over */
         l->self = &b;                   /* cppcheck-suppress autoVariables */
         l->sweep = threads_sweep;
+        l->connect = thread_connect;
         l->ready(l->arg);
         while (l->phase == LOOP_RUN && b.failed == 0)
             blocking_turn(&b, true, false);

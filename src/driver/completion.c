@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "core/file.h"
 #include "driver/completion_inner.h"
+#include "driver/dial.h"
 #include "driver/sock.h"
 
 enum {
@@ -40,7 +41,9 @@ static void flight_land(struct completion *k, struct conn *c)
     k->engine.ops->close_fd(&k->engine, c->fd);
     stage_put_back(&k->stages, f->load.stage);
     roster_remove(&k->roster, c);
+    const struct service *s = c->service;
     conn_free(c);
+    dial_tell_over(s, 0);
 }
 
 /* hot */
@@ -133,6 +136,7 @@ static void conn_land(struct completion *k, struct conn *c)
     } else if (!f->shutting) {
         f->shutting = true;
         shutdown(c->fd, SHUT_RDWR);
+        dial_end(k, c);
     }
 }
 
@@ -221,6 +225,7 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
     if (c == NULL) {
         k->env->count.refused++;
         k->engine.ops->close_fd(&k->engine, fd);
+        dial_tell_over(s, ENOMEM);
         return;
     }
     struct flight *f = flight_of(c);
@@ -231,12 +236,20 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
     conn_advance(k, c);
 }
 
+static void conn_wake_advance(void *self, struct conn *c)
+{
+    conn_advance(self, c);
+}
+
 /* hot */
 static void on_done(struct completion *k, const struct done *d)
 {
     switch (d->op->kind) {
     case OP_ACCEPT:
         door_report(k, d);
+        return;
+    case OP_CONNECT:
+        dial_report(k, d);
         return;
     case OP_WATCH:
         windows_report(&k->windows, d);
@@ -306,6 +319,7 @@ static void completion_turn(struct completion *k)
 {
     struct loop *l = k->loop;
     struct conn *c;
+    loop_tell_rest(l);
     wait_and_serve(k, roster_wait_ms(&k->roster));
     while ((c = errand_back(k->env)) != NULL)
         conn_advance(k, c);
@@ -339,6 +353,7 @@ static void completion_halt(struct completion *k)
     for (unsigned i = 0; i < k->loop->listener_count; i++)
         door_shut(k, &k->doors[i]);
     windows_shut(&k->windows);
+    dials_cancel(k);
     errands_end(k->env);
     list_init(&all);
     list_splice(&all, &k->roster.conns);
@@ -408,6 +423,8 @@ static int serve_until_told(struct completion *k)
         return -1;
     k->loop->self = k;
     k->loop->sweep = doors_sweep;
+    k->loop->connect = completion_dial;
+    k->loop->wake = conn_wake_advance;
     k->loop->ready(k->loop->arg);
     while (completion_lasts(k))
         completion_turn(k);
@@ -424,8 +441,10 @@ static int completion_run(struct loop *l, const void *ops)
         return -1;
     k->loop = l;
     k->env = l->env;
+    list_init(&k->dials);
     roster_open(&k->roster, l);
-    k->engine = (struct engine){ .ops = ops, .connections_max = engine_load(k, l->connections_max) };
+    k->engine = (struct engine){ .ops = ops, .connections_max = engine_load(k, l->connections_max),
+                                .dials = l->dials };
     int result = stage_pool_open(&k->stages), error;
     k->engine.load_memory = stage_memory(&k->stages);
     if (result == 0)

@@ -10,6 +10,8 @@
 #include "driver/stage.h"
 #include "driver/windows.h"
 
+struct dial;
+
 enum { COMPLETION_REPORTS = 256 };
 
 /* The driver's part of a connection. */
@@ -40,8 +42,9 @@ struct completion {
     struct stage_pool stages;
     struct door   *doors;       /* by listener; one for datagrams stays shut */
     struct windows windows;
-    unsigned       in_flight;   /* operations of doors */
+    unsigned       in_flight;   /* operations of doors, and to connect */
     unsigned       accepting;   /* of these, waiting for somebody */
+    struct list    dials;       /* connections that are being made */
     bool           wide;        /* the limit is so far away that doors let in many at once */
     bool           draining, halting;
     bool           told;        /* every connection knows that the worker is going */
@@ -51,6 +54,14 @@ struct completion {
 
 /* completion.c: a connection begins. */
 void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer);
+
+/* completion_dial.c: as loop.connect; one came back; all of them are to come back. */
+void completion_dial(void *self, struct dial *d);
+void dial_report(struct completion *k, const struct done *done);
+void dials_cancel(struct completion *k);
+
+/* A connection was shut down; a socket for datagrams does not end its operations when that happens. */
+void dial_end(struct completion *k, struct conn *c);
 
 /* completion_door.c: doors follow the house: open while there is a place, wide while there is room.  A door that is
  * open in the wrong way is shut, and opened again when it has come back. */

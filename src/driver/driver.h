@@ -11,6 +11,8 @@
 #include "core/conn.h"
 #include "core/env.h"
 
+struct dial;
+
 /* A listening socket of this worker, or a socket for datagrams; non-blocking. */
 struct listener {
     int                   fd;
@@ -48,7 +50,9 @@ struct loop {
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
     void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
     void                 (*shut)(void *arg);    /* and once, when it drains and accepts no more; NULL: nobody asks */
+    void                 (*rest)(void *arg);    /* called before each wait; NULL: nobody asks */
     void                  *arg;
+    bool                   dials;               /* connections are made: what that needs is allowed */
 
     /* The driver's, for watches to call while it runs. */
     void                 (*survey)(void *surveyed, struct census *c);   /* lists all connections */
@@ -56,6 +60,9 @@ struct loop {
     void                  *self;
     void                 (*sweep)(void *self, const struct listener *l, int fd);    /* serves what waits on another
                                                          * socket as if it were that of l, once; fd stays the caller's */
+    void                 (*connect)(void *self, struct dial *d);    /* makes a connection (driver/dial.h) */
+    void                 (*wake)(void *self, struct conn *c);       /* it has something to say unasked; it may be gone
+                                                         * behind this.  NULL: it has a thread, and wakes by itself */
 };
 
 /* For drivers that drain, when all listeners are closed. */
@@ -71,6 +78,13 @@ static inline void loop_tell_shut(struct loop *l)
 static inline bool listener_sweeps(const struct loop *l, const struct listener *one)
 {
     return l->phase == LOOP_DRAIN && (!l->passed || one->gone == NULL || *one->gone);
+}
+
+/* For drivers, before each wait. */
+static inline void loop_tell_rest(const struct loop *l)
+{
+    if (l->rest != NULL)
+        l->rest(l->arg);
 }
 
 struct driver {

@@ -14,7 +14,7 @@
 
 #include "core/peer.h"
 
-enum op_kind { OP_ACCEPT, OP_RECV, OP_SEND, OP_LOAD, OP_WATCH };
+enum op_kind { OP_ACCEPT, OP_RECV, OP_SEND, OP_LOAD, OP_WATCH, OP_CONNECT };
 
 struct op {
     enum op_kind kind;
@@ -37,6 +37,7 @@ struct engine {
     const struct engine_ops *ops;
     void    *self;
     struct iovec load_memory;   /* where most loads will go; iov_len 0: anywhere */
+    bool     dials;             /* connections are made */
     unsigned connections_max;   /* an engine that cannot carry so many lowers it when it opens */
     int      strained;          /* errno: some operations came back undone, -EAGAIN, since the kernel takes none now;
                                  * the driver clears it */
@@ -58,7 +59,10 @@ struct engine_ops {
     void (*send)(struct engine *e, struct op *o, int fd, const struct iovec *iov, int count, bool more_follows);
     void (*load)(struct engine *e, struct op *o, int fd, void *to, size_t n, off_t offset);
     void (*watch)(struct engine *e, struct op *o, int fd);  /* done when fd is readable */
-    void (*cancel)(struct engine *e, struct op *o);     /* of accept, watch and a receive that goes on: comes
+    /* the address lives as long as the operation; allowed only where engine.dials says so */
+    void (*connect)(struct engine *e, struct op *o, int fd, const struct sockaddr *to, socklen_t size);
+    void (*cancel)(struct engine *e, struct op *o);     /* of accept, watch, connect and a receive that goes on or is
+                                                         * of datagrams: comes
                                                          * back soon, -ECANCELED or so; harmless when its last
                                                          * report is on the way already */
     void (*forget)(struct engine *e, struct op *o);     /* frees `mine`; the operation is not in flight */

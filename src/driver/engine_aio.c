@@ -52,12 +52,13 @@ struct request {
     char         buffer[];      /* OP_RECV */
 };
 
-/* A listener or a watch. */
+/* A listener, a watch, or a socket that is connecting: that goes when it has. */
 struct polled {
     struct op *op;
     int        fd;
     bool       asked;           /* the operation is under way */
     bool       many;            /* an accept goes on until it is cancelled */
+    short      events;
 };
 
 struct aio_self {
@@ -277,7 +278,7 @@ static void ai_load(struct engine *e, struct op *o, int fd, void *to, size_t n, 
     request_start(a, r, o, aio_read);
 }
 
-static void poll_add(struct aio_self *a, struct op *o, int fd, bool many)
+static void poll_add(struct aio_self *a, struct op *o, int fd, bool many, short events)
 {
     for (unsigned i = 0; i < a->polled_count; i++) {
         if (a->polled[i].op == o) {
@@ -290,17 +291,38 @@ static void poll_add(struct aio_self *a, struct op *o, int fd, bool many)
         op_fail(a, o, -ENOBUFS);
         return;
     }
-    a->polled[a->polled_count++] = (struct polled){ .op = o, .fd = fd, .asked = true, .many = many };
+    a->polled[a->polled_count++] = (struct polled){ .op = o, .fd = fd, .asked = true, .many = many,
+                                                  .events = events };
+}
+
+/* 0 or -errno. */
+static int blocks_again(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags != -1 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
 static void ai_accept(struct engine *e, struct op *o, int fd, bool many)
 {
-    poll_add(e->self, o, fd, many);
+    poll_add(e->self, o, fd, many, POLLIN);
 }
 
 static void ai_watch(struct engine *e, struct op *o, int fd)
 {
-    poll_add(e->self, o, fd, false);
+    poll_add(e->self, o, fd, false, POLLIN);
+}
+
+/* There is no aio_connect either.  Only to connect the socket does not block; behind that it must, see above. */
+static void ai_connect(struct engine *e, struct op *o, int fd, const struct sockaddr *to, socklen_t size)
+{
+    int flags = fcntl(fd, F_GETFL);
+    bool ready = flags != -1 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+    if (ready && connect(fd, to, size) == 0)
+        op_fail(e->self, o, blocks_again(fd));
+    else if (!ready || errno != EINPROGRESS)
+        op_fail(e->self, o, -errno);
+    else
+        poll_add(e->self, o, fd, false, POLLOUT);
 }
 
 static void ai_cancel(struct engine *e, struct op *o)
@@ -314,10 +336,23 @@ static void ai_cancel(struct engine *e, struct op *o)
     }
 }
 
+/* Sockets that connect come and go, and each must leave its place. */
+static void poll_forget(struct aio_self *a, const struct op *o)
+{
+    for (unsigned i = 0; i < a->polled_count; i++) {
+        if (a->polled[i].op == o) {
+            a->polled[i] = a->polled[--a->polled_count];
+            return;
+        }
+    }
+}
+
 static void ai_forget(struct engine *e, struct op *o)
 {
     struct aio_self *a = e->self;
     struct request *r = o->mine;
+    if (o->kind == OP_CONNECT)
+        poll_forget(a, o);
     if (r == NULL)
         return;
     a->table[r->index] = NULL;
@@ -437,6 +472,16 @@ static int report_accepts(struct engine *e, struct polled *p, struct done *out, 
     return n;
 }
 
+static struct done connect_result(struct polled *p)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    p->asked = false;
+    if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
+        error = errno;
+    return (struct done){ .op = p->op, .result = error != 0 ? -error : blocks_again(p->fd) };
+}
+
 /* A listener for many stays asked for as long as it accepts (`more`); one connection, or an error, ends it, and the
  * driver asks again. */
 static int report_polled(struct engine *e, struct done *out, int max)
@@ -450,6 +495,10 @@ static int report_polled(struct engine *e, struct done *out, int max)
         if (p->op->kind == OP_WATCH) {
             p->asked = false;
             out[n++] = (struct done){ .op = p->op, .result = POLLIN };
+            continue;
+        }
+        if (p->op->kind == OP_CONNECT) {
+            out[n++] = connect_result(p);
             continue;
         }
         n += report_accepts(e, p, out + n, max - n);
@@ -472,7 +521,7 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
     struct aio_self *a = e->self;
     a->fds[0] = (struct pollfd){ .fd = a->signal_fd, .events = POLLIN };
     for (unsigned i = 0; i < a->polled_count; i++)
-        a->fds[i + 1] = (struct pollfd){ .fd = a->polled[i].asked ? a->polled[i].fd : -1, .events = POLLIN };
+        a->fds[i + 1] = (struct pollfd){ .fd = a->polled[i].asked ? a->polled[i].fd : -1, .events = a->polled[i].events };
     int most = sleep_ms(a, timeout_ms), ready = poll(a->fds, a->polled_count + 1, most);
     if (ready == -1)
         return -1;
@@ -492,6 +541,6 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 
 const struct engine_ops engine_aio = {
     .name = "aio",
-    .open = ai_open, .accept = ai_accept, .recv = ai_recv, .send = ai_send, .load = ai_load, .watch = ai_watch,
+    .open = ai_open, .accept = ai_accept, .recv = ai_recv, .send = ai_send, .load = ai_load, .watch = ai_watch, .connect = ai_connect,
     .cancel = ai_cancel, .forget = ai_forget, .close_fd = ai_close_fd, .wait = ai_wait, .close = ai_close,
 };

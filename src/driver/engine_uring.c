@@ -81,22 +81,24 @@ static int ring_make(struct uring_self *u, unsigned submissions, unsigned comple
 }
 
 /* What a ring may do here, and nothing else; no further registration either. */
-static int ring_restrict(const struct uring_self *u)
+static int ring_restrict(const struct uring_self *u, bool dials)
 {
     static const unsigned char allowed[] = {
         IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_SEND, IORING_OP_SENDMSG, IORING_OP_READ,
-        IORING_OP_READ_FIXED, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE
+        IORING_OP_READ_FIXED, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+        IORING_OP_CONNECT       /* the last: only for who makes connections */
     };
-    enum { COUNT = sizeof allowed };
-    struct io_uring_restriction r[COUNT + 1] = { 0 };
-    for (unsigned i = 0; i < COUNT; i++) {
+    enum { MOST = sizeof allowed };
+    unsigned count = dials ? MOST : MOST - 1;
+    struct io_uring_restriction r[MOST + 1] = { 0 };
+    for (unsigned i = 0; i < count; i++) {
         r[i].opcode = IORING_RESTRICTION_SQE_OP;
         r[i].sqe_op = allowed[i];
     }
-    r[COUNT].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    r[COUNT].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    r[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    r[count].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
     /* liburing 2.3 declares functions for these two and does not export them */
-    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, r, COUNT + 1) == -1)
+    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, r, count + 1) == -1)
         return -errno;
     if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) == -1)
         return -errno;
@@ -188,7 +190,7 @@ static void say_why(int error, char *why, size_t why_size)
 bool engine_uring_available(char *why, size_t why_size)
 {
     struct uring_self *u = uring_make(4, 8);
-    int error = u == NULL ? errno : -ring_restrict(u);
+    int error = u == NULL ? errno : -ring_restrict(u, false);
     if (u != NULL)
         uring_unmake(u);
     if (error != 0)
@@ -225,7 +227,7 @@ static int ur_open(struct engine *e)
     if (u == NULL)
         return -1;
     fixed_memory_add(u, e->load_memory);
-    int error = ring_restrict(u);
+    int error = ring_restrict(u, e->dials);
     if (error < 0) {
         uring_unmake(u);
         errno = -error;
@@ -336,6 +338,15 @@ static void ur_load(struct engine *e, struct op *o, int fd, void *to, size_t n, 
         io_uring_prep_read_fixed(s, fd, to, (unsigned)n, (uint64_t)offset, 0);
     else
         io_uring_prep_read(s, fd, to, (unsigned)n, (uint64_t)offset);
+    io_uring_sqe_set_data(s, o);
+}
+
+static void ur_connect(struct engine *e, struct op *o, int fd, const struct sockaddr *to, socklen_t size)
+{
+    struct io_uring_sqe *s = sqe_for(e, o);
+    if (s == NULL)
+        return;
+    io_uring_prep_connect(s, fd, to, size);
     io_uring_sqe_set_data(s, o);
 }
 
@@ -538,6 +549,6 @@ static void ur_close(struct engine *e)
 
 const struct engine_ops engine_uring = {
     .name = "io_uring",
-    .open = ur_open, .accept = ur_accept, .recv = ur_recv, .send = ur_send, .load = ur_load, .watch = ur_watch,
+    .open = ur_open, .accept = ur_accept, .recv = ur_recv, .send = ur_send, .load = ur_load, .watch = ur_watch, .connect = ur_connect,
     .cancel = ur_cancel, .forget = ur_forget, .close_fd = ur_close_fd, .wait = ur_wait, .close = ur_close,
 };

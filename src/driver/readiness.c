@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "driver/dial.h"
 #include "driver/readiness_inner.h"
 #include "driver/sock.h"
 #include "driver/sock_datagram.h"
@@ -36,7 +37,9 @@ static void conn_drop(struct readiness *r, struct conn *c)
     roster_remove(&r->roster, c);
     close(c->fd);
     stage_put_back(&r->stages, h->load.stage);
+    const struct service *s = c->service;
     conn_free(c);
+    dial_tell_over(s, 0);
 }
 
 /* Level-triggered pollers must report exactly what can be used. */
@@ -220,25 +223,52 @@ static void conn_leave(struct readiness *r, struct conn *c)
     conn_pump(r, c);
 }
 
-void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
+static struct conn *conn_make(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
 {
-    struct conn *idle = roster_yield(&r->roster);
-    if (idle != NULL)
-        conn_leave(r, idle);
     env_count_for(r->env, s->part);
     struct conn *c = fd < r->poller.fds_max ? conn_new(r->env, s, fd, peer, sizeof(struct half)) : NULL;
     if (c == NULL) {
         r->env->count.refused++;
         close(fd);
-        return;
+        dial_tell_over(s, ENOMEM);
+        return NULL;
     }
     struct half *h = half_of(c);
     list_init(&h->again);
     h->conn = c;
     h->can_read = h->can_write = true;
+    h->gone = s->dial != NULL && s->dial->type == SOCK_DGRAM;   /* each datagram is a short read */
     r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
     roster_add(&r->roster, c);
-    conn_pump(r, c);            /* the request is often already here */
+    return c;
+}
+
+void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
+{
+    struct conn *idle = roster_yield(&r->roster);
+    if (idle != NULL)
+        conn_leave(r, idle);
+    struct conn *c = conn_make(r, s, fd, peer);
+    if (c != NULL)
+        conn_pump(r, c);        /* the request is often already here */
+}
+
+void readiness_begin_added(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
+{
+    struct conn *c = conn_make(r, s, fd, peer);
+    if (c == NULL) {
+        r->poller.ops->remove(&r->poller, fd, true);
+        r->slots[fd] = (struct slot){ 0 };
+        return;
+    }
+    half_of(c)->added = true;
+    half_of(c)->armed = CAN_WRITE;
+    conn_pump(r, c);
+}
+
+static void conn_wake(void *self, struct conn *c)
+{
+    conn_pump(self, c);
 }
 
 static void hint_conn(struct readiness *r, struct conn *c, const struct ready *hint)
@@ -283,6 +313,7 @@ static void dispatch(struct readiness *r, const struct ready *hint)
         break;
     case SLOT_WATCH:    r->loop->watches[s->index].readable(r->loop->watches[s->index].arg); break;
     case SLOT_WARM:     warm_answered(r); break;
+    case SLOT_DIAL:     dial_hint(r, s->dial); break;
     case SLOT_FREE:     r->env->count.stale_events++; break;
     }
 }
@@ -346,6 +377,7 @@ static void readiness_halt(struct readiness *r)
     warm_close(r->warm);
     r->warm = NULL;
     errands_end(r->env);
+    dials_end(r);
     while (!list_empty(conns)) {
         struct conn *c = LIST_ENTRY(conns->next, struct conn, siblings);
         conn_abort(c);
@@ -389,6 +421,7 @@ static int readiness_open(struct readiness *r)
 static void readiness_turn(struct readiness *r)
 {
     struct loop *l = r->loop;
+    loop_tell_rest(l);
     int n = r->poller.ops->wait(&r->poller, r->hints, READINESS_HINTS, has_unfinished(r) ? 0 : roster_wait_ms(&r->roster));
     struct conn *c;
     if (n == -1 && errno != EINTR)
@@ -429,6 +462,8 @@ static int serve_all(struct readiness *r)
         return -1;
     r->loop->self = r;
     r->loop->sweep = doorway_sweep;
+    r->loop->connect = readiness_dial;
+    r->loop->wake = conn_wake;
     r->loop->ready(r->loop->arg);
     while (readiness_lasts(r))
         readiness_turn(r);
@@ -447,6 +482,7 @@ static int readiness_run(struct loop *l, const void *ops)
     r->env = l->env;
     r->poller = (struct poller){ .ops = ops, .fds_max = roster_descriptors_max(l), .interval_us = l->poll_interval_us };
     list_init(&r->again);
+    list_init(&r->dials);
     roster_open(&r->roster, l);
     int result = r->poller.ops->open(&r->poller), error;
     if (result == 0) {

@@ -15,6 +15,7 @@ enum {
     READINESS_HINTS = 512
 };
 
+struct dial;
 struct sock_batch;
 struct warm;
 
@@ -32,12 +33,15 @@ struct half {
     unsigned armed;             /* what a level-triggered poller was asked to report */
 };
 
-enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_DATAGRAM, SLOT_WATCH, SLOT_WARM };
+enum slot_kind { SLOT_FREE, SLOT_CONN, SLOT_LISTENER, SLOT_DATAGRAM, SLOT_WATCH, SLOT_WARM, SLOT_DIAL };
 
 struct slot {
     enum slot_kind kind;
     unsigned       index;       /* of the listener or watch */
-    struct conn   *conn;
+    union {
+        struct conn *conn;
+        struct dial *dial;
+    };
 };
 
 /* The driver's part of a listener. */
@@ -59,6 +63,7 @@ struct readiness {
     bool           draining;
     int            failed;      /* errno of a wait that cannot work */
     struct list    again;       /* stopped on their budget, not on EAGAIN */
+    struct list    dials;       /* connections that are being made */
     struct ready   hints[READINESS_HINTS];
     char           scratch[READINESS_SCRATCH];    /* input is lent from here */
 };
@@ -66,8 +71,16 @@ struct readiness {
 /* readiness.c: a connection begins, and does all that can be done at once. */
 void readiness_begin(struct readiness *r, const struct service *s, int fd, const struct peer *peer);
 
+/* The same when the poller knows the descriptor, armed for CAN_WRITE. */
+void readiness_begin_added(struct readiness *r, const struct service *s, int fd, const struct peer *peer);
+
 /* The descriptor is in the table, and what can be read there is reported; -1 with errno. */
 int  readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned index);
+
+/* readiness_dial.c: as loop.connect; one of them may be connected; all of them are given up. */
+void readiness_dial(void *self, struct dial *d);
+void dial_hint(struct readiness *r, struct dial *d);
+void dials_end(struct readiness *r);
 
 /* readiness_door.c: listeners, by their index. */
 int  doorway_open(struct readiness *r, unsigned index);

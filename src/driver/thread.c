@@ -8,6 +8,7 @@
 #include "driver/thread.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "base/clock.h"
 #include "core/file.h"
+#include "driver/dial.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
 #include "driver/stage.h"
@@ -163,10 +165,29 @@ void threads_survey(void *arg, struct census *c)
                                   .state = __atomic_load_n(&t->shown.state, __ATOMIC_RELAXED),
                                   .received = __atomic_load_n(&t->shown.received, __ATOMIC_RELAXED),
                                   .sent = __atomic_load_n(&t->shown.sent, __ATOMIC_RELAXED) };
-        snprintf(row.service, sizeof row.service, "%s", t->listener->service->name);
+        snprintf(row.service, sizeof row.service, "%s", t->service->name);
         census_add(c, &row);
     }
     pthread_mutex_unlock(&h->lock);
+}
+
+/* Who speaks unasked waits in ppoll(2) for his time to come: a time-out of the socket is as coarse as a tick.  True when
+ * something can be received first, or nothing else is to be waited for. */
+static bool thread_waits(struct thread *t)
+{
+    const struct proto *proto = t->service->proto;
+    uint64_t at_us = proto->speaks_us != NULL ? proto->speaks_us(t->conn) : UINT64_MAX, now_us;
+    struct pollfd p = { .fd = t->fd, .events = POLLIN };
+    if (at_us == UINT64_MAX)
+        return true;
+    now_us = clock_monotonic_us();
+    if (at_us <= now_us)
+        return false;
+    at_us -= now_us;
+    struct timespec left = { (time_t)(at_us / 1000000), (long)(at_us % 1000000 * 1000) };
+    int n = ppoll(&p, 1, &left, NULL);
+    env_turn(&t->env);
+    return n > 0;
 }
 
 static void thread_turn(struct thread *t)
@@ -196,7 +217,7 @@ static void thread_turn(struct thread *t)
     }
     if (c->out.bytes > 0)
         return;
-    if (conn_wants_input(c)) {
+    if (conn_wants_input(c) && thread_waits(t)) {
         thread_show(t);
         conn_look(c);
         env_rest(&t->env);
@@ -207,7 +228,7 @@ static void thread_turn(struct thread *t)
 }
 
 /* Takes leave: after this the main thread will not touch the descriptor, and the process may end. */
-static void thread_leave(struct thread *t)
+static void thread_leave(struct thread *t, int error)
 {
     struct threads *h = t->house;
     env_rest(&t->env);
@@ -220,15 +241,32 @@ static void thread_leave(struct thread *t)
     h->refused -= t->extra;
     h->leaving -= t->leaving;
     close(t->fd);
+    dial_tell_over(t->service, error);
     free(t);
     house_ring(h);
     pthread_mutex_unlock(&h->lock);
 }
 
+/* Who makes connections waits for them here; 0 or errno. */
+static int thread_dial(struct thread *t)
+{
+    const struct dial *d = t->service->dial;
+    while (d != NULL && dial_connect(d, t->fd) == -1) {
+        int error = errno;
+        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) == WISH_HALT)
+            return ECANCELED;   /* it was shut down */
+        if (error != EINPROGRESS)
+            return error;
+    }
+    env_turn(&t->env);
+    return 0;
+}
+
 void *thread_main(void *arg)
 {
     struct thread *t = arg;
-    t->conn = conn_new(&t->env, t->listener->service, t->fd, &t->peer, 0);
+    int error = thread_dial(t);
+    t->conn = error == 0 ? conn_new(&t->env, t->service, t->fd, &t->peer, 0) : NULL;
     if (t->conn != NULL && t->beyond && !t->conn->refused)
         conn_refuse(t->conn);
     while (t->conn != NULL && !conn_over(t->conn)) {
@@ -238,18 +276,18 @@ void *thread_main(void *arg)
             conn_expired(t->conn);
     }
     conn_free(t->conn);
-    thread_leave(t);
+    thread_leave(t, error);
     return NULL;
 }
 
-struct thread *thread_new(struct threads *h, const struct listener *l, int fd, const struct peer *peer,
+struct thread *thread_new(struct threads *h, const struct service *s, int fd, const struct peer *peer,
                           const struct env *e)
 {
     struct thread *t = malloc(sizeof *t);
     if (t == NULL)
         return NULL;
     t->house = h;
-    t->listener = l;
+    t->service = s;
     t->fd = fd;
     t->peer = *peer;
     t->opened_s = (uint32_t)(e->now_ms / 1000);

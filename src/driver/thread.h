@@ -36,7 +36,7 @@ struct thread_shown {
 struct thread {
     struct list            siblings;
     struct threads        *house;
-    const struct listener *listener;
+    const struct service  *service;
     struct env             env;
     struct conn           *conn;
     struct peer            peer;        /* changes under the lock, when a proxy has said who it is */
@@ -59,7 +59,7 @@ void threads_open(struct threads *h, int bell);
 void threads_close(struct threads *h);
 
 /* A thread that is not started yet, with an env made after the main thread's; NULL with errno. */
-struct thread *thread_new(struct threads *h, const struct listener *l, int fd, const struct peer *peer,
+struct thread *thread_new(struct threads *h, const struct service *s, int fd, const struct peer *peer,
                           const struct env *e);
 
 /* The whole life of a thread and its connection; it frees itself, and closes the descriptor. */

@@ -86,11 +86,19 @@ static void engine_watch(struct engine *e, struct op *o, int fd)
     op_start(e, o, OP_WATCH, fd);
 }
 
+static void engine_connect(struct engine *e, struct op *o, int fd, const struct sockaddr *to, socklen_t size)
+{
+    ck_assert(e->dials);
+    ck_assert_uint_gt(size, 0);
+    ck_assert_ptr_nonnull(to);
+    op_start(e, o, OP_CONNECT, fd);
+}
+
 static void engine_cancel(struct engine *e, struct op *o)
 {
     struct fake_op *r = o->mine;
     (void)e;
-    ck_assert(o->kind == OP_ACCEPT || o->kind == OP_WATCH || o->kind == OP_RECV);
+    ck_assert(o->kind == OP_ACCEPT || o->kind == OP_WATCH || o->kind == OP_RECV || o->kind == OP_CONNECT);
     if (o->kind == OP_RECV && r != NULL && !r->in_flight)
         return;                 /* its last report is on the way: there is nothing to cancel any more */
     ck_assert_msg(r != NULL && r->in_flight, "what is cancelled is not in flight");
@@ -163,7 +171,7 @@ void fake_engine_make(struct fake_engine *f)
 {
     *f = (struct fake_engine){
         .ops = { .name = "fake", .open = engine_open, .accept = engine_accept, .recv = engine_recv,
-                 .send = engine_send, .load = engine_load, .watch = engine_watch, .cancel = engine_cancel,
+                 .send = engine_send, .load = engine_load, .watch = engine_watch, .connect = engine_connect, .cancel = engine_cancel,
                  .forget = engine_forget, .close_fd = engine_close_fd, .wait = engine_wait,
                  .close = engine_close },
     };
@@ -287,6 +295,7 @@ static void return_if_ended(struct fake_engine *f, struct fake_op *o)
     switch (o->op->kind) {
     case OP_ACCEPT:
     case OP_WATCH:
+    case OP_CONNECT:
         if (o->cancelled)
             fake_return(f, o, -ECANCELED);
         break;

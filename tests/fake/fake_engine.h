@@ -45,7 +45,7 @@ struct fake_engine {
     int                lent_count;
     struct done        done[FAKE_DONE];
     int                done_count;
-    unsigned           started[OP_WATCH + 1];   /* by kind */
+    unsigned           started[OP_CONNECT + 1];   /* by kind */
     unsigned           waits, idle_waits, closed;
     bool               is_open;
 };

@@ -30,6 +30,7 @@ class Built:
         self.second = WORK / "second" / "of-another-length"
         self.older = WORK / "older" / "iomuxd_older.deb"
         self.package, = (p for p in self.first.glob("iomuxd_*.deb"))
+        self.bench, = (p for p in self.first.glob("iomux-bench_*.deb"))
         self.version = self.field("Version")
 
     def field(self, name):

@@ -7,14 +7,14 @@ import re
 import subprocess
 
 
-def files_of(built):
-    lines = subprocess.run(["dpkg-deb", "-c", built.package], check=True, capture_output=True, text=True).stdout
+def files_of(package):
+    lines = subprocess.run(["dpkg-deb", "-c", package], check=True, capture_output=True, text=True).stdout
     return {line.split()[5].lstrip("."): line.split()[0] for line in lines.splitlines()}
 
 
 def test_two_builds_give_the_same_bytes(built):
     names = sorted(p.name for p in built.first.glob("*.deb"))
-    assert [re.sub("_.*", "", name) for name in names] == ["iomuxd-dbgsym", "iomuxd"]
+    assert [re.sub("_.*", "", name) for name in names] == ["iomux-bench-dbgsym", "iomux-bench", "iomuxd-dbgsym", "iomuxd"]
     assert names == sorted(p.name for p in built.second.glob("*.deb"))
     for name in names:
         assert filecmp.cmp(built.first / name, built.second / name, shallow=False), \
@@ -41,7 +41,7 @@ def test_what_the_build_needs_is_stated(built):
 
 
 def test_the_package_has_everything_that_belongs_to_it(built):
-    files = files_of(built)
+    files = files_of(built.package)
     for path in ("/usr/sbin/iomuxd", "/usr/bin/iomuxctl", "/etc/iomuxd.conf", "/etc/logrotate.d/iomuxd",
                  "/lib/systemd/system/iomuxd.service", "/lib/systemd/system/iomuxd.socket",
                  "/usr/lib/sysusers.d/iomuxd.conf", "/usr/lib/tmpfiles.d/iomuxd.conf",
@@ -55,10 +55,20 @@ def test_the_package_has_everything_that_belongs_to_it(built):
     assert not [path for path, mode in files.items() if "s" in mode or "t" in mode[-1]]
 
 
+def test_the_load_generator_is_a_package_of_its_own(built):
+    files = files_of(built.bench)
+    for path in ("/usr/bin/iomux-load", "/usr/share/man/man1/iomux-load.1.gz",
+                 "/usr/share/bash-completion/completions/iomux-load", "/usr/share/zsh/vendor-completions/_iomux-load",
+                 "/usr/share/doc/iomux-bench/copyright"):
+        assert path in files
+    assert not {p for p in files if not p.endswith("/")} & {p for p in files_of(built.package) if not p.endswith("/")}
+
+
 def test_the_program_is_hardened(built, tmp_path):
     """Position independent, all symbols bound at start, checked buffers: what hardening-check(1) looks at."""
-    subprocess.run(["dpkg-deb", "-x", built.package, tmp_path], check=True)
-    for program in "usr/sbin/iomuxd", "usr/bin/iomuxctl":
+    for package in built.package, built.bench:
+        subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True)
+    for program in "usr/sbin/iomuxd", "usr/bin/iomuxctl", "usr/bin/iomux-load":
         looked = subprocess.run(["readelf", "-W", "-h", "-l", "-d", "--dyn-syms", tmp_path / program], check=True,
                                 capture_output=True, text=True).stdout
         assert re.search(r"Type: +DYN", looked)
