@@ -48,6 +48,11 @@ class Keeper:
         """All of it, in an order that means nothing."""
         return sorted(self.kept.items(), key=lambda item: hash(item[0]))
 
+    def wait_for(self, *names):
+        """Until it has these, and nothing else."""
+        wanted = {f"kept.{name}" for name in names}
+        wait_until(lambda: set(self.kept) == wanted, what=f"{sorted(wanted)} being kept")
+
     def end(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.sendto(b"end", str(self.path))
@@ -106,8 +111,8 @@ def test_the_next_daemon_serves_what_waits_and_counts_on(daemon, keeper, model, 
     """Killed or stopped: in between nobody is refused, and datagrams and clients of a Unix socket wait too."""
     port, path = free_port(), tmp_path / "s"
     d = start(daemon, keeper, all_kinds(port, path))
-    assert set(keeper.kept) == {"kept.counters", "kept.web.0.0", "kept.web.0.1", "kept.echo.0.0", "kept.echo.0.1",
-                                "kept.datagrams.0.0", "kept.datagrams.0.1", "kept.by-file.0.0"}
+    keeper.wait_for("counters", "web.0.0", "web.0.1", "echo.0.0", "echo.0.1", "datagrams.0.0", "datagrams.0.1",
+                    "by-file.0.0")
     answered(ask_all(port, d))
     for how in ("killed", "stopped"):
         if how == "killed":
@@ -139,20 +144,22 @@ def test_the_next_daemon_serves_what_waits_and_counts_on(daemon, keeper, model, 
 def test_what_no_configuration_wants_is_kept_no_more(daemon, keeper, plain_model):
     port = free_port()
     d = start(daemon, keeper, all_kinds(port, keeper.path.with_name("s")))
+    wait_until(lambda: len(keeper.kept) == 8, what="all being kept")
     assert d.stop() == 0
     d = start(daemon, keeper, tiny_service("discard"), workers=1)
-    assert set(keeper.kept) == {"kept.counters", "kept.discard.0.0"}
+    keeper.wait_for("counters", "discard.0.0")
     with socket.socket() as s:
         assert s.connect_ex(("127.0.0.1", port)) != 0
     d.configure(configuration(tiny_service("discard"), plain_model, 3, None, None, ""))
     d.reload()
-    wait_until(lambda: set(keeper.kept) == {"kept.counters"} | {f"kept.discard.0.{i}" for i in range(3)}, what="three")
+    keeper.wait_for("counters", *(f"discard.0.{i}" for i in range(3)))
 
 
 def test_an_address_is_what_the_socket_says_and_not_its_name(daemon, keeper, plain_model):
     """The service and its number are others now; a name that lies is of no use."""
     port, other = free_port(), free_port()
     d = start(daemon, keeper, http_service(RESPOND_HELLO, listen=f"127.0.0.1:{port}"))
+    keeper.wait_for("counters", "web.0.0", "web.0.1")
     assert d.stop() == 0
     waiting = socket.create_connection(("127.0.0.1", port), 30)
     waiting.sendall(b"moved")
@@ -160,12 +167,13 @@ def test_an_address_is_what_the_socket_says_and_not_its_name(daemon, keeper, pla
         tiny_service("echo", listen=f"127.0.0.1:{port}", name="moved")
     d = start(daemon, keeper, services)
     assert read_exactly(waiting, 5) == b"moved"
-    assert set(keeper.kept) == {"kept.counters"} | {f"kept.{s}.0.{i}" for s in ("echo", "moved") for i in range(2)}
+    keeper.wait_for("counters", *(f"{s}.0.{i}" for s in ("echo", "moved") for i in range(2)))
     waiting.close()
 
 
 def test_fewer_workers_serve_all_the_sockets_that_were_kept(daemon, keeper, model):
     d = start(daemon, keeper, tiny_service("echo"), workers=4)
+    keeper.wait_for("counters", *(f"echo.0.{i}" for i in range(4)))
     assert d.stop() == 0
     waiting = [d.connect("echo") for _ in range(32)]
     for i, s in enumerate(waiting):
@@ -195,6 +203,7 @@ def test_workers_without_a_master_finish_and_go(daemon, keeper, model):
     web.send(b"GET /hello HTTP/1.1\r\nHost: te")
     wait_until(lambda: d.ask("status")["connections"] == 1, what="the client")
     worker = d.worker()
+    keeper.wait_for("counters", "web.0.0")
     d.signal(signal.SIGKILL)
     d.wait()
     d.expect_status(-9)
