@@ -32,8 +32,12 @@ struct talk {
 
 void talk_default_path(char path[TALK_PATH_SIZE])
 {
-    const char *folder = getenv("XDG_RUNTIME_DIR");
+    const char *made = getenv("RUNTIME_DIRECTORY"), *folder = getenv("XDG_RUNTIME_DIR");
 
+    if (made != NULL && made[0] == '/') {       /* of a unit, for what it executes */
+        snprintf(path, TALK_PATH_SIZE, "%.*s/control.sock", (int)strcspn(made, ":"), made);
+        return;
+    }
     if (geteuid() != 0 && folder != NULL) {
         snprintf(path, TALK_PATH_SIZE, "%s/iomuxd/control.sock", folder);
         if (access(path, F_OK) == 0)

@@ -171,6 +171,18 @@ void threads_survey(void *arg, struct census *c)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* An errand takes its time: it is seen meanwhile.  False: there is none that has to be done. */
+static bool thread_work(struct thread *t)
+{
+    if (t->conn->errand == NULL)
+        return false;
+    thread_show(t);
+    if (!conn_work(t->conn))
+        return false;
+    env_turn(&t->env);
+    return true;
+}
+
 /* Who speaks unasked waits in ppoll(2) for his time to come: a time-out of the socket is as coarse as a tick.  True when
  * something can be received first, or nothing else is to be waited for. */
 static bool thread_waits(struct thread *t)
@@ -206,10 +218,8 @@ static void thread_turn(struct thread *t)
     }
     if (conn_over(c))
         return;
-    if (conn_work(c)) {
-        env_turn(&t->env);
+    if (thread_work(t))
         return;                 /* to hear whether this answer is to be the last */
-    }
     if (conn_resume(c)) {
         if (conn_wants_input(c))
             thread_receive(t, MSG_DONTWAIT);    /* who always has something to say must listen too */

@@ -12,7 +12,12 @@
 
 struct model;
 
-enum { LOAD_SOURCES_MAX = 65536, LOAD_WORKERS_MAX = 256 };
+enum {
+    LOAD_SOURCES_MAX = 65536,
+    LOAD_WORKERS_MAX = 256,
+    LOAD_UNDER_WAY_MAX = 256 * 1024     /* bytes of what is pipelined: who sends more does not read meanwhile (core/conn),
+                                         * and two who wait for each other to read would wait for ever */
+};
 
 /* The command line. */
 struct load_options {

@@ -12,7 +12,6 @@
 enum {
     CONNECTIONS_MAX = 1000000,
     DEPTH_MAX = 1024,           /* of a pipeline */
-    SIZE_MAX_STREAM = 16 * 1024 * 1024,
     SIZE_MAX_DATAGRAM = 3072,   /* bytes: they are copied, each with its number */
     SECONDS_MAX = 1000000
 };
@@ -106,7 +105,7 @@ static bool read_switch(const char *text, bool *off)
 static bool read_size(struct load_options *o, const char *text)
 {
     unsigned size = 0;
-    if (!read_unsigned("--size", text, 1, SIZE_MAX_STREAM, &size))
+    if (!read_unsigned("--size", text, 1, LOAD_UNDER_WAY_MAX, &size))
         return false;
     o->size = size;
     o->size_given = true;
@@ -183,6 +182,8 @@ static const char *contradiction(const struct load_options *o)
         return "--header, --method, --data, --verify and --expect-body are for HTTP; echo is always verified";
     if (http && o->size_given)
         return "--size is for echo";
+    if (!http && o->size * o->depth > LOAD_UNDER_WAY_MAX)
+        return "the messages under way on a connection have at most 262144 bytes together";
     if (datagrams && o->size > SIZE_MAX_DATAGRAM)
         return "a datagram has at most 3072 bytes here";
     if (datagrams && o->one_each)

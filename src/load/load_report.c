@@ -150,12 +150,18 @@ static void print_client(const struct result *r)
            r->busy ? "it had no CPU time left" : "", r->busy && r->late ? ", and " : "", r->late ? "it sent too late" : "");
 }
 
+static const char *plural_end(unsigned n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void print_lines(const struct result *r)
 {
     const struct load_options *o = r->load->options;
     const struct client_sheet *s = &r->sum;
-    printf("%s: %u connections, %u idle, %u workers, model %s, %s loop\n", o->url, o->connections, o->idle, o->workers,
-           r->load->model->name, o->rate > 0 ? "open" : "closed");
+    printf("%s: %u connection%s, %u idle, %u worker%s, model %s, %s loop\n", o->url, o->connections,
+           plural_end(o->connections), o->idle, o->workers, plural_end(o->workers), r->load->model->name,
+           o->rate > 0 ? "open" : "closed");
     printf("requests  %llu in %.2f s, %.1f a second", (unsigned long long)s->measured, r->seconds, r->rate);
     if (o->rate > 0)
         printf(" (asked for: %g)", o->rate);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "load/load.h"
 
@@ -80,6 +81,24 @@ static int url_cut(struct load_target *t, const char *url)
     return 0;
 }
 
+static bool answers(const struct addrinfo *a)
+{
+    int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+    bool is = fd != -1 && connect(fd, a->ai_addr, a->ai_addrlen) == 0;
+    if (fd != -1)
+        close(fd);
+    return is;
+}
+
+/* A name may have several addresses, and a server be on some of them only. */
+static const struct addrinfo *address_choose(const struct addrinfo *all)
+{
+    for (const struct addrinfo *a = all; all->ai_next != NULL && a != NULL; a = a->ai_next)
+        if (answers(a))
+            return a;
+    return all;
+}
+
 static int host_resolve(struct load_target *t)
 {
     struct addrinfo hints = { .ai_socktype = t->kind == CLIENT_ECHO_DATAGRAMS ? SOCK_DGRAM : SOCK_STREAM,
@@ -88,8 +107,9 @@ static int host_resolve(struct load_target *t)
     if (error != 0)
         return target_fail("%s, port %s: %s", t->host, t->port,
                            error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
-    memcpy(&t->to, found->ai_addr, found->ai_addrlen);
-    t->to_size = found->ai_addrlen;
+    const struct addrinfo *a = address_choose(found);
+    memcpy(&t->to, a->ai_addr, a->ai_addrlen);
+    t->to_size = a->ai_addrlen;
     freeaddrinfo(found);
     return 0;
 }
@@ -273,6 +293,8 @@ static int request_http(struct load_target *t, const struct load_options *o)
         return target_fail("out of memory");
     }
     t->request = all;
+    if (depth > 1 && size > LOAD_UNDER_WAY_MAX)
+        return target_fail("the requests that are pipelined have at most %d bytes together", LOAD_UNDER_WAY_MAX);
     t->request_size = size / depth;
     return 0;
 }

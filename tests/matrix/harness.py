@@ -256,10 +256,12 @@ class Daemon:
 
     # --- control ------------------------------------------------------------------------------------------
 
+    def ctl_program(self):
+        return os.environ.get("IOMUXCTL") or str(Path(self.binary).parent / "iomuxctl")
+
     def ctl(self, *arguments, timeout=60.0, **more):
         """Runs iomuxctl; returns what came of it (returncode, stdout, stderr)."""
-        program = os.environ.get("IOMUXCTL") or str(Path(self.binary).parent / "iomuxctl")
-        return subprocess.run([program, "-s", str(self.control), *map(str, arguments)], capture_output=True, text=True,
+        return subprocess.run([self.ctl_program(), "-s", str(self.control), *map(str, arguments)], capture_output=True, text=True,
                               timeout=timeout, stdin=subprocess.DEVNULL, **more)
 
     def ask(self, *arguments):

@@ -392,6 +392,19 @@ def test_a_default_that_cannot_be_made_is_one_warning(daemon, tmp_path):
                           d.log())) == 1
 
 
+def test_what_a_unit_executes_finds_the_socket_where_the_daemon_made_it(daemon, tmp_path):
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    d = daemon(SITE, env={"RUNTIME_DIRECTORY": f"{runtime}:{tmp_path}"})
+    assert (runtime / "control.sock").is_socket()
+    done = subprocess.run([d.ctl_program(), "reload"], env={"RUNTIME_DIRECTORY": f"{runtime}:{tmp_path}"},
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    d.expect_worker_death()
+    d.control = runtime / "control.sock"
+    assert d.ask("status")["generation"] == 2
+
+
 def test_a_named_one_that_cannot_be_made_fails_the_start(daemon):
     d = daemon(SITE, settings='control = "/nonexistent/folder/c.sock";', ready=False)
     d.allow_log("control")

@@ -244,6 +244,25 @@ def test_nobody_vouches_for_a_worker_that_stands_still(daemon, manager, needs, p
     wait_until(lambda: len(manager.after(again)) >= 3, what="signs of life again")
 
 
+def test_nobody_vouches_for_an_old_worker_that_stands_still_during_a_reload(daemon, manager, needs, plain_model):
+    needs("systemd")
+    d = daemon(http_service(RESPOND_HELLO), settings="watchdog = 2;",
+               env={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "400000"})
+    d.expect_worker_death()
+    d.allow_log(r"stuck: |died of signal 9")
+    wait_until(lambda: len(manager.pings) >= 3, what="three signs of life")
+    (old,) = d.worker_pids()
+    os.kill(old, SIGSTOP)
+    d.reload()
+    assert Http(d.connect()).get("/hello").body == HELLO
+    noticed = log_time(d.wait_log(rf"^(\S+) error worker main\.0 \(pid {old}\): stuck: ").group(1))
+    assert noticed - max(p for p in manager.pings if p < noticed) > 0.6, "it vouched for a worker that stood still"
+    d.wait_log(rf"\(pid {old}\): died of signal 9")
+    again = time.time()
+    wait_until(lambda: len(manager.after(again)) >= 3, what="signs of life again")
+    assert Http(d.connect()).get("/hello").body == HELLO
+
+
 def test_signs_of_life_come_while_workers_are_idle_and_while_they_drain(daemon, manager, needs, plain_model):
     needs("systemd")
     d = daemon(http_service(RESPOND_HELLO), timeouts={"drain": 20}, settings="watchdog = 0;",

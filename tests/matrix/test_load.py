@@ -70,6 +70,7 @@ def echoed_and_counted(d, run, *options):
     r = run(f"echo://127.0.0.1:{d.port('echo')}", "-c", 4, "-n", 200, "-s", 3000, *options)
     clean(r, 200)
     assert r.said["counts"]["bytes"] == 200 * 3000
+    clean(run(f"echo://127.0.0.1:{d.port('echo')}", "-n", 20, "-s", 131072, "-p", 2, *options), 20)
     clean(run(f"echo://127.0.0.1:{d.port('echo')}", "-c", 4, "-n", 40, "-k", "off", *options), 40)
     r = run(f"echo+udp://127.0.0.1:{d.port('letters')}", "-c", 4, "-n", 200, "-p", 2, "--timeout", 30, *options)
     clean(r, 200)
@@ -266,6 +267,8 @@ def test_lines_for_people(daemon, iomuxd_bin):
     (["-H", "no colon", "http://a/"], "--header: 'no colon' is not"),
     (["-m", "HEAD", "echo://127.0.0.1"], "are for HTTP"),
     (["-s", "5", "http://a/"], "--size is for echo"),
+    (["-s", "200000", "-p", "2", "echo://a"], "at most 262144 bytes together"),
+    (["-s", "4000", "echo+udp://a"], "a datagram has at most"),
     (["--source", "127.0.0.1-x", "http://127.0.0.1/"], "--source: '127.0.0.1-x' is not"),
     (["--source", "::1", "http://127.0.0.1/"], "another family"),
     (["--verify", "/nonexistent", "http://127.0.0.1/"], "/nonexistent: No such file"),

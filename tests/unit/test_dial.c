@@ -29,7 +29,7 @@ struct scene {
     struct dial         dial;
     struct proto        proto;
     struct sockaddr_in  to, from;
-    int                 listener, alarm[2];
+    int                 listener, peer, alarm[2];
     void              (*script)(struct scene *s);
     unsigned            step;
     uint64_t            give_up_us;
@@ -209,19 +209,18 @@ static int peer_accept(struct scene *s)
 static void script_talk(struct scene *s)
 {
     char text[8] = "";
-    static int peer;            /* each test is a process */
     if (s->step == 0 && get(&s->opened) == 1) {
-        peer = peer_accept(s);
+        s->peer = peer_accept(s);
         __atomic_store_n(&s->speaks, true, __ATOMIC_RELEASE);
         if (s->loop.wake != NULL)
             s->loop.wake(s->loop.self, s->conn);
         s->step++;
-    } else if (s->step == 1 && recv(peer, text, sizeof text, MSG_DONTWAIT) == 5) {
+    } else if (s->step == 1 && recv(s->peer, text, sizeof text, MSG_DONTWAIT) == 5) {
         ck_assert_str_eq(text, "hello");
-        ck_assert_int_eq(write(peer, "you too", 7), 7);
+        ck_assert_int_eq(write(s->peer, "you too", 7), 7);
         s->step++;
     } else if (s->step == 2 && get(&s->heard) == 1) {
-        close(peer);
+        close(s->peer);
         s->step++;
     } else if (s->step == 3 && get(&s->over) == 1) {
         s->loop.phase = LOOP_HALT;
