@@ -207,7 +207,7 @@ def test_workers_without_a_master_finish_and_go(daemon, keeper, model):
     d.signal(signal.SIGKILL)
     d.wait()
     d.expect_status(-9)
-    d.wait_log(r"the master is gone: draining")
+    wait_until(lambda: "the master is gone: draining" in d.log(), what="the worker hearing of it")
     with start(daemon, keeper, http_service(RESPOND_HELLO, listen=f"127.0.0.1:{port}")).connect("web") as s:
         assert Http(s).get("/hello").body == HELLO
     assert os.path.exists(f"/proc/{worker}")
