@@ -452,6 +452,10 @@ static void master_wait(struct master *m)
         n += poll_crew(m->polled + n, &g->crew);
         n += poll_crew(m->polled + n, &g->leaving);
     }
+    if (n > m->descriptors) {           /* poll(2) looks at no more than a process may have */
+        n = m->descriptors;
+        wait_ms = wait_ms == -1 || wait_ms > 100 ? 100 : wait_ms;
+    }
     poll(m->polled, n, wait_ms);        /* whatever it says, everything is looked at */
 }
 
