@@ -7,7 +7,7 @@ import time
 import pytest
 
 from machine import wait_until
-from test_8_loss import Rig, ends_between, measure
+from test_8_loss import WORKERS, Rig, ends_between, measure
 
 TIMES = 3
 
@@ -46,7 +46,7 @@ def upgrade(rig):
 
 def master_killed(rig):
     master = rig.machine.master()
-    rig.machine.run("kill", "-KILL", str(master))
+    rig.machine.kill(master, "KILL")
     wait_until(lambda: rig.machine.master() not in (0, master), "another master", 30)
     wait_until(lambda: rig.machine.show("ActiveState") == "active", "the end of its start", 30)
 
@@ -66,9 +66,8 @@ def kept(machine):
 
 def test_the_store_has_one_socket_for_each_worker_and_address_and_the_counters(rig):
     addresses, files = 4, len(rig.site.sockets)
-    workers = len(rig.machine.sh("pgrep -f 'iomuxd: worker'").stdout.split())
-    wait_until(lambda: kept(rig.machine) == addresses * workers + files + 1, f"{addresses} x {workers} + {files} + 1 "
-               f"descriptors ({kept(rig.machine)})")
+    wait_until(lambda: kept(rig.machine) == addresses * WORKERS + files + 1,
+               f"{addresses} x {WORKERS} + {files} + 1 descriptors in the place of {kept(rig.machine)}")
 
 
 def test_a_program_that_cannot_take_over_is_said_and_restarted(rig):
