@@ -82,7 +82,8 @@ uint64_t metric_waiting_bytes(const struct metric_counts *c)
 
 uint64_t metric_open(const struct metric_counts *c)
 {
-    return between(counter_look(&c->accepted), counter_look(&c->closed));
+    return between(counter_look(&c->accepted) + counter_look(&c->taken_over),
+                   counter_look(&c->closed) + counter_look(&c->passed_on));
 }
 
 void metric_settle(struct metric_counts *c)

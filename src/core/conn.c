@@ -3,15 +3,11 @@
  * waits, carries half-closes, deadlines and the end.  Once, here, for all drivers and protocols. */
 #include "core/conn_driver.h"
 #include "core/conn_entry.h"
+#include "core/conn_kept.h"
 #include "core/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct conn_kept {
-    size_t n, room;
-    char   data[];
-};
 
 enum { KEPT_STEP = 1024 };      /* bytes: kept input grows in such steps, then by half */
 
@@ -39,7 +35,7 @@ static uint32_t next_generation(struct env *e)
     return e->generation;
 }
 
-struct conn *conn_new(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size)
+struct conn *conn_blank(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size)
 {
     struct conn *c = calloc(1, sizeof *c + aligned(s->proto->state_size) + driver_size);
     if (c == NULL)
@@ -52,6 +48,14 @@ struct conn *conn_new(struct env *e, const struct service *s, int fd, const stru
     c->opened_s = (uint32_t)(e->now_ms / 1000);
     e->turn++;                  /* its client may know what was answered to others this turn: nothing older is fresh */
     list_init(&c->siblings);
+    return c;
+}
+
+struct conn *conn_new(struct env *e, const struct service *s, int fd, const struct peer *peer, size_t driver_size)
+{
+    struct conn *c = conn_blank(e, s, fd, peer, driver_size);
+    if (c == NULL)
+        return NULL;
     conn_count(c);
     e->count.accepted++;
     conn_entry_begin(c);
@@ -144,8 +148,7 @@ bool conn_ending(const struct conn *c)
     return c->phase != CONN_OPEN;
 }
 
-/* Appends to what is kept; false when memory is out. */
-static bool keep(struct conn *c, struct span in)
+bool conn_keep(struct conn *c, struct span in)
 {
     struct conn_kept *k = c->kept;
     size_t have = k != NULL ? k->n : 0, need = have + in.n;
@@ -240,11 +243,11 @@ void conn_input(struct conn *c, struct span in)
             return;
         if (c->phase != CONN_OPEN)
             distrust(c);
-        else if (!keep(c, span_skip(in, used)))
+        else if (!conn_keep(c, span_skip(in, used)))
             conn_abort(c);
         return;
     }
-    if (!keep(c, in)) {
+    if (!conn_keep(c, in)) {
         conn_abort(c);
         return;
     }
@@ -337,6 +340,8 @@ static bool make_room(struct conn *c)
     size_t before = c->out.bytes;
     if (c->service->proto->room == NULL || c->phase != CONN_OPEN || !c->opened)
         return false;
+    if (c->out.env->draining && conn_has_heir(c))
+        return false;           /* silent at last, it can be passed; the heir goes on */
     c->service->proto->room(c);
     settle(c, before);
     return c->out.bytes != before || c->phase != CONN_OPEN;
@@ -348,6 +353,11 @@ static void catch_up(struct conn *c)
     if (c->kept != NULL && !c->paused)
         feed_kept(c);
     tell_eof(c);
+}
+
+void conn_offer_kept(struct conn *c)
+{
+    catch_up(c);
 }
 
 bool conn_work(struct conn *c)
@@ -432,7 +442,7 @@ void conn_expired(struct conn *c)
 
 void conn_drain(struct conn *c)
 {
-    if (c->phase != CONN_OPEN)
+    if (c->phase != CONN_OPEN || conn_has_heir(c))
         return;
     size_t before = c->out.bytes;
     if (!c->opened)
@@ -503,6 +513,15 @@ bool conn_over(const struct conn *c)
     return true;
 }
 
+void conn_dispose(struct conn *c)
+{
+    if (c->errand != NULL)
+        c->errand->free(c->errand);
+    outq_clear(&c->out);
+    forget_kept(c);
+    free(c);
+}
+
 void conn_free(struct conn *c)
 {
     if (c == NULL)
@@ -511,12 +530,11 @@ void conn_free(struct conn *c)
     if (c->opened && c->service->proto->close != NULL)
         c->service->proto->close(c);
     conn_entry_end(c);
-    c->out.env->count.closed++;
+    if (c->passed)
+        c->out.env->count.passed_on++;
+    else
+        c->out.env->count.closed++;
     c->out.env->count.roused += c->resting;
     c->out.env->count.bytes_dropped += c->out.bytes;
-    if (c->errand != NULL)
-        c->errand->free(c->errand);
-    outq_clear(&c->out);
-    forget_kept(c);
-    free(c);
+    conn_dispose(c);
 }

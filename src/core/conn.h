@@ -50,6 +50,17 @@ struct proto {
     /* optional: the peer has what it asked for and can do without the connection, which may give way to another.  Called
      * only while no input is kept and all output is sent. */
     bool   (*idle)(const struct conn *c);
+
+    /* optional: is it between two messages, so that another worker can go on with it?  Called only while all output is
+     * sent; input that was not taken is no message yet, and travels too.  NULL: always, unless there is a state. */
+    bool   (*portable)(const struct conn *c);
+
+    /* optional, both or none: writes the state into `room` bytes, enough for PARCEL_STATE_MAX, and returns how many it
+     * took; makes a zeroed state the same again, after which neither open nor a greeting is due, and says whether the
+     * bytes, which may come from another version of this program, were right.  close is called in the worker that
+     * passes it, and conn_passed says why. */
+    size_t (*pack)(const struct conn *c, char *to, size_t room);
+    bool   (*unpack)(struct conn *c, struct span state);
 };
 
 /* A service: a protocol with its settings, behind one or more listeners.  Listeners that differ in what is said here have
@@ -103,6 +114,14 @@ void conn_finish_now(struct conn *c);
 
 /* Ends the connection at once; what is queued is dropped. */
 void conn_abort(struct conn *c);
+
+/* The worker is going: does another one go on with this connection between two messages?  If not, may it at least stay
+ * until it ends by itself, since others serve already? */
+bool conn_has_heir(const struct conn *c);
+bool conn_may_stay(const struct conn *c);
+
+/* In close: the connection is not over, it is another worker's now. */
+bool conn_passed(const struct conn *c);
 
 /* True when conn_finish, conn_finish_now or conn_abort was called. */
 bool conn_ending(const struct conn *c);

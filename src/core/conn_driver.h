@@ -60,6 +60,7 @@ struct conn {
     bool              hasty;        /* it lingers for a short time only */
     bool              extra;        /* the driver's: it has no place, and is refused */
     bool              leaving;      /* the driver's: it gives way to another, which is why its input ends */
+    bool              passed;       /* an heir has it */
     struct heap_node  timer;        /* the driver's: in its heap of deadlines */
     struct heap_node  idle;         /* the driver's: among those that may give way */
     struct list       siblings;     /* the driver's: all its connections */
@@ -125,8 +126,11 @@ void conn_broke(struct conn *c);
 uint64_t conn_due(const struct conn *c);
 void conn_expired(struct conn *c);
 
-/* The worker is going. */
+/* The worker is going.  Who has an heir goes on, and is to be passed as soon as he is portable (core/parcel.h). */
 void conn_drain(struct conn *c);
+
+/* An heir has taken it: it is over here, and to be freed. */
+void conn_taken(struct conn *c);
 
 /* Does it want bytes?  False while too much output is queued, or once it is ending. */
 bool conn_wants_input(const struct conn *c);

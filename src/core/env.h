@@ -16,6 +16,7 @@ struct access_log;
 struct errands;
 struct file_cache;
 struct heap;
+struct heirs;
 struct rate;
 struct tally;
 struct verified;
@@ -45,6 +46,7 @@ struct env {
     struct file_cache *files;   /* NULL: every lookup opens */
     struct access_log *access;  /* NULL: no access log */
     struct errands    *errands; /* NULL: who has an errand does it himself */
+    struct heirs      *heirs;   /* who goes on with its connections when the worker goes; NULL: nobody ever */
     struct verified   *verified;/* credentials found right; NULL: each is checked */
     struct rate       *rate;    /* datagram answers for each address; NULL: no limit */
     struct rate       *request_rate;    /* requests of each address; NULL: no limit */

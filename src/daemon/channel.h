@@ -22,8 +22,28 @@ enum channel_kind {
     CHANNEL_SURVEY,             /* master to worker, with a descriptor: list your connections in its part `value` */
     CHANNEL_SURVEYED,           /* worker to master: the survey with this number is done */
     CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered */
-    CHANNEL_LAST = CHANNEL_ASK
+    CHANNEL_HEIRS,              /* master to worker: forget the heirs that you have, others follow; they understand parcels
+                                 * of the form `value` */
+    CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
+    CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes
+                                 * connections over */
+    CHANNEL_INBOX,              /* master to worker, with a descriptor: connections were passed there, and who was to take
+                                 * them over is gone: do it, to the end of it */
+    CHANNEL_LAST = CHANNEL_INBOX
 };
+
+enum {
+    CHANNEL_SERVES_BITS = 16,           /* services in one message */
+    CHANNEL_GROUPS = 256,               /* of so many services */
+    CHANNEL_POOLS = 256
+};
+
+/* The value of CHANNEL_SERVES: services number group * CHANNEL_SERVES_BITS and behind it, in the configuration of who
+ * is told, a bit for each. */
+static inline uint32_t channel_serves(uint32_t pool, uint32_t group, uint32_t bits)
+{
+    return pool << 24 | group << 16 | bits;
+}
 
 struct channel_message {
     enum channel_kind kind;

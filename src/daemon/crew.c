@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/inbox.h"
 #include "daemon/signals.h"
 
 int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger)
@@ -25,7 +26,7 @@ int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledge
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .ledger = -1,
+        *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .inbox = { -1, -1 }, .ledger = -1,
                                    .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
@@ -39,10 +40,21 @@ static void slot_close_channel(struct worker_slot *s)
     s->channel = -1;
 }
 
+void crew_close_inbox(struct worker_slot *s)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (s->inbox[i] != -1)
+            close(s->inbox[i]);
+        s->inbox[i] = -1;
+    }
+}
+
 void crew_abandon(struct crew *c)
 {
-    for (unsigned i = 0; i < c->count; i++)
+    for (unsigned i = 0; i < c->count; i++) {
         slot_close_channel(&c->v[i]);
+        crew_close_inbox(&c->v[i]);
+    }
 }
 
 void crew_free(struct crew *c)
@@ -63,6 +75,8 @@ static _Noreturn void crew_child(struct crew *c, unsigned at, int channel, const
 {
     struct worker_start start = c->common;
 
+    start.inbox = c->v[at].inbox[0];
+    c->v[at].inbox[0] = -1;             /* is not abandoned */
     start.abandon(start.abandon_arg, start.listens);
     start.pool = c->v[at].pool;
     start.name = c->v[at].name;
@@ -114,7 +128,7 @@ static int slot_take_ledger(struct crew *c, struct worker_slot *s)
     return s->ledger;
 }
 
-/* A channel and a slot for counters; the end of the worker, or -1 with errno. */
+/* A channel, an inbox and a slot for counters; the end of the worker, or -1 with errno. */
 static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
@@ -123,7 +137,7 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
         return -1;
     ledger_read(c->ledger, s->ledger, &s->base);
     health_start(&c->ledger->slots[s->ledger]);
-    if (channel_open(ends) == -1) {
+    if ((s->inbox[0] == -1 && inbox_open(s->inbox) == -1) || channel_open(ends) == -1) {
         slot_give_ledger(c, s);
         return -1;
     }
@@ -139,7 +153,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     int end;
 
     s->started_ms = now_ms;
-    s->ready = s->told = s->shut = false;
+    s->ready = s->told = s->passes = s->shut = false;
     s->kill_ms = UINT64_MAX;
     s->pulse = (struct pulse){ 0 };
     end = slot_equip(c, s);
@@ -271,9 +285,10 @@ void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms)
     s->next_start_ms = UINT64_MAX;
     if (s->pid == 0)
         return;
-    if (!s->told)
+    if (!s->told || (s->passes && !passed))     /* who was to pass what he has is to end it after all */
         crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_DRAIN, .value = passed, .fd = -1 });
     s->told = true;
+    s->passes = passed;
     s->kill_ms = kill_ms < s->kill_ms ? kill_ms : s->kill_ms;
 }
 
@@ -308,7 +323,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     leaving->v = grown;
     leaving->v[leaving->count++] = *s;
     s->pid = 0;
-    s->channel = s->ledger = -1;
+    s->channel = s->ledger = s->inbox[0] = s->inbox[1] = -1;
     s->ready = s->told = s->shut = false;
     s->kill_ms = UINT64_MAX;
     return 0;

@@ -27,9 +27,12 @@ struct worker_slot {
     char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
+    int      inbox[2];                  /* where it takes connections over, and where others pass them: the master keeps
+                                         * both ends, so that nothing is lost with a process; -1: none yet */
     int      ledger;                     /* its slot of the counters; -1: none */
     bool     ready;
     bool     told;                      /* to drain */
+    bool     passes;                    /* ... while others serve */
     bool     was_filled;                /* this is not the first process in it */
     bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
@@ -60,6 +63,9 @@ void crew_free(struct crew *c);
 
 /* In a worker: closes the master's ends. */
 void crew_abandon(struct crew *c);
+
+/* A place needs its inbox no more. */
+void crew_close_inbox(struct worker_slot *s);
 
 /* Moves the process in a place to a new place in `leaving`, so that another can start.  -1 with errno. */
 int crew_retire(struct crew *c, unsigned at, struct crew *leaving);

@@ -55,14 +55,17 @@ struct condition {
     unsigned             count;
 };
 
-enum { CONDITIONS = 10 };        /* the rows below */
+enum { CONDITIONS = 12 };        /* the rows below */
 
 static void conditions_fill(struct condition c[CONDITIONS])
 {
     const scmp_datum_t self = (scmp_datum_t)getpid();
     const struct scmp_arg_cmp to_self = SCMP_CMP(0, SCMP_CMP_EQ, self, 0);
     const struct scmp_arg_cmp no_code = SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    const struct scmp_arg_cmp same_user = SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, UINT32_MAX);
     const struct condition all[CONDITIONS] = {
+        { "setresuid", { same_user }, 1 },              /* aio(7): calls are started again */
+        { "setresuid32", { same_user }, 1 },
         { "tgkill", { to_self }, 1 },
         { "rt_sigqueueinfo", { to_self }, 1 },          /* aio(7): completions */
         { "rt_tgsigqueueinfo", { to_self }, 1 },

@@ -25,6 +25,7 @@
 #include "daemon/master_state.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
+#include "daemon/succession.h"
 
 /* timeout(1), and some shells, send a signal to a process and to its group: that is one wish, not two. */
 enum { SAME_WISH_MS = 20 };
@@ -257,32 +258,6 @@ static void hear_crew(struct crew *c)
         crew_hear(c, i);
 }
 
-/* Who makes place goes when the other one is ready. */
-static void retire_step(struct generation *g, uint64_t now_ms)
-{
-    for (unsigned i = 0; i < g->leaving.count; i++) {
-        struct worker_slot *s = &g->leaving.v[i];
-        unsigned at = s->told ? g->crew.count : crew_find(&g->crew, s->name);
-
-        if (at < g->crew.count && g->crew.v[at].ready)
-            crew_drain_one(&g->leaving, i, true, now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS);
-    }
-}
-
-/* True when one of its workers has ended. */
-static bool bury_in(struct generation *g, uint64_t now_ms)
-{
-    bool any = false, left = false;
-
-    for (unsigned i = 0; i < g->crew.count; i++)
-        any |= crew_bury(&g->crew, i, now_ms, g->phase == GENERATION_SERVING);
-    for (unsigned i = 0; i < g->leaving.count; i++)
-        left |= crew_bury(&g->leaving, i, now_ms, false);
-    if (left)
-        crew_shrink(&g->leaving);
-    return any;
-}
-
 /* Errors about the fresh generation are kept in its report. */
 static bool attend(struct master *m, struct generation *g, uint64_t now_ms)
 {
@@ -291,8 +266,8 @@ static bool attend(struct master *m, struct generation *g, uint64_t now_ms)
     m->serving->logger.report = g == m->fresh ? g->report : NULL;
     hear_crew(&g->crew);
     hear_crew(&g->leaving);
-    retire_step(g, now_ms);
-    dead = bury_in(g, now_ms);
+    succession_retire(g, now_ms);
+    dead = succession_bury(m, g, now_ms);
     m->serving->logger.report = NULL;
     return dead;
 }

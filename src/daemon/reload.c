@@ -14,6 +14,7 @@
 #include "daemon/command.h"
 #include "daemon/master_state.h"
 #include "daemon/sandbox.h"
+#include "daemon/succession.h"
 
 enum {
     SETTLE_MS = 2000            /* for old workers to stop accepting; they may be stuck */
@@ -197,6 +198,7 @@ static void take_down(struct master *m, struct generation *g)
 
     listen_salvage(&g->listens, pass_stranded, m);
     listen_abandon(&g->listens);
+    succession_tell(g, m->serving);
     generation_drain(g, true, now_ms);
     for (unsigned i = 0; i < g->crew.count; i++)
         if (!g->crew.v[i].ready)
@@ -272,6 +274,12 @@ static void old_goes(struct master *m, struct generation *old, uint64_t now_ms)
 {
     sandbox_master(m->serving->conf->sandbox);
     listen_succeed(&m->serving->listens, &old->listens);
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        struct generation *g = LIST_ENTRY(l, struct generation, siblings);
+
+        if (g != m->serving)
+            succession_tell(g, m->serving);
+    }
     generation_drain(old, true, now_ms);
     hurry_oldest(m, now_ms);
     m->settling = old;

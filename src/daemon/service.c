@@ -354,6 +354,18 @@ const struct service *service_at(const struct service_set *s, unsigned index, un
     return &s->parts[index].faces[listen];
 }
 
+const struct service *service_find(const struct service_set *s, struct span name, struct span protocol)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct service *one = s->parts[i].faces;
+
+        if (one != NULL && one->proto != NULL && span_equal(name, span_of(one->name)) &&
+            span_equal(protocol, span_of(one->proto->name)))
+            return one;
+    }
+    return NULL;
+}
+
 void service_count_in(struct service_set *s, const struct ledger *ledger, int slot)
 {
     for (unsigned i = 0; i < s->count; i++) {

@@ -26,6 +26,9 @@ size_t service_notes_size(const struct conf *c);
  * lives. */
 const struct service *service_at(const struct service_set *s, unsigned index, unsigned listen);
 
+/* The one with this name and protocol, which connections of another worker go on with; NULL: there is none. */
+const struct service *service_find(const struct service_set *s, struct span name, struct span protocol);
+
 /* Where each of them is counted: in the parts of this slot; before anybody is served. */
 void service_count_in(struct service_set *s, const struct ledger *ledger, int slot);
 

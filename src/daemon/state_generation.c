@@ -169,12 +169,15 @@ static void worker_read(struct state_reader *r, const json_t *from, const struct
         return;
     *s = (struct worker_slot){ .pool = &g->pools.v[pool], .pid = (pid_t)state_number(r, from, "pid", INT32_MAX),
                                .ready = state_flag(r, from, "ready"), .told = state_flag(r, from, "told"),
+                               .passes = state_flag(r, from, "passes"),
                                .was_filled = state_flag(r, from, "was_filled"), .shut = state_flag(r, from, "shut"),
                                .pause_ms = (unsigned)state_number(r, from, "pause", UINT32_MAX),
                                .quick_deaths = (unsigned)state_number(r, from, "deaths", UINT32_MAX),
                                .kill_ms = state_moment_in(r, times, "kill"), .started_ms = state_moment_in(r, times, "started"),
                                .next_start_ms = state_moment_in(r, times, "next") };
     s->channel = state_descriptor_in(r, from, "channel");
+    s->inbox[0] = state_descriptor_in(r, from, "inbox");
+    s->inbox[1] = state_descriptor_in(r, from, "inbox_end");
     state_text(r, from, "name", s->name, sizeof s->name);
     counts_read(r, json_object_get(from, "base"), &s->base);
     pulse_read(r, json_object_get(from, "pulse"), &s->pulse);
@@ -199,7 +202,7 @@ static void crew_read(struct state_reader *r, const json_t *from, struct generat
         return;
     }
     for (size_t i = 0; i < count && !r->failed; i++) {
-        c->v[i].channel = c->v[i].ledger = -1;
+        c->v[i].channel = c->v[i].ledger = c->v[i].inbox[0] = c->v[i].inbox[1] = -1;
         c->count++;
         worker_read(r, json_array_get(all, i), g, &c->v[i]);
     }

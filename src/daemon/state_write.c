@@ -150,10 +150,11 @@ static json_t *worker_write(struct state *s, const struct generation *g, const s
     json_t *times = json_pack("{s:o, s:o, s:o}", "kill", time_write(w->kill_ms), "started", time_write(w->started_ms),
                               "next", time_write(w->next_start_ms));
 
-    return json_pack("{s:s, s:I, s:I, s:o, s:i, s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}", "name", w->name,
-                     "pool", (json_int_t)(w->pool - g->pools.v), "pid", (json_int_t)w->pid,
-                     "channel", descriptor_write(s, w->channel), "slot", w->ledger, "ready", w->ready,
-                     "told", w->told, "was_filled", w->was_filled, "shut", w->shut, "pause", (json_int_t)w->pause_ms,
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}", "name",
+                     w->name, "pool", (json_int_t)(w->pool - g->pools.v), "pid", (json_int_t)w->pid,
+                     "channel", descriptor_write(s, w->channel), "inbox", descriptor_write(s, w->inbox[0]),
+                     "inbox_end", descriptor_write(s, w->inbox[1]), "slot", w->ledger, "ready", w->ready,
+                     "told", w->told, "passes", w->passes, "was_filled", w->was_filled, "shut", w->shut, "pause", (json_int_t)w->pause_ms,
                      "deaths", (json_int_t)w->quick_deaths, "times", times, "base", counts_write(&w->base),
                      "pulse", pulse_write(&w->pulse));
 }

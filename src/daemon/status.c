@@ -94,12 +94,13 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
         own = ledger_since(&m->ledger, s->ledger, &s->base);
     if (s->ledger != -1 && s->ready)
         word = __atomic_load_n(&m->ledger.slots[s->ledger].sandbox, __ATOMIC_RELAXED);
-    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
                      "worker", s->name, "pid", (int)s->pid, "generation", (int)g->number,
                      "pool", s->pool->conf->name, "model", s->pool->model->name,
                      "state", worker_word(s, retires),
                      "age_s", (json_int_t)(s->pid != 0 ? (clock_monotonic_ms() - s->started_ms) / 1000 : 0),
                      "connections", (json_int_t)own.active, "accepted", (json_int_t)own.total.accepted,
+                     "passed_on", (json_int_t)own.total.passed_on, "taken_over", (json_int_t)own.total.taken_over,
                      "requests", (json_int_t)own.total.requests, "messages", (json_int_t)own.total.messages,
                      "datagrams", (json_int_t)own.total.datagrams,
                      "bytes_received", (json_int_t)own.total.bytes_received,

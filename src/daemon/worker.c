@@ -4,10 +4,12 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,11 +19,14 @@
 #include "core/env.h"
 #include "core/errand.h"
 #include "core/file.h"
+#include "core/parcel.h"
 #include "core/rate.h"
 #include "core/tally.h"
 #include "core/verified.h"
 #include "daemon/channel.h"
 #include "daemon/crash.h"
+#include "daemon/heir_list.h"
+#include "daemon/inbox.h"
 #include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -29,9 +34,14 @@
 #include "daemon/title.h"
 #include "driver/driver.h"
 
-enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
+enum {
+    WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
+    INBOX_BUDGET = 64,          /* connections taken over in one turn */
+    INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
+    INBOX_ROUNDS = 64
+};
 
-enum { WATCHES = 3 };           /* the channel, the signal pipe, the bell of the errands */
+enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
 
 struct worker {
     const struct worker_start *start;
@@ -42,6 +52,8 @@ struct worker {
     struct watch        watches[WATCHES];
     struct loop         loop;
     int                 channel, signals, access_fd;
+    struct heir_list   *heirs;
+    char               *parcel;         /* PARCEL_MAX bytes */
     struct sandbox      sandbox;
     bool                failed;         /* when its loop was ready */
     bool                orphaned;
@@ -64,10 +76,91 @@ static void worker_drain(struct worker *w, const char *why, bool passed)
     log_write(LOG_INFO, &w->env.about, "worker %s (pid %d): %s: draining", w->start->name,
               (int)getpid(), why);
     w->loop.drain_deadline_ms = clock_monotonic_ms() + w->start->conf->timeouts.drain_ms;
+    if (passed)
+        heir_list_be_patient(w->heirs);
     w->env.draining = true;
     w->loop.passed = passed;
     w->loop.phase = LOOP_DRAIN;
 }
+
+/* The daemon is going after all: nobody goes on with anything. */
+static void worker_drain_alone(struct worker *w)
+{
+    bool again = w->loop.phase == LOOP_DRAIN && w->loop.passed;
+
+    heir_list_end(w->heirs);
+    worker_drain(w, "told by the master", false);
+    w->loop.passed = false;
+    w->loop.review |= again;
+}
+
+/* ---- connections of other workers ---- */
+
+static bool is_stream(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+static void worker_adopt(struct worker *w, struct span bytes, int fd)
+{
+    struct parcel p;
+    const struct service *s = NULL;
+
+    if (parcel_open(&p, bytes) && is_stream(fd))
+        s = service_find(w->services, p.service, p.proto);
+    if (s != NULL) {
+        w->loop.adopt(w->loop.self, s, fd, &p);
+        return;
+    }
+    w->env.count.refused++;
+    log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): was passed a connection that it cannot go on with",
+              w->start->name, (int)getpid());
+    close(fd);
+}
+
+/* True when there may be more, and `most` or a shortage is what stopped it. */
+static bool worker_take_over(struct worker *w, int inbox, unsigned most)
+{
+    struct span parcel;
+    int fd, got;
+
+    while (most > 0 && (got = inbox_receive(inbox, w->parcel, &parcel, &fd)) != 0) {
+        bool short_of = got == -1 && errno == EMFILE, over = got == -1 && errno != EBADMSG;
+
+        if (got == 1)
+            worker_adopt(w, parcel, fd);
+        if (short_of)
+            poll(NULL, 0, INBOX_PAUSE_MS);
+        if (over)
+            return short_of;
+        most--;
+    }
+    return most == 0;
+}
+
+static void worker_hear_inbox(void *arg)
+{
+    struct worker *w = arg;
+
+    w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
+}
+
+/* The inbox of somebody who is gone.  It holds some hundreds at most; more rounds only mean that there are no descriptors
+ * for them, and a worker must not be held up for long by that. */
+static void worker_empty(struct worker *w, int inbox)
+{
+    unsigned rounds = INBOX_ROUNDS;
+
+    inbox_shut(inbox);
+    while (rounds-- > 0 && worker_take_over(w, inbox, INBOX_BUDGET))
+        ;
+    close(inbox);
+}
+
+/* ---- the master's word ---- */
 
 /* The new descriptor takes the place of the old one, which then is this function's to close. */
 static void worker_reopen_access(struct worker *w, int taken)
@@ -119,7 +212,10 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
     case CHANNEL_DRAIN:
-        worker_drain(w, "told by the master", m->value != 0);
+        if (m->value != 0)
+            worker_drain(w, "told by the master", true);
+        else
+            worker_drain_alone(w);
         break;
     case CHANNEL_HURRY:
         worker_hurry(w);
@@ -145,6 +241,19 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_ASK:
         __atomic_store_n(&w->start->slot->answered,
                          __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        break;
+    case CHANNEL_HEIRS:
+        heir_list_begin(w->heirs, m->value);
+        break;
+    case CHANNEL_SERVES:
+        heir_list_serves(w->heirs, m->value);
+        break;
+    case CHANNEL_HEIR:
+        heir_list_add(w->heirs, m->value, m->fd);
+        w->loop.review = true;
+        break;
+    case CHANNEL_INBOX:
+        worker_empty(w, m->fd);
         break;
     case CHANNEL_READY:         /* is what workers say */
     case CHANNEL_SHUT:
@@ -300,8 +409,11 @@ static int worker_env(struct worker *w)
     w->env.about = (struct log_about){ .worker = s->name, .model = s->pool->model->name };
     w->env.files = file_cache_new();
     w->env.errands = errands_open();
-    if (w->env.files == NULL || w->env.errands == NULL)
+    w->heirs = heir_list_new(s->conf);
+    w->parcel = malloc(PARCEL_MAX);
+    if (w->env.files == NULL || w->env.errands == NULL || w->heirs == NULL || w->parcel == NULL)
         return -1;
+    w->env.heirs = heir_list_face(w->heirs);
     w->access_fd = s->access_fd;
     if (w->access_fd == -1)
         return 0;
@@ -364,6 +476,7 @@ static void worker_loop(struct worker *w)
     w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
     w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
     w->watches[2] = (struct watch){ .fd = errands_fd(w->env.errands), .readable = worker_hear_bell };
+    w->watches[3] = (struct watch){ .fd = w->start->inbox, .readable = worker_hear_inbox, .arg = w };
     w->loop = (struct loop){ .env = &w->env,
                              .listeners = w->listeners, .listener_count = w->listener_count,
                              .watches = w->watches, .watch_count = WATCHES,
@@ -427,6 +540,8 @@ static void worker_end(struct worker *w)
     rate_free(w->env.request_rate);
     tally_free(w->env.tally);
     verified_free(w->env.verified);
+    heir_list_free(w->heirs);
+    free(w->parcel);
     env_publish(&w->env);
     env_free(&w->env);
     free(w->listeners);

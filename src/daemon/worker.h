@@ -31,6 +31,7 @@ struct worker_start {
     unsigned             generation;    /* that the worker is of */
     bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
+    int                  inbox;         /* where connections of other workers come in */
     int                  access_fd;     /* -1: no access log */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
     void                *abandon_arg;

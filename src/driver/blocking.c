@@ -29,8 +29,6 @@
 enum {
     STACK = 128 * 1024,         /* the deepest handler needs a tenth; pages never touched cost nothing */
     ACCEPTS = 64,               /* per listener and wakeup: the daemon wants to be heard */
-    SEND_LOOKS = 4,             /* within the send timeout: is the peer reading, slowly?  At least so many, */
-    SEND_LOOK_MS = 200,         /* and this far apart at most: sendfile(2) may wait twice for so long */
     WAKE_AGAIN_MS = 20,         /* until every thread has heard */
     HOUSEKEEPING_MS = 1000      /* access lines of threads that wait are written by the main thread */
 };
@@ -85,17 +83,8 @@ static void conn_refuse_unheard(struct blocking *b, int fd, struct thread *t)
                   e->about.worker);
     b->complained = true;
     e->count.refused++;
-    free(t);
+    thread_free(t);
     close(fd);
-}
-
-/* How long one send may block: until it is time to look whether the peer reads. */
-static void send_for(int fd, const struct service *s)
-{
-    const unsigned share = s->send_timeout_ms / SEND_LOOKS, ms = share < SEND_LOOK_MS ? share : SEND_LOOK_MS;
-    struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000 * 1000) };
-    if (s->send_timeout_ms > 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 }
 
 /* Under the lock.  So many may be on their way out, no more. */
@@ -159,7 +148,7 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
         return;
     }
     struct thread *t = thread_new(&b->threads, l->service, fd, peer, b->loop->env);
-    send_for(fd, l->service);
+    sock_send_for(fd, l->service);
     if (t != NULL) {
         t->beyond = beyond;
         t->extra = beyond || crowded;
@@ -181,13 +170,13 @@ static void thread_connect(void *self, struct dial *d)
     struct peer peer = dial_peer(d);
     struct thread *t = fd != -1 ? thread_new(&b->threads, &d->service, fd, &peer, b->loop->env) : NULL;
     if (t != NULL)
-        send_for(fd, &d->service);
+        sock_send_for(fd, &d->service);
     if (t != NULL && thread_start(b, t) == 0) {
         b->places.count++;
         return;
     }
     int error = errno;
-    free(t);
+    thread_free(t);
     if (fd != -1)
         close(fd);
     d->over(d, error);
@@ -198,6 +187,19 @@ static void show_places(const struct blocking *b)
     struct metric_slot *slot = b->loop->env->slot;
     if (slot != NULL)
         __atomic_store_n(&slot->active, b->places.count, __ATOMIC_RELAXED);
+}
+
+static void thread_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct blocking *b = self;
+    struct thread *t = thread_new(&b->threads, s, taken, &p->peer, b->loop->env);
+    if (t == NULL || thread_take(t, p) == -1 || thread_start(b, t) == -1) {
+        conn_refuse_unheard(b, taken, t);
+        return;
+    }
+    b->complained = false;
+    b->places.count++;
+    show_places(b);
 }
 
 static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
@@ -253,7 +255,7 @@ static bool threads_wake(struct blocking *b)
         if (t->heard == b->threads.wish)
             continue;
         deaf = true;
-        if (b->threads.wish == WISH_HALT)
+        if (b->threads.wish % WISHES == WISH_HALT)
             shutdown(t->fd, SHUT_RDWR);
         pthread_kill(t->id, wake_signal());
     }
@@ -261,9 +263,11 @@ static bool threads_wake(struct blocking *b)
     return deaf;
 }
 
+/* A wish that is the same as before is another one all the same. */
 static void wish_for(struct blocking *b, enum wish wish)
 {
-    __atomic_store_n(&b->threads.wish, wish, __ATOMIC_RELEASE);
+    unsigned again = (b->threads.wish / WISHES + 1) * WISHES;
+    __atomic_store_n(&b->threads.wish, again + wish, __ATOMIC_RELEASE);
 }
 
 static int wait_ms(const struct blocking *b, bool deaf)
@@ -308,6 +312,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
     for (unsigned i = 0; n > 0 && i < l->watch_count; i++)
         if (b->polled[l->listener_count + i].revents != 0)
             l->watches[i].readable(l->watches[i].arg);
+    loop_read_on(b->loop);
     env_rest(l->env);
 }
 
@@ -328,6 +333,8 @@ static void threads_drain(struct blocking *b)
     wish_for(b, WISH_DRAIN);
     count_threads(b);
     while (l->phase == LOOP_DRAIN && b->places.count > 0) {
+        if (roster_reviews(&b->places))
+            wish_for(b, WISH_DRAIN);
         blocking_turn(b, false, threads_wake(b));
         if (l->env->now_ms >= l->drain_deadline_ms)
             l->phase = LOOP_HALT;
@@ -369,6 +376,7 @@ static int blocking_run(struct loop *l, const void *ops)
         l->surveyed = &b.threads;       /* cppcheck-suppress autoVariables ; nobody asks when this is over */
         l->self = &b;                   /* cppcheck-suppress autoVariables */
         l->sweep = threads_sweep;
+        l->adopt = thread_adopt;
         l->connect = thread_connect;
         l->ready(l->arg);
         while (l->phase == LOOP_RUN && b.failed == 0)

@@ -127,6 +127,29 @@ static void recv_follow(struct completion *k, struct conn *c)
     k->engine.ops->recv(&k->engine, &f->recv, c->fd, f->met);
 }
 
+/* When the worker is going: passes it to an heir, or makes its receive come back first; what that brings is served
+ * before.  True when it is gone.  *waits: nothing is to be started on it. */
+static bool flight_part(struct completion *k, struct conn *c, bool *waits)
+{
+    struct flight *f = flight_of(c);
+    *waits = roster_awaits_heir(&k->roster, c);
+    if (f->sending || !roster_parts(&k->roster, c))
+        return false;
+    if (f->receiving && !f->stopping) {
+        f->stopping = true;
+        k->engine.ops->recall(&k->engine, &f->recv, c->fd);
+    }
+    *waits = f->receiving;
+    if (f->receiving)
+        return false;
+    if (roster_pass(&k->roster, c)) {
+        flight_land(k, c);
+        return true;
+    }
+    *waits = roster_awaits_heir(&k->roster, c);
+    return false;
+}
+
 /* It is over: freed if nothing is in flight, else shut down so that what is in flight comes back. */
 static void conn_land(struct completion *k, struct conn *c)
 {
@@ -145,15 +168,19 @@ static void conn_land(struct completion *k, struct conn *c)
 static bool conn_advance(struct completion *k, struct conn *c)
 {
     conn_count(c);
+    bool waits = false;
     for (int i = 0; i < TURNS && conn_resume(c); i++)
         ;
+    if (k->draining && flight_part(k, c, &waits))
+        return false;
     if (conn_wants_shut(c)) {
         shutdown(c->fd, SHUT_WR);
         conn_shut(c);
     }
     if (!conn_over(c)) {
         send_start(k, c);
-        recv_follow(k, c);
+        if (!waits)
+            recv_follow(k, c);
         roster_touch(&k->roster, c);
     }
     if (!conn_over(c))
@@ -217,6 +244,15 @@ static void on_send(struct completion *k, struct conn *c, const struct done *d)
         on_sent(k, c, (size_t)d->result);
 }
 
+static void flight_start(struct completion *k, struct conn *c)
+{
+    struct flight *f = flight_of(c);
+    f->recv = (struct op){ .kind = OP_RECV, .owner = c };
+    f->send = (struct op){ .kind = OP_SEND, .owner = c };
+    k->told = false;            /* when the worker is going: this one has to hear of it yet */
+    conn_advance(k, c);
+}
+
 void completion_begin(struct completion *k, const struct service *s, int fd, const struct peer *peer)
 {
     (void)roster_yield(&k->roster);     /* its receive comes back with the end */
@@ -228,12 +264,31 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
         dial_tell_over(s, ENOMEM);
         return;
     }
-    struct flight *f = flight_of(c);
-    f->recv = (struct op){ .kind = OP_RECV, .owner = c };
-    f->send = (struct op){ .kind = OP_SEND, .owner = c };
     roster_add(&k->roster, c);
-    k->told = false;            /* when the worker is going: this one has to hear of it yet */
-    conn_advance(k, c);
+    flight_start(k, c);
+}
+
+/* An engine that carries no more tells so, as a full house would. */
+static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct completion *k = self;
+    const struct span words = s->proto->refusal;
+    struct conn *c = NULL;
+    env_count_for(k->env, s->part);
+    if (k->engine.ops->adopted != NULL)
+        k->engine.ops->adopted(&k->engine);
+    bool room = k->roster.count < k->engine.connections_max;
+    if (room && sock_adopt(taken, SOCK_BLOCKS) == 0)
+        c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
+    if (c == NULL) {
+        k->env->count.refused++;
+        if (!room && words.n > 0)
+            (void)send(taken, words.p, words.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        k->engine.ops->close_fd(&k->engine, taken);
+        return;
+    }
+    roster_adopt(&k->roster, c);
+    flight_start(k, c);
 }
 
 static void conn_wake_advance(void *self, struct conn *c)
@@ -293,26 +348,34 @@ static void take_what_came(struct completion *k)
         silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
 }
 
-/* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void completion_drain(struct completion *k)
+/* Each connection is passed, or, if it is to be told, hears that the worker is going. */
+static void flights_drain(struct completion *k, bool tell)
 {
     struct list all;
-    if (!k->draining) {
-        roster_last_round(&k->roster);
-        doors_close(k);
-    }
-    k->draining = true;
-    take_what_came(k);
-    k->told = true;
     list_init(&all);
     list_splice(&all, &k->roster.conns);
     while (!list_empty(&all)) {
         struct conn *c = LIST_ENTRY(all.next, struct conn, siblings);
         list_remove(&c->siblings);
         list_append(&k->roster.conns, &c->siblings);
-        conn_drain(c);
+        if (tell)
+            conn_drain(c);
         conn_advance(k, c);
     }
+}
+
+/* What has come already is answered before they are told. */
+static void completion_drain(struct completion *k)
+{
+    if (!k->draining) {
+        roster_last_round(&k->roster);
+        doors_close(k);
+    }
+    k->draining = true;
+    flights_drain(k, false);
+    take_what_came(k);
+    k->told = true;
+    flights_drain(k, true);
 }
 
 static void completion_turn(struct completion *k)
@@ -329,8 +392,11 @@ static void completion_turn(struct completion *k)
         door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
     l->reclaim = false;
     doors_follow(k);
+    loop_read_on(l);
     if (l->phase == LOOP_DRAIN && !k->told)
         completion_drain(k);
+    else if (k->draining && roster_reviews(&k->roster))
+        flights_drain(k, true);
     if (k->draining && k->accepting == 0)
         loop_tell_shut(l);
     if (l->phase == LOOP_DRAIN && k->env->now_ms >= l->drain_deadline_ms)
@@ -423,6 +489,7 @@ static int serve_until_told(struct completion *k)
         return -1;
     k->loop->self = k;
     k->loop->sweep = doors_sweep;
+    k->loop->adopt = flight_adopt;
     k->loop->connect = completion_dial;
     k->loop->wake = conn_wake_advance;
     k->loop->ready(k->loop->arg);

@@ -10,6 +10,7 @@
 #include "core/census.h"
 #include "core/conn.h"
 #include "core/env.h"
+#include "core/parcel.h"
 
 struct dial;
 
@@ -25,7 +26,7 @@ struct listener {
 /* A descriptor that the daemon wants to hear of: its channel to the master, its signal pipe. */
 struct watch {
     int    fd;
-    void (*readable)(void *arg);        /* called by the loop's main thread; reads until EAGAIN */
+    void (*readable)(void *arg);        /* called by the loop's main thread; reads until EAGAIN, or says loop.unread */
     void  *arg;
 };
 
@@ -47,6 +48,8 @@ struct loop {
     enum loop_phase        phase;               /* set by watches */
     bool                   passed;              /* LOOP_DRAIN: others accept on the listeners that are not gone */
     bool                   reclaim;             /* set by watches: somebody else had taken the listeners' signals */
+    bool                   unread;              /* set by watches: one stopped before EAGAIN; all are called again */
+    bool                   review;              /* set by watches, LOOP_DRAIN: who has heirs is to be found out again */
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
     void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
     void                 (*shut)(void *arg);    /* and once, when it drains and accepts no more; NULL: nobody asks */
@@ -60,10 +63,22 @@ struct loop {
     void                  *self;
     void                 (*sweep)(void *self, const struct listener *l, int fd);    /* serves what waits on another
                                                          * socket as if it were that of l, once; fd stays the caller's */
+    void                 (*adopt)(void *self, const struct service *s, int taken, const struct parcel *p);
+                                                        /* goes on with a connection of another worker */
     void                 (*connect)(void *self, struct dial *d);    /* makes a connection (driver/dial.h) */
     void                 (*wake)(void *self, struct conn *c);       /* it has something to say unasked; it may be gone
                                                          * behind this.  NULL: it has a thread, and wakes by itself */
 };
+
+/* For drivers, in each turn. */
+static inline void loop_read_on(struct loop *l)
+{
+    if (!l->unread)
+        return;
+    l->unread = false;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        l->watches[i].readable(l->watches[i].arg);
+}
 
 /* For drivers that drain, when all listeners are closed. */
 static inline void loop_tell_shut(struct loop *l)

@@ -8,7 +8,11 @@
  *   - requests for one descriptor queue behind each other, so output goes through a duplicate;
  *   - there is no aio_accept: listeners, and what the daemon watches, are asked by poll(2), as is the descriptor that
  *     the signals are read from;
- *   - shutdown(2) is the only way to bring a request back.
+ *   - shutdown(2) brings a request back, and ends the connection.  To bring it back and leave the connection as it is,
+ *     the socket is made non-blocking and the thread made to start its call again.  Helper threads block all signals but
+ *     those of the C library itself, so one of these has to serve: a thread that changes the process's identity makes
+ *     all others do the same (nptl(7)), by a signal whose handler lets interrupted calls start again.  A change to what
+ *     it was already changes nothing else.
  * The queue of signals is bounded (RLIMIT_SIGPENDING, shared by all processes of a user), and to a completion that
  * finds it full the C library does worse than to be silent: it replaces the result by EAGAIN, so that nobody knows how
  * many bytes have gone.  So only as many requests as have a share of the queue end with a real-time signal.  The others
@@ -49,6 +53,7 @@ struct request {
     uint32_t     index;         /* in the table */
     uint32_t     generation;    /* of the use: an old signal must not end a new request */
     bool         busy;
+    bool         recalled;      /* OP_RECV: its socket was made non-blocking for that */
     char         buffer[];      /* OP_RECV */
 };
 
@@ -81,6 +86,7 @@ struct aio_self {
     uint32_t         sweep_at;  /* where looking at all requests goes on */
     bool             sweeping;
     unsigned         waits;     /* since the last look at all requests */
+    bool             recalls;   /* some request is to start its call again */
 };
 
 enum { POLLED_MAX = 1024 };     /* listeners and watches of a worker */
@@ -336,6 +342,31 @@ static void ai_cancel(struct engine *e, struct op *o)
     }
 }
 
+static void ai_recall(struct engine *e, struct op *o, int fd)
+{
+    struct aio_self *a = e->self;
+    struct request *r = o->mine;
+    if (r == NULL || !r->busy || r->recalled)
+        return;
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+        return;
+    r->recalled = a->recalls = true;
+}
+
+/* One call for all that were recalled in a turn: it costs a signal for each thread. */
+static void calls_start_again(struct aio_self *a)
+{
+    const uid_t same = (uid_t)-1;
+    a->recalls = false;
+    (void)!setresuid(same, same, same);
+}
+
+static void ai_adopted(struct engine *e)
+{
+    struct aio_self *a = e->self;
+    a->open++;
+}
+
 /* Sockets that connect come and go, and each must leave its place. */
 static void poll_forget(struct aio_self *a, const struct op *o)
 {
@@ -393,7 +424,10 @@ static int report_request(struct aio_self *a, struct request *r, struct done *ou
         return 0;
     ssize_t result = aio_return(&r->cb);
     if (error == EAGAIN && r->op->kind != OP_LOAD)
-        error = EIO;
+        error = r->recalled ? ECANCELED : EIO;
+    if (r->recalled)
+        (void)fcntl(r->cb.aio_fildes, F_SETFL, 0);
+    r->recalled = false;
     r->busy = false;
     a->busy--;
     *out = (struct done){ .op = r->op, .result = error != 0 ? -error : (int)result, .data = r->buffer };
@@ -519,6 +553,8 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
 static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 {
     struct aio_self *a = e->self;
+    if (a->recalls)
+        calls_start_again(a);
     a->fds[0] = (struct pollfd){ .fd = a->signal_fd, .events = POLLIN };
     for (unsigned i = 0; i < a->polled_count; i++)
         a->fds[i + 1] = (struct pollfd){ .fd = a->polled[i].asked ? a->polled[i].fd : -1, .events = a->polled[i].events };
@@ -542,5 +578,5 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 const struct engine_ops engine_aio = {
     .name = "aio",
     .open = ai_open, .accept = ai_accept, .recv = ai_recv, .send = ai_send, .load = ai_load, .watch = ai_watch, .connect = ai_connect,
-    .cancel = ai_cancel, .forget = ai_forget, .close_fd = ai_close_fd, .wait = ai_wait, .close = ai_close,
+    .cancel = ai_cancel, .recall = ai_recall, .adopted = ai_adopted, .forget = ai_forget, .close_fd = ai_close_fd, .wait = ai_wait, .close = ai_close,
 };

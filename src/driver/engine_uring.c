@@ -387,6 +387,13 @@ static void ur_cancel(struct engine *e, struct op *o)
     }
 }
 
+/* The kernel only waits for the socket: nothing that it has taken from there gets lost. */
+static void ur_recall(struct engine *e, struct op *o, int fd)
+{
+    (void)fd;
+    ur_cancel(e, o);
+}
+
 static void cancels_retry(struct engine *e)
 {
     struct uring_self *u = e->self;
@@ -550,5 +557,5 @@ static void ur_close(struct engine *e)
 const struct engine_ops engine_uring = {
     .name = "io_uring",
     .open = ur_open, .accept = ur_accept, .recv = ur_recv, .send = ur_send, .load = ur_load, .watch = ur_watch, .connect = ur_connect,
-    .cancel = ur_cancel, .forget = ur_forget, .close_fd = ur_close_fd, .wait = ur_wait, .close = ur_close,
+    .cancel = ur_cancel, .recall = ur_recall, .forget = ur_forget, .close_fd = ur_close_fd, .wait = ur_wait, .close = ur_close,
 };

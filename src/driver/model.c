@@ -27,7 +27,8 @@
 static const char *const calls_epoll[] = { "epoll_wait", "epoll_pwait", "epoll_ctl", NULL };
 static const char *const calls_select[] = { "select", "_newselect", "pselect6", "pselect6_time64", NULL };
 static const char *const calls_sigio[] = { "rt_sigtimedwait", "rt_sigtimedwait_time64", NULL };
-static const char *const calls_aio[] = { "pwrite64", "rt_sigqueueinfo", "sched_getparam", "sched_getscheduler", NULL };
+static const char *const calls_aio[] = { "pwrite64", "rt_sigqueueinfo", "sched_getparam", "sched_getscheduler",
+                                         "setresuid", "setresuid32", NULL };
 static const char *const calls_uring[] = { "io_uring_enter", NULL };
 
 static const struct model models[] = {

@@ -186,6 +186,26 @@ static bool conn_turn(struct readiness *r, struct conn *c)
     return c->out.bytes > 0 && h->can_write && !h->warming;
 }
 
+/* Passes it to an heir; true when it is gone.  The poller must have forgotten it before the heir has it: for some of them
+ * what they know belongs to the socket. */
+static bool conn_part(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    if (!roster_parts(&r->roster, c))
+        return false;
+    if (h->added)
+        r->poller.ops->remove(&r->poller, c->fd, false);
+    h->added = false;
+    h->armed = 0;
+    if (!roster_pass(&r->roster, c)) {
+        conn_enter(r, c);
+        if (!conn_over(c))
+            return false;
+    }
+    conn_drop(r, c);
+    return true;
+}
+
 /* Does all that can be done for a connection now; false when it is gone. */
 /* hot */
 static bool conn_pump(struct readiness *r, struct conn *c)
@@ -209,6 +229,8 @@ static bool conn_pump(struct readiness *r, struct conn *c)
         conn_drop(r, c);
         return false;
     }
+    if (r->draining && conn_part(r, c))
+        return false;
     if (turns < TURNS)
         conn_arm(r, c);
     else if (list_empty(&h->again))
@@ -223,6 +245,16 @@ static void conn_leave(struct readiness *r, struct conn *c)
     conn_pump(r, c);
 }
 
+static void conn_seat(struct readiness *r, struct conn *c)
+{
+    struct half *h = half_of(c);
+    list_init(&h->again);
+    h->conn = c;
+    h->can_read = h->can_write = true;
+    h->gone = c->service->dial != NULL && c->service->dial->type == SOCK_DGRAM;  /* each datagram is a short read */
+    r->slots[c->fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
+}
+
 static struct conn *conn_make(struct readiness *r, const struct service *s, int fd, const struct peer *peer)
 {
     env_count_for(r->env, s->part);
@@ -233,12 +265,7 @@ static struct conn *conn_make(struct readiness *r, const struct service *s, int 
         dial_tell_over(s, ENOMEM);
         return NULL;
     }
-    struct half *h = half_of(c);
-    list_init(&h->again);
-    h->conn = c;
-    h->can_read = h->can_write = true;
-    h->gone = s->dial != NULL && s->dial->type == SOCK_DGRAM;   /* each datagram is a short read */
-    r->slots[fd] = (struct slot){ .kind = SLOT_CONN, .conn = c };
+    conn_seat(r, c);
     roster_add(&r->roster, c);
     return c;
 }
@@ -263,6 +290,23 @@ void readiness_begin_added(struct readiness *r, const struct service *s, int fd,
     }
     half_of(c)->added = true;
     half_of(c)->armed = CAN_WRITE;
+    conn_pump(r, c);
+}
+
+static void conn_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
+{
+    struct readiness *r = self;
+    struct conn *c = NULL;
+    env_count_for(r->env, s->part);
+    if (taken < r->poller.fds_max && sock_adopt(taken, SOCK_DOES_NOT_BLOCK) == 0)
+        c = conn_unpack(r->env, s, taken, p, sizeof(struct half));
+    if (c == NULL) {
+        r->env->count.refused++;
+        close(taken);
+        return;
+    }
+    conn_seat(r, c);
+    roster_adopt(&r->roster, c);
     conn_pump(r, c);
 }
 
@@ -347,15 +391,10 @@ static bool has_unfinished(struct readiness *r)
     return more;
 }
 
-/* Each connection: what has come already is answered, then it hears that the worker is going. */
-static void readiness_drain(struct readiness *r)
+/* Each connection: what has come already is answered, then it hears that the worker is going, or is passed. */
+static void conns_drain(struct readiness *r)
 {
     struct list all;
-    roster_last_round(&r->roster);
-    for (unsigned i = 0; i < r->loop->listener_count; i++)
-        doorway_close(r, i);
-    loop_tell_shut(r->loop);
-    r->draining = true;
     list_init(&all);
     list_splice(&all, &r->roster.conns);
     while (!list_empty(&all)) {
@@ -368,6 +407,16 @@ static void readiness_drain(struct readiness *r)
         conn_drain(c);
         conn_pump(r, c);
     }
+}
+
+static void readiness_drain(struct readiness *r)
+{
+    roster_last_round(&r->roster);
+    for (unsigned i = 0; i < r->loop->listener_count; i++)
+        doorway_close(r, i);
+    loop_tell_shut(r->loop);
+    r->draining = true;
+    conns_drain(r);
 }
 
 /* Ends every connection; those that a helper still reads for go when it answers. */
@@ -442,8 +491,11 @@ static void readiness_turn(struct readiness *r)
     if (l->reclaim && !r->draining && r->poller.ops->reclaim != NULL)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
+    loop_read_on(l);
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
+    else if (r->draining && roster_reviews(&r->roster))
+        conns_drain(r);
     if (l->phase == LOOP_DRAIN && r->env->now_ms >= l->drain_deadline_ms)
         l->phase = LOOP_HALT;
     env_rest(r->env);
@@ -462,6 +514,7 @@ static int serve_all(struct readiness *r)
         return -1;
     r->loop->self = r;
     r->loop->sweep = doorway_sweep;
+    r->loop->adopt = conn_adopt;
     r->loop->connect = readiness_dial;
     r->loop->wake = conn_wake;
     r->loop->ready(r->loop->arg);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "core/heirs.h"
 #include "driver/sock.h"
 
 enum {
@@ -23,6 +24,9 @@ enum {
     EXTRA_SHARE = 4,            /* of the places: see extra_max */
     CALM_SHARE = 4,             /* the house is crowded until so large a part of its places is free again */
     NEWS_MS = 60000,            /* between two lines about a full house */
+    PASS_PAUSE_MS = 5,          /* for heirs that are busy to read on; */
+    PASS_PATIENCE_MS = 100,     /* so long connections wait for them, then they go on here in the meantime, and heirs
+                                 * are asked as seldom as this */
     OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
 };
 
@@ -114,6 +118,62 @@ void roster_add(struct roster *r, struct conn *c)
     show_active(r);
 }
 
+void roster_adopt(struct roster *r, struct conn *c)
+{
+    list_append(&r->conns, &c->siblings);
+    r->count++;
+    show_active(r);
+}
+
+static bool roster_may_part(const struct conn *c)
+{
+    return conn_has_heir(c) && conn_portable(c);
+}
+
+bool roster_parts(const struct roster *r, const struct conn *c)
+{
+    return r->loop->env->now_ms >= r->pass_after_ms && roster_may_part(c);
+}
+
+bool roster_awaits_heir(const struct roster *r, const struct conn *c)
+{
+    uint64_t now = r->loop->env->now_ms;
+    return now < r->pass_after_ms && now - r->busy_since_ms < PASS_PATIENCE_MS && roster_may_part(c);
+}
+
+unsigned roster_pass_pause(uint64_t busy_since_ms, uint64_t now_ms)
+{
+    return now_ms - busy_since_ms < PASS_PATIENCE_MS ? PASS_PAUSE_MS : PASS_PATIENCE_MS;
+}
+
+bool roster_pass(struct roster *r, struct conn *c)
+{
+    struct env *e = r->loop->env;
+    switch (e->heirs->take(e->heirs, c, c->fd)) {
+    case HEIR_TOOK:
+        r->busy_since_ms = 0;
+        conn_taken(c);
+        return true;
+    case HEIR_BUSY:
+        r->busy_since_ms = r->busy_since_ms != 0 ? r->busy_since_ms : e->now_ms;
+        r->pass_after_ms = e->now_ms + roster_pass_pause(r->busy_since_ms, e->now_ms);
+        break;
+    case HEIR_NONE:
+        break;
+    }
+    return false;
+}
+
+bool roster_reviews(struct roster *r)
+{
+    bool due = r->pass_after_ms != 0 && r->loop->env->now_ms >= r->pass_after_ms;
+    bool asked = r->loop->review;
+    if (due || asked)
+        r->pass_after_ms = 0;
+    r->loop->review = false;
+    return due || asked;
+}
+
 void roster_remove(struct roster *r, struct conn *c)
 {
     list_remove(&c->siblings);
@@ -197,6 +257,10 @@ int roster_wait_ms(const struct roster *r)
         at = earlier(at, r->accept_after_ms);
     if (r->loop->phase == LOOP_DRAIN)
         at = earlier(at, r->loop->drain_deadline_ms);
+    if (r->pass_after_ms != 0)
+        at = earlier(at, r->pass_after_ms);
+    if (r->loop->unread || r->loop->review)
+        return 0;
     if (at == UINT64_MAX)
         return -1;
     if (at <= now)

@@ -30,6 +30,8 @@ struct roster {
     uint64_t     accept_after_ms;       /* no accept before: descriptors or memory are short */
     uint64_t     short_at_ms;           /* the latest failure of a shortage that was logged; 0: none */
     uint64_t     stuck_since_ms;        /* no accept has succeeded since; 0: the latest did */
+    uint64_t     pass_after_ms;         /* heirs were busy: nobody is passed before, then all are looked at; 0: they were not */
+    uint64_t     busy_since_ms;         /* ... and since when; 0: the latest was taken */
 };
 
 /* From here on the loop can be asked for its connections: these. */
@@ -39,6 +41,25 @@ void roster_close(struct roster *r);
 /* A new connection.  In a full house it is refused, if its protocol has words for that. */
 void roster_add(struct roster *r, struct conn *c);
 void roster_remove(struct roster *r, struct conn *c);
+
+/* One that another worker has had.  It was let in there, so it is here too, be the house full or not. */
+void roster_adopt(struct roster *r, struct conn *c);
+
+/* When the worker goes: is it to be passed to an heir now?  Nothing is in flight on it but, perhaps, a receive. */
+bool roster_parts(const struct roster *r, const struct conn *c);
+
+/* It would be, if heirs had not been busy a moment ago: not worth to begin anything for so short a time. */
+bool roster_awaits_heir(const struct roster *r, const struct conn *c);
+
+/* Passes it; true: it is taken, and to be freed (conn_taken was said).  The caller must not look for its socket's events
+ * any more. */
+bool roster_pass(struct roster *r, struct conn *c);
+
+/* How long to leave heirs in peace that have been busy since then. */
+unsigned roster_pass_pause(uint64_t busy_since_ms, uint64_t now_ms);
+
+/* Is it time to look at all connections again, since heirs have changed or are not busy any more? */
+bool roster_reviews(struct roster *r);
 
 /* Call after anything happened to a connection: is it due earlier than its timer says? */
 void roster_touch(struct roster *r, struct conn *c);

@@ -3,8 +3,10 @@
 #include "driver/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,6 +14,11 @@
 #include "core/file.h"
 #include "driver/direct.h"
 #include "driver/stage.h"
+
+enum {
+    SEND_LOOKS = 4,             /* within the send timeout: is the peer reading, slowly?  At least so many, */
+    SEND_LOOK_MS = 200          /* and this far apart at most: sendfile(2) may wait twice for so long */
+};
 
 enum { WARM_MS = 1000 };        /* a whole file that was seen in the page cache is believed to stay for so long */
 
@@ -134,4 +141,23 @@ int sock_accept(int listener_fd, int flags, struct peer *peer)
     if (fd != -1)
         *peer = peer_of(&from, size);
     return fd;
+}
+
+/* All of it belongs to the socket, not to the process: signals go to somebody until they are switched off. */
+int sock_adopt(int fd, enum sock_manner manner)
+{
+    const struct timeval none = { 0, 0 };
+    if (fcntl(fd, F_SETFL, manner == SOCK_BLOCKS ? 0 : O_NONBLOCK) == -1)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none) == -1)
+        return -1;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
+}
+
+void sock_send_for(int fd, const struct service *s)
+{
+    const unsigned share = s->send_timeout_ms / SEND_LOOKS, ms = share < SEND_LOOK_MS ? share : SEND_LOOK_MS;
+    struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000 * 1000) };
+    if (s->send_timeout_ms > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 }

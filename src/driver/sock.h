@@ -44,6 +44,13 @@ void sock_note_blocked(struct conn *c);
 /* Accepts one connection, with the flags of accept4(2); -1 with errno. */
 int sock_accept(int listener_fd, int flags, struct peer *peer);
 
+/* A connection that another loop, perhaps of another model, has had: what it has set on the socket is set back. */
+enum sock_manner { SOCK_BLOCKS, SOCK_DOES_NOT_BLOCK };
+int sock_adopt(int fd, enum sock_manner manner);
+
+/* On a blocking socket: how long one send may last, until it is time to look whether the peer reads. */
+void sock_send_for(int fd, const struct service *s);
+
 /* Sends n bytes of a file; moves nothing but the socket.  sendfile(2) or what comes near. */
 ssize_t sock_send_file(int fd, int file_fd, off_t offset, size_t n);
 

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "core/file.h"
+#include "core/heirs.h"
 #include "driver/dial.h"
 #include "driver/roster.h"
 #include "driver/sock.h"
@@ -125,14 +126,15 @@ static void thread_send(struct thread *t)
 /* The main thread may have asked for something. */
 static void hear_wish(struct thread *t)
 {
-    enum wish wish = __atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE);
+    unsigned wish = __atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE);
     if (t->heard == wish)
         return;
     pthread_mutex_lock(&t->house->lock);
     t->heard = wish;
     pthread_mutex_unlock(&t->house->lock);
     t->env.draining = true;
-    if (wish == WISH_HALT) {
+    t->pass_after_ms = 0;
+    if (wish % WISHES == WISH_HALT) {
         conn_abort(t->conn);
         return;
     }
@@ -169,6 +171,28 @@ void threads_survey(void *arg, struct census *c)
         census_add(c, &row);
     }
     pthread_mutex_unlock(&h->lock);
+}
+
+/* When the worker goes: passes the connection to an heir.  True when it is gone. */
+static bool thread_part(struct thread *t)
+{
+    struct conn *c = t->conn;
+    uint64_t now = t->env.now_ms;
+    if (now < t->pass_after_ms || !conn_has_heir(c) || !conn_portable(c))
+        return false;
+    switch (t->env.heirs->take(t->env.heirs, c, c->fd)) {
+    case HEIR_TOOK:
+        conn_taken(c);
+        return true;
+    case HEIR_BUSY:
+        t->busy_since_ms = t->busy_since_ms != 0 ? t->busy_since_ms : now;
+        t->pass_after_ms = now + roster_pass_pause(t->busy_since_ms, now);
+        receive_for(t, t->pass_after_ms - now);
+        break;
+    case HEIR_NONE:
+        break;
+    }
+    return false;
 }
 
 /* An errand takes its time: it is seen meanwhile.  False: there is none that has to be done. */
@@ -216,7 +240,7 @@ static void thread_turn(struct thread *t)
         shutdown(t->fd, SHUT_WR);
         conn_shut(c);
     }
-    if (conn_over(c))
+    if (conn_over(c) || (t->env.draining && thread_part(t)))
         return;
     if (thread_work(t))
         return;                 /* to hear whether this answer is to be the last */
@@ -257,13 +281,26 @@ static void thread_leave(struct thread *t, int error)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void thread_unpack(struct thread *t)
+{
+    if (sock_adopt(t->fd, SOCK_BLOCKS) == 0)
+        t->conn = conn_unpack(&t->env, t->service, t->fd, &t->parcel->parcel, 0);
+    free(t->parcel);
+    t->parcel = NULL;
+    if (t->conn == NULL)
+        t->env.count.refused++;
+    else
+        sock_send_for(t->fd, t->service);
+    env_rest(&t->env);          /* it is counted before it waits for its peer */
+}
+
 /* Who makes connections waits for them here; 0 or errno. */
 static int thread_dial(struct thread *t)
 {
     const struct dial *d = t->service->dial;
     while (d != NULL && dial_connect(d, t->fd) == -1) {
         int error = errno;
-        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) == WISH_HALT)
+        if (__atomic_load_n(&t->house->wish, __ATOMIC_ACQUIRE) % WISHES == WISH_HALT)
             return ECANCELED;   /* it was shut down */
         if (error != EINPROGRESS)
             return error;
@@ -276,7 +313,11 @@ void *thread_main(void *arg)
 {
     struct thread *t = arg;
     int error = thread_dial(t);
-    t->conn = error == 0 ? conn_new(&t->env, t->service, t->fd, &t->peer, 0) : NULL;
+    t->conn = NULL;
+    if (t->parcel != NULL)
+        thread_unpack(t);
+    else if (error == 0)
+        t->conn = conn_new(&t->env, t->service, t->fd, &t->peer, 0);
     if (t->conn != NULL && t->beyond && !t->conn->refused)
         conn_refuse(t->conn);
     while (t->conn != NULL && !conn_over(t->conn)) {
@@ -298,6 +339,8 @@ struct thread *thread_new(struct threads *h, const struct service *s, int fd, co
         return NULL;
     t->house = h;
     t->service = s;
+    t->parcel = NULL;
+    t->busy_since_ms = t->pass_after_ms = 0;
     t->fd = fd;
     t->peer = *peer;
     t->opened_s = (uint32_t)(e->now_ms / 1000);
@@ -317,8 +360,38 @@ struct thread *thread_new(struct threads *h, const struct service *s, int fd, co
     t->env.verified = e->verified;
     t->env.request_rate = e->request_rate;
     t->env.tally = e->tally;
+    t->env.heirs = e->heirs;
     t->env.draining = e->draining;
     return t;
+}
+
+int thread_take(struct thread *t, const struct parcel *p)
+{
+    struct thread_parcel *copy = malloc(sizeof *copy + p->proto.n + p->state.n + p->kept.n);
+    char *at;
+    if (copy == NULL)
+        return -1;
+    at = copy->bytes;
+    copy->parcel = *p;
+    copy->parcel.proto.p = at;
+    at = mempcpy(at, p->proto.p, p->proto.n);
+    copy->parcel.state.p = at;
+    at = mempcpy(at, p->state.p, p->state.n);
+    copy->parcel.kept.p = at;
+    memcpy(at, p->kept.p, p->kept.n);
+    copy->parcel.service = SPAN("");
+    t->parcel = copy;
+    t->peer = p->peer;
+    t->opened_s = p->opened_s;
+    return 0;
+}
+
+void thread_free(struct thread *t)
+{
+    if (t == NULL)
+        return;
+    free(t->parcel);
+    free(t);
 }
 
 static struct thread *thread_of_idle(const struct heap_node *node)

@@ -112,9 +112,11 @@ static void seat_failed(struct load_worker *w, struct seat *s, uint64_t now_us)
 static void seat_next(struct load_worker *w, struct seat *s, uint64_t now_us)
 {
     bool waits = w->phase < PHASE_RUN && !w->load->plan.one_each;       /* a server may not wait for ever with it */
-    uint64_t due_us = s->settings.idle || waits ? now_us : client_due_us(&s->settings);
+    uint64_t due_us = waits ? now_us : client_due_us(&s->settings);
     bool barren = s->answers == s->course.answers;
     s->failures = 0;
+    if (s->settings.idle)
+        due_us = now_us + PAUSE_US;     /* a server that is full would let go another for it at once */
     if (w->phase == PHASE_DRAIN || due_us == UINT64_MAX)
         return;
     if (barren && due_us < now_us + BARREN_US)

@@ -19,35 +19,7 @@
 
 #include "core/rate.h"
 #include "proto/http_internal.h"
-
-enum http_phase {
-    PHASE_IDLE,                 /* nothing of a request has come, but perhaps an empty line */
-    PHASE_HEAD,                 /* part of a head has come; it is kept by the connection */
-    PHASE_BODY,                 /* dropping a body of known length; the head is in `head` */
-    PHASE_CHUNKS,               /* dropping a chunked body; the same */
-    PHASE_AWAY,                 /* the reply waits for an errand; the same */
-    PHASE_LAST                  /* the last reply is queued */
-};
-
-/* Which of the limits of time runs. */
-enum http_timer { TIMER_FIRST, TIMER_HEADER, TIMER_BODY, TIMER_IDLE };
-
-struct http_state {
-    union {
-        uint64_t          opened_ms;    /* IDLE, while TIMER_FIRST runs */
-        struct http_seek  seek;         /* HEAD */
-        uint64_t          body_left;    /* BODY */
-        struct http_chunk chunk;        /* CHUNKS */
-    };
-    char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
-    size_t   head_n;
-    uint64_t started_us;        /* the same: when it was complete */
-    unsigned answered;          /* requests on this connection */
-    uint8_t  phase;             /* enum http_phase */
-    uint8_t  timer;             /* enum http_timer */
-    bool     skipped;           /* one empty line came before the request */
-    uint32_t body_rest;         /* BODY, CHUNKS: bytes * 1000 that were not worth a millisecond yet */
-};
+#include "proto/http_state.h"
 
 /* Begins a span of time when it is another one than runs.  Between requests nothing has to be done: the time
  * begins anew when all output is sent. */
@@ -305,7 +277,7 @@ static inline void exchange_open(struct http_exchange *x, struct conn *c, const 
 {
     exchange_begin(x, c, s, r);
     const struct http_limits *limits = &x->site->limits;
-    x->last = !r->keep_alive || x->env->draining || (limits->requests > 0 && s->answered >= limits->requests);
+    x->last = !r->keep_alive || (x->env->draining && !conn_has_heir(c)) || (limits->requests > 0 && s->answered >= limits->requests);
     if (x->last)
         x->connection = CONNECTION_CLOSE;
     else if (r->minor == 0)
@@ -545,11 +517,12 @@ static void http_expired(struct conn *c)
         give_up(c, s, 408);
 }
 
-/* In the middle of a request: its reply will be the last, since env->draining is set. */
+/* In the middle of a request: its reply will be the last, since env->draining is set.  So will be the next one of who
+ * is idle, if there is time for it. */
 static void http_drain(struct conn *c)
 {
     struct http_state *s = conn_state(c);
-    if (s->phase == PHASE_IDLE)
+    if (s->phase == PHASE_IDLE && !conn_may_stay(c))
         conn_finish_now(c);
 }
 
@@ -567,5 +540,6 @@ const struct proto proto_http = {
     .name = "http", .state_size = sizeof(struct http_state), .peer_speaks_first = true,
     .refusal = { NO_PLACE, sizeof NO_PLACE - 1 }, .idle = http_idle,
     .open = http_open, .input = http_input, .eof = http_eof, .expired = http_expired, .drain = http_drain,
-    .back = http_back, .close = http_close
+    .back = http_back, .close = http_close,
+    .portable = http_portable, .pack = http_pack, .unpack = http_unpack
 };

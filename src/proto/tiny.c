@@ -194,8 +194,34 @@ static void greet_close(struct conn *c)
     if (g->held_n > 0)
         greet_say_held(c, g);
     greet_forget(g);
+    if (conn_passed(c))
+        return;
     struct log_about about = greet_about(c, "left", peer);
     log_write(LOG_INFO, &about, "%s: %s left", about.service, peer);
+}
+
+/* A line that has begun is said within GREET_PAUSE_MS; so long it stays. */
+static bool greet_portable(const struct conn *c)
+{
+    const struct greet *g = conn_state_const(c);
+    return g->held_n == 0;
+}
+
+static size_t greet_pack(const struct conn *c, char *to, size_t room)
+{
+    const struct greet *g = conn_state_const(c);
+    (void)room;
+    *to = (char)g->goes_on;
+    return 1;
+}
+
+static bool greet_unpack(struct conn *c, struct span state)
+{
+    struct greet *g = conn_state(c);
+    if (state.n != 1 || (*state.p & ~1) != 0)
+        return false;
+    g->goes_on = *state.p != 0;
+    return true;
 }
 
 const struct proto proto_greet = {
@@ -205,6 +231,9 @@ const struct proto proto_greet = {
     .input = greet_input,
     .expired = greet_expired,
     .close = greet_close,
+    .portable = greet_portable,
+    .pack = greet_pack,
+    .unpack = greet_unpack,
 };
 
 /* hot */
@@ -263,12 +292,39 @@ static void chargen_fill(struct conn *c)
     }
 }
 
+/* It speaks in whole lines, and is asked when it is silent. */
+static bool chargen_portable(const struct conn *c)
+{
+    (void)c;
+    return true;
+}
+
+static size_t chargen_pack(const struct conn *c, char *to, size_t room)
+{
+    const struct chargen *g = conn_state_const(c);
+    (void)room;
+    *to = (char)g->first;
+    return 1;
+}
+
+static bool chargen_unpack(struct conn *c, struct span state)
+{
+    struct chargen *g = conn_state(c);
+    if (state.n != 1 || *state.p < 0 || *state.p >= CHARGEN_RING)
+        return false;
+    g->first = (unsigned)*state.p;
+    return true;
+}
+
 const struct proto proto_chargen = {
     .name = "chargen",
     .state_size = sizeof(struct chargen),
     .open = chargen_fill,
     .input = drop_input,
     .room = chargen_fill,
+    .portable = chargen_portable,
+    .pack = chargen_pack,
+    .unpack = chargen_unpack,
 };
 
 static void daytime_open(struct conn *c)

@@ -41,7 +41,7 @@ static struct fake_op *op_start(struct engine *e, struct op *o, enum op_kind kin
     r->op = o;
     r->fd = fd;
     r->in_flight = true;
-    r->cancelled = false;
+    r->cancelled = r->recalled = false;
     f->started[kind]++;
     return r;
 }
@@ -103,6 +103,14 @@ static void engine_cancel(struct engine *e, struct op *o)
         return;                 /* its last report is on the way: there is nothing to cancel any more */
     ck_assert_msg(r != NULL && r->in_flight, "what is cancelled is not in flight");
     r->cancelled = true;
+}
+
+static void engine_recall(struct engine *e, struct op *o, int fd)
+{
+    struct fake_op *r = o->mine;
+    ck_assert(o->kind == OP_RECV && r != NULL && r->in_flight && r->fd == fd);
+    r->recalled = true;
+    engine_cancel(e, o);
 }
 
 static void engine_forget(struct engine *e, struct op *o)
@@ -172,6 +180,7 @@ void fake_engine_make(struct fake_engine *f)
     *f = (struct fake_engine){
         .ops = { .name = "fake", .open = engine_open, .accept = engine_accept, .recv = engine_recv,
                  .send = engine_send, .load = engine_load, .watch = engine_watch, .connect = engine_connect, .cancel = engine_cancel,
+                 .recall = engine_recall,
                  .forget = engine_forget, .close_fd = engine_close_fd, .wait = engine_wait,
                  .close = engine_close },
     };
@@ -300,7 +309,9 @@ static void return_if_ended(struct fake_engine *f, struct fake_op *o)
             fake_return(f, o, -ECANCELED);
         break;
     case OP_RECV:
-        if (is_shut(o->fd))
+        if (o->recalled)
+            fake_return(f, o, -ECANCELED);
+        else if (is_shut(o->fd))
             fake_return(f, o, 0);
         break;
     case OP_SEND:

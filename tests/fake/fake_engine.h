@@ -14,7 +14,7 @@ enum { FAKE_OPS = 1024, FAKE_DONE = 256, FAKE_ENGINE_FDS = 1024 };
 
 struct fake_op {
     struct op    *op;
-    bool          in_flight, cancelled;
+    bool          in_flight, cancelled, recalled;
     int           fd;
     bool          many;                 /* OP_ACCEPT, OP_RECV: it may go on */
     struct iovec *iov;                  /* OP_SEND */

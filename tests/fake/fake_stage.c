@@ -95,8 +95,9 @@ void stage_free(struct stage *s)
     close(s->watch_end);
     file_unref(s->settings.file);
     env_free(&s->env);
-    ck_assert_uint_eq(s->seen.opened, s->seen.closed);
-    ck_assert_uint_eq(s->env.count.accepted, s->env.count.closed);
+    const struct metric_counts *n = &s->env.count;
+    ck_assert_uint_eq(s->seen.opened + n->taken_over, s->seen.closed);
+    ck_assert_uint_eq(n->accepted + n->taken_over, n->closed + n->passed_on);
     ck_assert_uint_eq(net_descriptors(), s->descriptors);
     free(s);
 }

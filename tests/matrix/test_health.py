@@ -139,7 +139,7 @@ def test_workers_that_drain_for_long_are_left_alone(daemon, model):
     """An old generation is not stuck: it finishes what it has."""
     d = daemon(http_service(RESPOND_HELLO), settings=WATCHED, timeouts={"drain": 30})
     web = Http(d.connect())
-    web.send(b"GET /hello HTTP/1.1\r\nHost: te")
+    web.send(b"GET /hello HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbo")    # a body is on its way: it stays
     (old,) = d.worker_pids()
     wait_until(lambda: d.ask("status")["connections"] == 1, what="the connection being accepted")
     d.reload()
@@ -147,7 +147,7 @@ def test_workers_that_drain_for_long_are_left_alone(daemon, model):
     while time.monotonic() - began < 3 * WATCHDOG:      # the span over which nothing may happen
         assert old in d.worker_pids()
         time.sleep(0.1)
-    web.send(b"st\r\n\r\n")
+    web.send(b"dy")
     assert web.read().body == HELLO
     wait_until(lambda: old not in d.worker_pids(), what="the end of the old worker")
     assert "stuck" not in d.log()
@@ -269,7 +269,7 @@ def test_signs_of_life_come_while_workers_are_idle_and_while_they_drain(daemon, 
                env={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "200000"})
     wait_until(lambda: len(manager.pings) >= 5, what="signs of life")
     web = Http(d.connect())
-    web.send(b"GET /hello HTTP/1.1\r\nHost: te")
+    web.send(b"GET /hello HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbo")    # a body is on its way: it stays
     d.signal(SIGTERM)
     d.wait_log("draining")
     draining = time.time()

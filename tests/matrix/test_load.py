@@ -130,6 +130,13 @@ def test_many_idle_connections_and_workers(daemon, run):
     assert (r.said["idle_open"], r.counts["idle_lost"], r.counts["connects"]) == (2000, 0, 2006)
 
 
+def test_idle_connections_that_are_closed_are_made_again(daemon, run):
+    d = daemon(HTTP, timeouts={"idle": 1})
+    r = run(f"http://127.0.0.1:{d.port()}/", "-c", 2, "-r", 20, "-i", 3, "-d", 2.5)
+    assert (r.status, r.errors, r.said["requests"], r.said["idle_open"]) == (0, {}, 50, 3), r
+    assert r.counts["idle_lost"] >= 3 and r.counts["connects"] >= 2 + 3 + 3, r
+
+
 def test_wrong_content_is_seen(daemon, run, tmp_path, www):
     folder = www({"a.bin": 300000})
     d = daemon(f'{{ name = "web"; protocol = "http"; listen = "127.0.0.1:0"; routes = ( {{ path = "/"; '

@@ -518,14 +518,15 @@ def test_a_worker_is_drained_and_replaced(daemon, model):
 
 
 def test_more_generations_than_allowed_hurry_the_oldest(daemon, model):
-    d = daemon(tiny_service("greet"), settings="generations = 2;", timeouts={"drain": 120})
+    d = daemon(http_service(RESPOND_HELLO), settings="generations = 2;", timeouts={"drain": 120, "body": 120})
     held = []
     for number in range(1, 4):
-        s = d.connect("greet")
-        assert s.recv(100) == b"hello\n"
-        os_pid = d.ask("connections", "--limit", "1")
-        assert os_pid["total"] >= 1
-        held.append(s)
+        web, begun = Http(d.connect()), request("/hello", headers=[("Content-Length", "4")]) + b"bo"
+        web.send(begun)                 # a body is on its way: it stays
+        wait_until(lambda: (number, len(begun)) in [(c["generation"], c["received"])
+                                                    for c in d.ask("connections")["connections"]],
+                   what="the request being read")
+        held.append(web)
         if number < 3:
             d.reload()
     d.reload()

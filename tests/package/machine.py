@@ -198,10 +198,17 @@ class Machine:
 
     def install(self, package, *options, **more):
         """dpkg -i, as quiet as dpkg is on a machine of an administrator who is asked nothing."""
+        return self.run_with(package, "dpkg", *options, "-i", **more)
+
+    def install_by_apt(self, package):
+        """As the README says.  What it depends on is there."""
+        return self.run_with(package, "apt-get", "install", "-y")
+
+    def run_with(self, package, *command, **more):
         target = self.root / "var" / "tmp" / pathlib.Path(package).name
         shutil.copy(package, target)
         try:
-            return self.run("dpkg", *options, "-i", f"/var/tmp/{target.name}", **more)
+            return self.run(*command, f"/var/tmp/{target.name}", **more)
         finally:
             target.unlink()
 
@@ -226,7 +233,7 @@ class Machine:
     def files(self):
         """Every file, with what it is, but for what dpkg and systemd keep about what happened."""
         found = {}
-        moving = re.compile(r"^/(proc|sys|dev|run|tmp|var/tmp|var/lib/dpkg|var/log|var/cache/ldconfig|"
+        moving = re.compile(r"^/(proc|sys|dev|run|tmp|var/tmp|var/lib/(dpkg|apt)|var/log|var/cache/(ldconfig|apt)|"
                             r"var/lib/systemd/(random-seed|timers|catalog|deb-systemd-helper-enabled$)|"
                             r"var/lib/(logrotate|private)|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|"
                             r"etc/(machine-id|\.pwd\.lock|ld\.so\.cache))")

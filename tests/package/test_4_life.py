@@ -16,7 +16,7 @@ def life(machine):
 
 
 def test_installing_an_older_one(life, built):
-    life.install(built.older)
+    life.install_by_apt(built.older)
     assert life.run("dpkg-query", "-W", "-f", "${Version}", "iomuxd").stdout == f"{built.version}~before"
     assert PAGE in life.get(8080).body
 

@@ -58,6 +58,9 @@ START_TEST(metric_differences_are_never_below_nothing)
     struct metric_counts c = { .accepted = 10, .closed = 4, .rested = 9, .roused = 7, .bytes_queued = 100, .bytes_sent = 60,
                                .bytes_dropped = 10 };
     ck_assert_uint_eq(metric_open(&c), 6);
+    c.taken_over = 3;
+    c.passed_on = 5;
+    ck_assert_uint_eq(metric_open(&c), 4);
     ck_assert_uint_eq(metric_idle(&c), 2);
     ck_assert_uint_eq(metric_waiting_bytes(&c), 30);
     c = (struct metric_counts){ .closed = 1, .roused = 1, .bytes_sent = 1 };

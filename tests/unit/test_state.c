@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/channel.h"
 #include "daemon/command.h"
+#include "daemon/inbox.h"
 #include "daemon/state.h"
 
 static const char text[] =
@@ -67,6 +68,8 @@ static void fill_worker(struct generation *g, unsigned at)
 
     ck_assert_int_eq(channel_open(ends), 0);
     s->channel = ends[0];
+    ck_assert_int_eq(inbox_open(s->inbox), 0);
+    s->told = s->passes = at == 1;
     s->pid = 1000000000 + (pid_t)(10 * g->number + at);
     s->ledger = ledger_take(&m.ledger, &(struct ledger_owner){ .generation = g->number });
     s->ready = true;
@@ -196,8 +199,8 @@ START_TEST(state_keeps_every_descriptor_that_it_names)
     ck_assert_int_eq(state_write(&s, &m), 0);
     for (unsigned i = 0; i < s.kept_count; i++)
         ck_assert_int_ne(fcntl(s.kept[i], F_GETFD), -1);
-    /* counters; 2 x (flags, notes, 6 sockets); 3 channels; a client; the state */
-    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 + 1 + 1);
+    /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state */
+    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1);
     state_close(&s);
 }
 END_TEST
@@ -220,8 +223,8 @@ START_TEST(state_that_is_cut_off_is_refused)
 END_TEST
 
 static const struct { const char *from, *to; } changes[] = {
-    { "\"form\":1", "\"form\":2" },
-    { "\"form\":1", "\"form\":\"1\"" },
+    { "\"form\":2", "\"form\":3" },
+    { "\"form\":2", "\"form\":\"2\"" },
     { "\"layout\":\"", "\"layout\":\"x" },
     { "\"phase\":1", "\"phase\":7" },
     { "\"phase\":1", "\"phase\":2" },                   /* nobody serves */

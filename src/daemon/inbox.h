@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An inbox: where a worker takes over the connections that others pass to it.  A message is one connection: a parcel
+ * (core/parcel.h) and its descriptor, whole or not at all.  What waits in it outlives both sides, as long as somebody,
+ * the master, holds it. */
+#ifndef DAEMON_INBOX_H
+#define DAEMON_INBOX_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+
+/* The end of who takes over, then the one of who passes; non-blocking, closed on exec.  -1 with errno. */
+int inbox_open(int ends[2]);
+
+/* Never waits: -1 with errno EAGAIN (or another shortage, see inbox_is_busy) when it is full, EPIPE when nobody will ever
+ * read it.  The descriptor is passed as a copy; the sender's stays the sender's. */
+int inbox_send(int end, struct span parcel, int fd);
+bool inbox_is_busy(int error);
+
+/* 1: a message came, and *parcel lies in `to`, PARCEL_MAX bytes; the descriptor is the caller's.  0: there is none now.
+ * -1 with errno: EPIPE: there will be none, EMFILE: there is no descriptor free for what comes, and nothing was taken,
+ * EBADMSG: what came is no connection (it is dropped, the next call goes on). */
+int inbox_receive(int end, char *to, struct span *parcel, int *fd);
+
+/* Nothing more can be passed there; what waits can still be taken out. */
+void inbox_shut(int end);
+
+/* Does anything wait? */
+bool inbox_holds(int end);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A descriptor beside a message on a Unix socket. */
+#ifndef DAEMON_RIGHTS_H
+#define DAEMON_RIGHTS_H
+
+#include <sys/socket.h>
+
+/* Room for the control message that carries one descriptor, aligned as recvmsg(2) wants it. */
+union rights {
+    struct cmsghdr header;
+    char           bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* The buffer must stay alive until the message was sent. */
+void rights_attach(struct msghdr *h, union rights *r, int fd);
+
+/* The descriptor that came with a message, -1: none. */
+int rights_detach(struct msghdr *h);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Succession, as the master arranges it.  An heir is named by its inbox, which belongs to a place and not to a process:
+ * if it dies, the next process in its place takes over what waits there.  Where there will be no next process, another
+ * worker gets the inbox as it is.
+ * A service is the same to old and new if name and protocol are the same and it still has connections. */
+#include "daemon/succession.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "core/parcel.h"
+#include "daemon/inbox.h"
+
+enum { HEIRS_TOLD = 64 };       /* each worker needs a descriptor for each */
+
+static const struct conf_service *find_same(const struct conf *c, const struct conf_service *s)
+{
+    for (unsigned i = 0; i < c->service_count; i++)
+        if (c->services[i].protocol == s->protocol && strcmp(c->services[i].name, s->name) == 0)
+            return &c->services[i];
+    return NULL;
+}
+
+/* Which of `old`s services, of one group, the pool goes on with. */
+static uint32_t pool_bits(const struct conf *old, const struct conf *new, const struct pool *p, unsigned group)
+{
+    uint32_t bits = 0;
+    unsigned first = group * CHANNEL_SERVES_BITS;
+
+    for (unsigned i = 0; i < CHANNEL_SERVES_BITS && first + i < old->service_count; i++) {
+        const struct conf_service *same = find_same(new, &old->services[first + i]);
+
+        if (same != NULL && conf_pool_serves(p->conf, same))
+            bits |= UINT32_C(1) << i;
+    }
+    return bits;
+}
+
+static void tell_services(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
+{
+    unsigned groups = (old->service_count + CHANNEL_SERVES_BITS - 1) / CHANNEL_SERVES_BITS;
+
+    for (unsigned i = 0; i < to->pools.count && i < CHANNEL_POOLS; i++) {
+        for (unsigned group = 0; group < groups && group < CHANNEL_GROUPS; group++) {
+            uint32_t bits = pool_bits(old, to->conf, &to->pools.v[i], group);
+
+            if (bits != 0)
+                crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_SERVES, .fd = -1,
+                                                                .value = channel_serves(i, group, bits) });
+        }
+    }
+}
+
+/* If there are more heirs than a worker can be told of, not all are told of the same. */
+static void tell_one(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
+{
+    const struct crew *heirs = &to->crew;
+
+    if (c->v[at].pid == 0 || c->v[at].channel == -1)
+        return;
+    crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIRS, .value = PARCEL_FORM, .fd = -1 });
+    tell_services(c, at, old, to);
+    for (unsigned i = 0; i < heirs->count && i < HEIRS_TOLD; i++) {
+        const struct worker_slot *s = &heirs->v[(at + i) % heirs->count];
+
+        if (s->inbox[1] != -1)
+            crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = s->inbox[1],
+                                                            .value = (uint32_t)(s->pool - to->pools.v) });
+    }
+}
+
+void succession_tell(struct generation *from, const struct generation *to)
+{
+    for (unsigned i = 0; i < from->crew.count; i++)
+        tell_one(&from->crew, i, from->conf, to);
+    for (unsigned i = 0; i < from->leaving.count; i++)
+        tell_one(&from->leaving, i, from->conf, to);
+}
+
+void succession_retire(struct generation *g, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < g->leaving.count; i++) {
+        struct worker_slot *s = &g->leaving.v[i];
+        unsigned at = s->told ? g->crew.count : crew_find(&g->crew, s->name);
+
+        if (at == g->crew.count || !g->crew.v[at].ready)
+            continue;
+        tell_one(&g->leaving, i, g->conf, g);
+        crew_drain_one(&g->leaving, i, true, now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS);
+    }
+}
+
+/* ---- what was left behind ---- */
+
+/* Does the pool serve all that is still served of what the dead one's pool did? */
+static bool pool_covers(const struct pool *p, const struct conf *c, const struct pool *dead)
+{
+    for (unsigned i = 0; i < dead->conf->service_count; i++) {
+        const struct conf_service *same = find_same(c, dead->conf->services[i]);
+
+        if (same != NULL && !conf_pool_serves(p->conf, same))
+            return false;
+    }
+    return true;
+}
+
+/* To one who is ready; `covering`: and serves the same. */
+static bool pass_inbox(struct generation *to, const struct worker_slot *dead, bool covering)
+{
+    struct crew *c = &to->crew;
+    const struct channel_message inbox = { .kind = CHANNEL_INBOX, .fd = dead->inbox[0] };
+
+    for (unsigned i = 0; i < c->count; i++)
+        if (c->v[i].ready && (!covering || pool_covers(c->v[i].pool, to->conf, dead->pool)) &&
+            crew_tell_one(c, i, &inbox))
+            return true;
+    return false;
+}
+
+/* Nobody will be in this place again. */
+static void settle_inbox(struct master *m, struct worker_slot *dead)
+{
+    if (dead->inbox[0] == -1)
+        return;
+    inbox_shut(dead->inbox[0]);
+    if (m->phase == MASTER_RUNNING && inbox_holds(dead->inbox[0]) && !pass_inbox(m->serving, dead, true) &&
+        !pass_inbox(m->serving, dead, false))
+        log_write(LOG_ERROR, &(struct log_about){ .event = "lost", .worker = dead->name },
+                  "worker %s: connections were passed to it, and nobody is there to go on with them", dead->name);
+    crew_close_inbox(dead);
+}
+
+bool succession_bury(struct master *m, struct generation *g, uint64_t now_ms)
+{
+    bool any = false, left = false;
+
+    for (unsigned i = 0; i < g->crew.count; i++) {
+        any |= crew_bury(&g->crew, i, now_ms, g->phase == GENERATION_SERVING);
+        if (g->phase == GENERATION_LEAVING && g->crew.v[i].pid == 0)
+            settle_inbox(m, &g->crew.v[i]);
+    }
+    for (unsigned i = 0; i < g->leaving.count; i++) {
+        if (!crew_bury(&g->leaving, i, now_ms, false))
+            continue;
+        settle_inbox(m, &g->leaving.v[i]);
+        left = true;
+    }
+    if (left)
+        crew_shrink(&g->leaving);
+    return any;
+}
