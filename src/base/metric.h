@@ -23,7 +23,7 @@ struct rusage;
     X(accepted,        SERVICE, "connections_accepted", "", "connections accepted")                                   \
     X(closed,          SERVICE, "connections_closed", "", "connections ended, also with their worker")                \
     X(passed_on,       SERVICE, "connections_passed_on", "", "connections that were passed to another worker")        \
-    X(taken_over,      SERVICE, "connections_taken_over", "", "connections that were taken over from another worker")  \
+    X(taken_over,      SERVICE, "connections_taken_over", "", "connections that were taken over from another worker") \
     X(refused,         SERVICE, "connections_refused", "cause=\"resources\"", "connections refused, by cause")        \
     X(refused_address, SERVICE, "connections_refused", "cause=\"address\"", "connections refused: their address has enough")\
     X(refused_full,    SERVICE, "connections_refused", "cause=\"full\"", "connections refused: all places are taken") \

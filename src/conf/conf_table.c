@@ -45,7 +45,8 @@ static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF
 
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
-    { "chargen", CONF_CHARGEN }, { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }, { NULL, 0 }
+    { "chargen", CONF_CHARGEN }, { "daytime", CONF_DAYTIME }, { "time", CONF_TIME },
+    { "status", CONF_STATUS }, { NULL, 0 }
 };
 
 /* ---- groups ---- */
@@ -154,6 +155,11 @@ static bool service_is_http(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_HTTP;
 }
 
+static bool service_speaks_http(const void *service)
+{
+    return service_is_http(service) || ((const struct conf_service *)service)->protocol == CONF_STATUS;
+}
+
 static bool service_is_greet(const void *service)
 {
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
@@ -191,9 +197,9 @@ const struct conf_setting conf_service_settings[] = {
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
     { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net_or_unix,
-      .applies = service_is_http, .only = "protocol \"http\"" },
+      .applies = service_speaks_http, .only = "protocol \"http\" or \"status\"" },
     { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net_or_unix,
-      .applies = service_is_http, .only = "protocol \"http\"" },
+      .applies = service_speaks_http, .only = "protocol \"http\" or \"status\"" },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
@@ -236,7 +242,7 @@ static bool route_is_redirect(const void *route)
 
 static bool route_is_status(const void *route)
 {
-    return route_kind(route) == CONF_ROUTE_STATUS;
+    return route_kind(route) == CONF_ROUTE_STATUS || route_kind(route) == CONF_ROUTE_LIVE;
 }
 
 #define FOR_FILES .applies = route_has_files, .only = "a route with root or alias"
@@ -303,7 +309,7 @@ const struct conf_setting conf_route_settings[] = {
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },
-    { .key = "status", .kind = &conf_kind_status, AT(struct conf_route, status), .min = 400, .max = 599,
+    { .key = "status", .kind = &conf_kind_route_status, AT(struct conf_route, status), .min = 400, .max = 599,
       .applies = route_is_status },
     { .key = NULL }
 };

@@ -29,7 +29,7 @@ int channel_open(int ends[2])
 static bool channel_carries_fd(enum channel_kind kind)
 {
     return kind == CHANNEL_LOG || kind == CHANNEL_ACCESS || kind == CHANNEL_SURVEY ||
-           kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR || kind == CHANNEL_INBOX;
+           kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR;
 }
 
 int channel_send(int end, const struct channel_message *m)

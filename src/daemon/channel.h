@@ -27,9 +27,7 @@ enum channel_kind {
     CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
     CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes
                                  * connections over */
-    CHANNEL_INBOX,              /* master to worker, with a descriptor: connections were passed there, and who was to take
-                                 * them over is gone: do it, to the end of it */
-    CHANNEL_LAST = CHANNEL_INBOX
+    CHANNEL_LAST = CHANNEL_HEIR
 };
 
 enum {

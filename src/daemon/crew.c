@@ -27,7 +27,8 @@ int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledge
         struct worker_slot *s = &c->v[i];
 
         *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .inbox = { -1, -1 }, .ledger = -1,
-                                   .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
+                                   .kill_ms = UINT64_MAX, .ready_by_ms = UINT64_MAX,
+                                   .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
     return 0;
@@ -154,7 +155,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
 
     s->started_ms = now_ms;
     s->ready = s->told = s->passes = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     s->pulse = (struct pulse){ 0 };
     end = slot_equip(c, s);
     if (end == -1) {
@@ -190,6 +191,7 @@ void crew_hear(struct crew *c, unsigned at)
     while (s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0) {
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
+            ledger_note(c->ledger, "worker-ready", s->name);
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
@@ -225,6 +227,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     char text[160], next[48] = "";
 
     slot_obituary(s, status, now_ms, text, sizeof text);
+    ledger_note(c->ledger, about.event, s->name);
     if (again) {
         slot_pause(s, now_ms);
         if (well && s->pause_ms == 0) {         /* told to go, perhaps as its master is being told just now */
@@ -239,7 +242,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
               (int)s->pid, text, next);
     s->pid = 0;
     s->ready = s->told = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     slot_close_channel(s);
     slot_give_ledger(c, s);
 }
@@ -298,6 +301,18 @@ void crew_drain(struct crew *c, bool passed, uint64_t kill_ms)
         crew_drain_one(c, i, passed, kill_ms);
 }
 
+void crew_kill_unready(struct crew *c, uint64_t ready_by_ms)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        c->v[i].ready_by_ms = ready_by_ms;
+}
+
+/* When its time is over. */
+static uint64_t slot_kill_ms(const struct worker_slot *s)
+{
+    return !s->ready && s->ready_by_ms < s->kill_ms ? s->ready_by_ms : s->kill_ms;
+}
+
 unsigned crew_kill_late(struct crew *c, uint64_t now_ms)
 {
     unsigned n = 0;
@@ -305,10 +320,10 @@ unsigned crew_kill_late(struct crew *c, uint64_t now_ms)
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        if (s->pid == 0 || s->kill_ms > now_ms)
+        if (s->pid == 0 || slot_kill_ms(s) > now_ms)
             continue;
         kill(s->pid, SIGKILL);
-        s->kill_ms = UINT64_MAX;
+        s->kill_ms = s->ready_by_ms = UINT64_MAX;
         n++;
     }
     return n;
@@ -325,7 +340,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     s->pid = 0;
     s->channel = s->ledger = s->inbox[0] = s->inbox[1] = -1;
     s->ready = s->told = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     return 0;
 }
 
@@ -334,7 +349,7 @@ void crew_shrink(struct crew *c)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < c->count; i++)
-        if (c->v[i].pid != 0)
+        if (c->v[i].pid != 0 || c->v[i].inbox[0] != -1)
             c->v[kept++] = c->v[i];
     c->count = kept;
 }
@@ -364,6 +379,15 @@ unsigned crew_alive(const struct crew *c)
     for (unsigned i = 0; i < c->count; i++)
         n += c->v[i].pid != 0;
     return n;
+}
+
+bool crew_has_mail(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].inbox[0] != -1;
+    return any;
 }
 
 unsigned crew_ready(const struct crew *c)
@@ -399,7 +423,7 @@ uint64_t crew_due_ms(const struct crew *c)
 
     for (unsigned i = 0; i < c->count; i++) {
         const struct worker_slot *s = &c->v[i];
-        uint64_t own = s->pid == 0 ? s->next_start_ms : s->kill_ms;
+        uint64_t own = s->pid == 0 ? s->next_start_ms : slot_kill_ms(s);
 
         due = own < due ? own : due;
     }

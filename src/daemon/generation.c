@@ -147,6 +147,11 @@ unsigned generation_alive(const struct generation *g)
     return crew_alive(&g->crew) + crew_alive(&g->leaving);
 }
 
+bool generation_is_over(const struct generation *g)
+{
+    return generation_alive(g) == 0 && !g->stranded && !crew_has_mail(&g->crew) && !crew_has_mail(&g->leaving);
+}
+
 bool generation_is_ready(const struct generation *g)
 {
     return crew_ready(&g->crew) == g->crew.count;

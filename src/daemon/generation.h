@@ -36,6 +36,7 @@ struct generation {
     unsigned              number;       /* from 1 */
     enum generation_phase phase;
     bool                  failed;       /* it never served */
+    bool                  stranded;     /* ... and sockets that it has alone are still open: connections may wait there */
     struct conf          *conf;
     struct priv           priv;
     struct logger         logger;
@@ -81,6 +82,9 @@ void generation_abandon(struct generation *g, const struct listen_set *kept);
 bool generation_may_start(const struct generation *g, unsigned at);
 
 unsigned generation_alive(const struct generation *g);
+
+/* Nobody lives, and nothing of its is left for others. */
+bool generation_is_over(const struct generation *g);
 bool generation_is_ready(const struct generation *g);
 void generation_tell(struct generation *g, const struct channel_message *m);
 

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
+#include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
@@ -281,7 +282,7 @@ static void free_empty(struct master *m)
         struct generation *g = generation_of(l);
 
         l = l->next;
-        if (g == m->serving || g->phase != GENERATION_LEAVING || generation_alive(g) > 0)
+        if (g == m->serving || g->phase != GENERATION_LEAVING || !generation_is_over(g))
             continue;
         if (!g->failed)
             log_write(LOG_INFO, &(struct log_about){ .event = "generation-ended" },
@@ -347,7 +348,7 @@ static uint64_t due_ms(const struct master *m)
 {
     uint64_t due = sooner(control_due_ms(&m->control), health_due_ms(&m->health));
 
-    if (m->reload_wanted && reload_is_idle(m))
+    if (m->reload_wanted && reload_may_begin(m))
         return 0;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         due = sooner(due, crew_due_ms(&generation_of(l)->crew));
@@ -444,11 +445,12 @@ static void master_turn(struct master *m)
         master_signal(m, number);
     now_ms = clock_monotonic_ms();
     control_serve(&m->control, now_ms, command_obey, m);
-    if (m->reload_wanted && reload_is_idle(m))
+    if (m->reload_wanted && reload_may_begin(m))
         reload_begin(m);
     reload_test_step(m, now_ms);
     watch_health(m, now_ms);
     look_after_workers(m, now_ms);
+    live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
     if (now_ms >= store_due_ms(&m->store))

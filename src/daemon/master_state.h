@@ -110,6 +110,9 @@ void reload_step(struct master *m, bool died, uint64_t now_ms);
 /* May another reload begin? */
 bool reload_is_idle(const struct master *m);
 
+/* ... now?  Not while sockets of one that was given up are still looked after. */
+bool reload_may_begin(const struct master *m);
+
 /* Everything ends: who waits for a reload hears that. */
 void reload_cancel(struct master *m);
 

@@ -173,6 +173,7 @@ static void worker_read(struct state_reader *r, const json_t *from, const struct
                                .was_filled = state_flag(r, from, "was_filled"), .shut = state_flag(r, from, "shut"),
                                .pause_ms = (unsigned)state_number(r, from, "pause", UINT32_MAX),
                                .quick_deaths = (unsigned)state_number(r, from, "deaths", UINT32_MAX),
+                               .ready_by_ms = UINT64_MAX,
                                .kill_ms = state_moment_in(r, times, "kill"), .started_ms = state_moment_in(r, times, "started"),
                                .next_start_ms = state_moment_in(r, times, "next") };
     s->channel = state_descriptor_in(r, from, "channel");

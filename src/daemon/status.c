@@ -197,7 +197,7 @@ json_t *status_whole(const struct master *m)
                      "log_level", log_level_name(m->serving->logger.level),
                      "generation", (int)m->serving->number, "connections", (json_int_t)sum.active,
                      "totals", figures_counters(&sum.total, METRIC_OF_WORKER), "reload", last_of(&m->last),
-                     "all", figures_all(&m->ledger), "pools", figures_pools(&m->ledger),
+                     "all", figures_all(&m->ledger), "pools", figures_pools(&m->ledger, false),
                      "services", figures_services(&m->ledger),
                      "generations", generations_of(m), "workers", workers_of(m),
                      "listeners", listeners_of(m->serving));

@@ -38,7 +38,6 @@ enum {
     WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
-    INBOX_ROUNDS = 64
 };
 
 enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
@@ -148,18 +147,6 @@ static void worker_hear_inbox(void *arg)
     w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
 }
 
-/* The inbox of somebody who is gone.  It holds some hundreds at most; more rounds only mean that there are no descriptors
- * for them, and a worker must not be held up for long by that. */
-static void worker_empty(struct worker *w, int inbox)
-{
-    unsigned rounds = INBOX_ROUNDS;
-
-    inbox_shut(inbox);
-    while (rounds-- > 0 && worker_take_over(w, inbox, INBOX_BUDGET))
-        ;
-    close(inbox);
-}
-
 /* ---- the master's word ---- */
 
 /* The new descriptor takes the place of the old one, which then is this function's to close. */
@@ -251,9 +238,6 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_HEIR:
         heir_list_add(w->heirs, m->value, m->fd);
         w->loop.review = true;
-        break;
-    case CHANNEL_INBOX:
-        worker_empty(w, m->fd);
         break;
     case CHANNEL_READY:         /* is what workers say */
     case CHANNEL_SHUT:
@@ -514,7 +498,8 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
         return worker_fail(w, "make its caches");
-    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
+    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes,
+                                  w->start->ledger);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
     service_count_in(w->services, w->start->ledger, w->start->ledger_slot);

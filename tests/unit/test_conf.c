@@ -149,7 +149,7 @@ START_TEST(conf_knows_every_protocol)
     static const struct { const char *name; enum conf_protocol protocol; } all[] = {
         { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD }, { "chargen",
                                                                                        CONF_CHARGEN },
-        { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }
+        { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }, { "status", CONF_STATUS }
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -191,7 +191,7 @@ START_TEST(conf_complains_about_everything_at_once_in_the_order_of_the_file)
             "t.conf:7: services.[0].name: must not be empty\n"
             "t.conf:7: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
-            " \"daytime\" or \"time\", not \"ehco\"; did you mean 'echo'?\n"
+            " \"daytime\", \"time\" or \"status\", not \"ehco\"; did you mean 'echo'?\n"
             "t.conf:7: services.[0].listen: \"localhost:80\": 'localhost' is not an IPv4 address; names are"
             " not looked"
             " up, so write an address such as 127.0.0.1\n"
@@ -330,11 +330,11 @@ END_TEST
 START_TEST(conf_refuses_what_later_versions_may_know)
 {
     refused("metrics = \"/x\";\n"
-            "services = ( { name = \"s\"; protocol = \"status\"; listen = \"0\"; } );\n",
+            "services = ( { name = \"s\"; protocol = \"proxy\"; listen = \"0\"; } );\n",
             "t.conf:1: metrics: is no known setting\n"
             "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
-            " \"daytime\" or \"time\", not \"status\"\n");
+            " \"daytime\", \"time\" or \"status\", not \"proxy\"\n");
 }
 END_TEST
 
@@ -612,7 +612,7 @@ START_TEST(conf_says_which_word_is_near_wherever_there_is_a_choice)
             "t.conf:2: access_log.format: must be \"combined\", \"json\" or a text with fields such as \"$peer $status\","
             " not \"jsn\"; did you mean 'json'?\n"
             "t.conf:3: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
-            " \"daytime\" or \"time\", not \"HTTP\"; did you mean 'http'?\n"
+            " \"daytime\", \"time\" or \"status\", not \"HTTP\"; did you mean 'http'?\n"
             "t.conf:5: services.[1].routes.[0].dotfiles: must be true or false, not \"True\"; did you mean"
             " 'true'?\n"
             "t.conf:5: services.[1].routes.[0].direct_io: must be \"off\", \"on\" or a size in bytes, such as"
