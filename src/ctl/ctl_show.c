@@ -78,7 +78,7 @@ static void show_generations(const json_t *answer, FILE *to)
 static void show_listeners(const json_t *answer, FILE *to)
 {
     static const struct table_column columns[] = {
-        { "SERVICE", false }, { "PROTOCOL", false }, { "SOCKETS", true }, { "ADDRESS", false }
+        { "SERVICE", false }, { "PROTOCOL", false }, { "SOCKETS", true }, { "WAITING", true }, { "ADDRESS", false }
     };
     const json_t *all = json_object_get(answer, "listeners");
     struct table t;
@@ -90,6 +90,10 @@ static void show_listeners(const json_t *answer, FILE *to)
         table_text(&t, talk_text(one, "service"));
         table_text(&t, talk_text(one, "protocol"));
         table_number(&t, talk_number(one, "sockets"));
+        if (json_is_integer(json_object_get(one, "waiting")))
+            table_number(&t, talk_number(one, "waiting"));
+        else
+            table_text(&t, "-");
         table_text(&t, talk_text(one, "address"));
     }
     putc('\n', to);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fmt.h"
+#include "daemon/listen_socket.h"
 #include "daemon/sandbox.h"
 #include "daemon/status_figures.h"
 #include "driver/model.h"
@@ -159,10 +160,13 @@ static json_t *listeners_of(const struct generation *g)
 
     for (unsigned i = 0; i < g->listens.count; i++) {
         const struct listen_address *a = &g->listens.v[i];
+        long waiting = listen_waiting(a);
 
-        json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o, s:i}", "service", a->service,
+        json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o, s:o, s:i}", "service", a->service,
                                              "protocol", a->protocol, "address", text_or_null(a->text),
-                                             "systemd", text_or_null(a->handed), "sockets", (int)distinct_sockets(a)));
+                                             "systemd", text_or_null(a->handed),
+                                             "waiting", waiting < 0 ? json_null() : json_integer(waiting),
+                                             "sockets", (int)distinct_sockets(a)));
     }
     return all;
 }

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 
@@ -140,6 +141,25 @@ def test_counters_of_metrics_go_on_over_reload_and_death(daemon):
     assert d.ctl("reload").returncode != 0
     wait_until(lambda: value(families(metrics(d)), "iomuxd_reloads_total", result="failed") == 1, what="a failed reload")
     assert value(families(metrics(d)), "iomuxd_last_reload_successful") == 0
+
+
+def test_the_control_socket_can_be_scraped(daemon):
+    d = daemon(http_service(RESPOND_HELLO))
+    ask(d, 2)
+
+    def get(path):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(str(d.control))
+            return Http(s).get(path)
+
+    answer = get("/metrics")
+    assert answer.status == 200 and value(families(answer.body.decode()), "iomuxd_requests_total", service="web") == 2
+    assert json.loads(get("/status.json").body)["services"][0]["totals"]["requests"] == 2
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(d.control))
+        s.sendall(b"GET /metricsX HTTP/1.1\r\n\r\n")
+        assert b'"ok":false' in s.recv(1 << 16)
 
 
 # --- JSON and events ----------------------------------------------------------------------------------------------
