@@ -202,7 +202,8 @@ struct conf {
     const char            *log_file;
     struct conf_place      log_place;
     enum log_level         log_level;
-    enum conf_target       access_target;   /* OFF or FILE */
+    unsigned               log_buffer;  /* bytes for lines that wait, of each worker */
+    enum conf_target       access_target;   /* OFF, JOURNAL or FILE */
     const char            *access_file;
     struct conf_place      access_place;
     const char            *access_format;   /* "combined", "json" or a text with fields */
@@ -231,7 +232,7 @@ struct conf_options {
     conf_word_check   *model_check;     /* an I/O model */
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
-    conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *target_check;    /* of a log: as it is written */
     conf_word_check   *format_check;    /* of the access log */
     conf_word_check   *location_check;  /* where a redirect leads */
     conf_word_check   *sandbox_check;   /* "require" */

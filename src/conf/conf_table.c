@@ -18,6 +18,8 @@ enum {
     REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
     EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
     DATAGRAMS_MAX = 1000000,                /* answers in a second: more than a worker can send */
+    LOG_BUFFER_MIN = 64 * 1024,             /* some of the longest lines */
+    LOG_BUFFER_MAX = 64 * 1024 * 1024,      /* 200,000 lines or more: a longer pause is a failure */
     WATCHDOG_MIN_MS = 1000,                 /* a turn takes milliseconds, tens of them where CPU is short */
     WATCHDOG_MAX_MS = 3600 * 1000
 };
@@ -41,7 +43,9 @@ static const struct conf_word log_target_words[] = {
     { NULL, 0 }
 };
 
-static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
+static const struct conf_word access_target_words[] = {
+    { "off", CONF_TARGET_OFF }, { "journal", CONF_TARGET_JOURNAL }, { NULL, 0 }
+};
 
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
@@ -62,12 +66,14 @@ static const struct conf_setting log_settings[] = {
       .place_offset = offsetof(struct conf, log_place) },
     { .key = "level", .kind = &conf_kind_choice, AT(struct conf, log_level), .words = level_words,
       .fallback = LOG_INFO },
+    { .key = "buffer", .kind = &conf_kind_size, AT(struct conf, log_buffer),
+      RANGE(LOG_BUFFER_MIN, LOG_BUFFER_MAX, 16 << 20) },
     { .key = NULL }
 };
 
 static const struct conf_setting access_settings[] = {
     { .key = "target", .kind = &conf_kind_target, AT(struct conf, access_target),
-      .words = access_target_words,
+      .words = access_target_words, .check = conf_check_target,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
     { .key = "format", .kind = &conf_kind_format, AT(struct conf, access_format), .fallback_text = "combined" },

@@ -129,7 +129,7 @@ static int slot_take_ledger(struct crew *c, struct worker_slot *s)
     return s->ledger;
 }
 
-/* A channel, an inbox and a slot for counters; the end of the worker, or -1 with errno. */
+/* A channel, an inbox, a slot for counters, rings for log lines; the end of the worker, or -1 with errno. */
 static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
@@ -138,7 +138,8 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
         return -1;
     ledger_read(c->ledger, s->ledger, &s->base);
     health_start(&c->ledger->slots[s->ledger]);
-    if ((s->inbox[0] == -1 && inbox_open(s->inbox) == -1) || channel_open(ends) == -1) {
+    if (logger_desk_prepare(c->common.desk, (unsigned)s->ledger, c->common.conf->log_buffer, s->name) == -1 ||
+        (s->inbox[0] == -1 && inbox_open(s->inbox) == -1) || channel_open(ends) == -1) {
         slot_give_ledger(c, s);
         return -1;
     }
@@ -160,7 +161,7 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     end = slot_equip(c, s);
     if (end == -1) {
         slot_pause(s, now_ms);
-        return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
+        return log_errno(LOG_ERROR, &about, "worker %s: cannot have a channel and rings for its log", s->name);
     }
     signals_hold(&before);
     s->pid = fork();

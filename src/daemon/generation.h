@@ -16,6 +16,7 @@
 #include "daemon/crew.h"
 #include "daemon/listen.h"
 #include "daemon/logger.h"
+#include "daemon/logger_desk.h"
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 #include "daemon/report.h"
@@ -41,7 +42,9 @@ struct generation {
     struct priv           priv;
     struct logger         logger;
     struct report        *report;       /* what went wrong while it started */
-    int                   access_fd;    /* -1: no access log */
+    int                   access_fd;    /* -1: no access log, or it is the journal */
+    struct logger_desk   *desk;
+    int                   target;       /* of its lines and access lines; -1: none yet */
     struct pool_set       pools;
     struct listen_set     listens;
     struct shared         notes;        /* what its workers have said */
@@ -56,6 +59,7 @@ struct generation {
 struct generation_sources {
     struct listen_sources listens;
     struct ledger         *ledger;
+    struct logger_desk    *desk;
     unsigned long         descriptors;  /* that a process may have */
     void                (*abandon)(void *arg, const struct listen_set *kept);
     void                 *abandon_arg;

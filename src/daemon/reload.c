@@ -65,7 +65,7 @@ static void reload_note(struct master *m, const struct generation *g, bool ok)
 
 /* ---- making it ---- */
 
-static void abandon_all(void *arg, const struct listen_set *kept)
+void master_abandon(void *arg, const struct listen_set *kept)
 {
     struct master *m = arg;
 
@@ -82,7 +82,8 @@ static struct generation_sources sources_of(struct master *m)
 {
     return (struct generation_sources){
         .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed, .kept = &m->kept },
-        .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
+        .ledger = &m->ledger, .desk = &m->desk, .descriptors = m->descriptors, .abandon = master_abandon,
+        .abandon_arg = m
     };
 }
 

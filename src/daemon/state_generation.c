@@ -52,6 +52,11 @@ static void log_read(struct state_reader *r, const json_t *from, struct generati
     g->logger.path = g->conf->log_target == CONF_TARGET_FILE ? g->conf->log_file : NULL;
     g->logger.fd = standard ? STDERR_FILENO : state_descriptor(r, fd, "log");
     g->access_fd = state_descriptor_in(r, from, "access");
+    g->logger.target = (uint32_t)state_number(r, from, "target", LOGGER_TARGETS - 1);
+    if (!r->adopt || !r->m->desk.started)       /* who only looks, or has another logger, has no targets */
+        return;
+    g->desk = &r->m->desk;
+    g->target = (int)g->logger.target;
 }
 
 /* The numbers of workers and the models are those that were chosen then. */
