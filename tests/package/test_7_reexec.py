@@ -9,8 +9,6 @@ import pytest
 from machine import wait_until
 from test_8_loss import WORKERS, Rig, ends_between, measure
 
-TIMES = 3
-
 
 @pytest.fixture(scope="module")
 def rig(machine, built):
@@ -53,9 +51,13 @@ def master_killed(rig):
 
 # --- and what it loses ----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("operation", [upgrade, restart, master_killed])
-def test_nobody_is_refused_and_what_has_begun_is_finished(rig, operation):
-    measure(rig, operation, TIMES, ends_between)
+@pytest.mark.parametrize("operation, times", [(restart, 5), (master_killed, 3)])
+def test_nobody_is_refused_and_what_has_begun_is_finished(rig, operation, times):
+    measure(rig, operation, times, ends_between)
+
+
+def test_an_upgrade_takes_nothing_from_anybody(rig):
+    measure(rig, upgrade, 3, lambda note: False)
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------
