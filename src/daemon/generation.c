@@ -146,12 +146,13 @@ void generation_abandon(struct generation *g, const struct listen_set *kept)
     crew_abandon(&g->crew);
     crew_abandon(&g->leaving);
     shared_abandon(&g->notes);
+    if (g->access_fd != -1)             /* its access lines go to a ring; only log lines may have to be written at once */
+        close(g->access_fd);
+    g->access_fd = -1;
     if (&g->listens == kept)
         return;
     shared_abandon(&g->listens.flags);
     listen_close(&g->listens, false);
-    if (g->access_fd != -1)
-        close(g->access_fd);
     logger_close(&g->logger);
 }
 

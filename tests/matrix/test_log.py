@@ -254,6 +254,25 @@ def test_reopen_is_done_when_it_returns(daemon, tmp_path):
         assert old.stat().st_size == size
 
 
+def holders(d, path):
+    """Names of the processes of the daemon that have this file open."""
+    def has(pid):
+        return any(os.path.realpath(f"/proc/{pid}/fd/{fd}") == str(path) for fd in os.listdir(f"/proc/{pid}/fd"))
+
+    return [title(pid) for pid in [d.pid, d.logger(), *d.worker_pids()] if has(pid)]
+
+
+def test_nobody_holds_a_file_that_was_renamed(daemon, model, tmp_path):
+    """... whose space would be in use for as long as the daemon runs."""
+    log, old = tmp_path / "access", tmp_path / "old"
+    d = daemon(SITE, workers=2, settings=access(log))
+    wait_until(lambda: len(holders(d, log)) == 2, what="the master and the logger to have it, and no worker")
+    log.rename(old)
+    d.signal(signal.SIGUSR1)
+    wait_until(lambda: len(holders(d, log)) == 2, what="the new file in place of the old")
+    assert holders(d, old) == []
+
+
 # --- the journal: a socket in its place, in a mount namespace of the daemon's own -------------------------------------
 
 NAMESPACE = """
