@@ -73,7 +73,7 @@ struct conf_auth {
     const char       *realm;    /* what for */
     const char       *file;     /* NULL: nobody is asked who it is */
     struct conf_user *users;    /* of the file, by name */
-    unsigned          user_count;
+    unsigned          user_count;       /* 0, with a file: nobody comes in */
 };
 
 #define CONF_EXPIRES_UNSET UINT32_MAX

@@ -57,10 +57,13 @@ static int fill_nets(struct http_route_spec *spec, const struct conf_service *s,
     return 0;
 }
 
+/* A file in which there is nobody (any more) lets nobody in: that is not the same as no file. */
 static int fill_users(struct http_route_spec *spec, const struct conf_auth *auth)
 {
-    struct http_user *users = calloc(auth->user_count + 1u, sizeof *users);
+    struct http_user *users = auth->file != NULL ? calloc(auth->user_count + 1u, sizeof *users) : NULL;
 
+    if (auth->file == NULL)
+        return 0;
     if (users == NULL)
         return -1;
     for (unsigned i = 0; i < auth->user_count; i++)

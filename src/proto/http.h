@@ -116,8 +116,8 @@ struct http_route_spec {
     const struct http_net *nets;        /* the longest prefix that holds a peer decides, `deny` of two; if there is */
     unsigned             net_count;     /* none: in, unless some net is no `deny` or `closed` is set */
     bool                 closed;
-    const struct http_user *users;      /* who may ask, by basic authentication */
-    unsigned             user_count;    /* 0: everybody */
+    const struct http_user *users;      /* who may ask, by basic authentication; NULL: everybody */
+    unsigned             user_count;    /* 0, with users: nobody */
     const char          *realm;         /* what for */
     const struct http_header *add;
     unsigned             add_count;

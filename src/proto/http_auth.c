@@ -4,7 +4,6 @@
  * Who is not known costs what a user costs: the hash of one of them is computed for nothing. */
 #include "proto/http_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/password.h"
@@ -39,10 +38,6 @@ static int user_compare(const void *one, const void *other)
 
 struct http_auth *http_auth_new(const struct http_user *users, unsigned count)
 {
-    if (count == 0) {
-        errno = EINVAL;
-        return NULL;
-    }
     struct http_auth *a = calloc(1, sizeof *a + count * sizeof a->users[0]);
     if (a == NULL)
         return NULL;
@@ -155,6 +150,8 @@ unsigned http_auth_look(struct http_exchange *x, const struct http_auth *a)
     struct verified *verified = x->env->verified;
     if (x->user.n > 0)
         return 0;               /* an errand has found out */
+    if (a->count == 0)
+        return 401;             /* there is not even a hash to compute */
     bool there = credentials_read(&c, x->request);
     const struct auth_user *user = there ? user_find(a, c.user) : NULL;
     if (user != NULL && verified != NULL &&

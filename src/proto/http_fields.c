@@ -61,7 +61,7 @@ static char *always_put(char *p, const struct http_route_spec *spec)
 /* RFC 7617 section 2; the realm is a quoted string. */
 static char *challenge_put(char *p, const struct http_route_spec *spec)
 {
-    if (spec->user_count == 0)
+    if (spec->users == NULL)
         return p;
     p = http_head_put(p, SPAN(CHALLENGE));
     for (const char *c = spec->realm; c != NULL && *c != '\0'; c++) {
@@ -87,7 +87,7 @@ static char *fresh_put(char *p, const struct http_route_spec *spec)
 int http_fields_make(struct http_route *r, const struct http_route_spec *spec)
 {
     if (spec->add_count == 0 && spec->removed == 0 && spec->cache_control == NULL && !spec->expires &&
-        spec->user_count == 0)
+        spec->users == NULL)
         return 0;
     if (!spec_clean(spec)) {
         errno = EINVAL;

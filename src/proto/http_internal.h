@@ -169,7 +169,8 @@ struct http_guard *http_guard_new(const struct http_net *nets, unsigned count, b
 void http_guard_free(struct http_guard *g);
 bool http_guard_admits(const struct http_guard *g, const struct peer *peer);
 
-/* http_auth.c: users and their hashes, which must live as long.  NULL with ENOMEM, or EINVAL: there is none. */
+/* http_auth.c: users and their hashes, which must live as long; none: nobody is let in.  NULL with
+ * ENOMEM. */
 struct http_auth;
 struct http_auth *http_auth_new(const struct http_user *users, unsigned count);
 void http_auth_free(struct http_auth *a);

@@ -193,7 +193,7 @@ static int route_make(struct http_route *r, const struct http_route_spec *spec)
         if (r->guard == NULL)
             return -1;
     }
-    if (spec->user_count > 0) {
+    if (spec->users != NULL) {
         r->auth = http_auth_new(spec->users, spec->user_count);
         if (r->auth == NULL)
             return -1;

@@ -23,6 +23,7 @@ from harness import children, fd_count, private_bytes, title, told_manager, wait
 from sites import HELLO, RESPOND_HELLO, http_service, respond_route, root_route, tiny_service
 
 ROOT = os.geteuid() == 0
+USER = "anna:$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2\n"
 UDP_ECHO = tiny_service("echo", listen="udp:127.0.0.1:0", name="datagrams")
 
 
@@ -309,6 +310,35 @@ def test_an_address_in_use_keeps_the_old_pages(daemon, model):
     for _ in range(10):
         assert get(d) == b"one"
     assert d.worker_pids() == before
+
+
+def test_a_file_of_users_that_has_gone_opens_no_door(daemon, needs, plain_model, tmp_path):
+    """The reload fails when this program has taken over and reads the old configuration again; a worker that is started
+    after that knows no user, and that does not mean that everybody may come in."""
+    needs("libxcrypt")
+    users, others = tmp_path / "users", tmp_path / "others"
+    users.write_text(USER)
+
+    def guarded(path):
+        return http_service(RESPOND_HELLO, respond_route("/", "in", f'basic_auth : {{ realm = "R"; file = "{path}"; }};'))
+
+    d = daemon(guarded(users))
+    old = d.worker_pids()
+    users.rename(others)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        d.configure(conf(guarded(others) + "," + tiny_service("time", listen=f"127.0.0.1:{port}"), plain_model))
+        refused(d, "Address already in use")
+    assert d.ctl("drain", "main.0").returncode == 0
+    d.expect_worker_death()
+    wait_until(lambda: d.worker_pids() and not set(d.worker_pids()) & set(old), what="another worker in its place")
+    for headers in ([], [("Authorization", "Basic YW5uYTpzZWNyZXQ=")]):
+        web = Http(d.connect())
+        answer = web.get("/", headers=headers)
+        assert (answer.status, answer.get("www-authenticate")) == (401, 'Basic realm="R", charset="UTF-8"')
+        assert web.get("/hello").body == HELLO
 
 
 def test_a_missing_root_keeps_the_old_pages(daemon, model):

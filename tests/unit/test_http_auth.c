@@ -28,11 +28,13 @@ static void auth_setup(void)
         { .path = "/open", .kind = HTTP_ROUTE_RESPOND, .status = 200, .body = SPAN("open") },
         { .path = "/closed", .kind = HTTP_ROUTE_RESPOND, .status = 200, .body = SPAN("closed"), .users = users,
           .user_count = 1, .realm = "" },
+        { .path = "/nobody", .kind = HTTP_ROUTE_RESPOND, .status = 200, .body = SPAN("nobody"), .users = users,
+          .user_count = 0, .realm = "" },
     };
     fixture_init(&f);
     fixture_file(&f, "a.txt", "0123456789", 10);
     routes[0].root = f.root;
-    fixture_site(&f, routes, 3);
+    fixture_site(&f, routes, sizeof routes / sizeof *routes);
     f.wire.env.verified = verified_new();
 }
 
@@ -143,6 +145,17 @@ START_TEST(auth_takes_credentials_of_any_length_for_wrong)
 }
 END_TEST
 
+START_TEST(auth_without_a_user_lets_nobody_in)
+{
+    static const char *const tried[] = { NULL, "anna:secret", ":", "nobody:x" };
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        struct reply r = ask("GET", "/nobody", tried[i] != NULL ? basic(tried[i]) : NULL);
+        ck_assert_uint_eq(r.status, 401);
+        ck_assert_span_eq(reply_field(&r, "WWW-Authenticate"), "Basic realm=\"\", charset=\"UTF-8\"");
+    }
+}
+END_TEST
+
 START_TEST(auth_is_a_matter_of_each_route)
 {
     ck_assert_uint_eq(ask("GET", "/open", NULL).status, 200);
@@ -244,6 +257,7 @@ int main(void)
     tcase_add_loop_test(tc, auth_refuses_everybody_else_in_the_same_words, 0, COUNT(wrong));
     tcase_add_loop_test(tc, auth_takes_strict_base64_only, 0, COUNT(malformed));
     tcase_add_test(tc, auth_takes_credentials_of_any_length_for_wrong);
+    tcase_add_test(tc, auth_without_a_user_lets_nobody_in);
     tcase_add_test(tc, auth_is_a_matter_of_each_route);
     tcase_add_test(tc, auth_answers_pipelined_requests_and_bodies_in_order);
     tcase_add_test(tc, auth_answers_the_same_however_input_is_split);
