@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The statistics of the daemon.  Owns the memory; knows slots and names, not workers. */
+/* The statistics of the daemon.  Owns the memory; knows slots and names, not workers.
+ *
+ * Every worker can write everywhere in the shared memory, also one that somebody has taken over.  So the master never
+ * believes what stands there of slots and parts: it keeps a register of its own, and the one in the shared memory is a copy
+ * for others to read.  Those take nothing in it for granted either. */
 #include "daemon/ledger.h"
 
 #include <errno.h>
@@ -17,10 +21,10 @@ struct ledger_place {
     char service[LEDGER_NAME_SIZE];
 };
 
-/* Who has what; only the master writes here. */
+/* Who has what: the master's own, and its copy in the shared memory. */
 struct ledger_register {
     char                layout[LEDGER_LAYOUT_SIZE];
-    unsigned            used, parts;    /* how many have been somebody's */
+    unsigned            used, parts;    /* how many have been somebody's; of the own one: see struct ledger */
     struct ledger_owner owners[LEDGER_ROOM];
     struct ledger_place places[LEDGER_PARTS];
     struct ledger_life  life;
@@ -54,7 +58,8 @@ static int ledger_bind(struct ledger *t)
     t->names = (void *)(page + slots_size);
     t->parts = (void *)(page + slots_size + names_size);
     t->taken = calloc(LEDGER_ROOM, sizeof *t->taken);
-    return t->taken != NULL ? 0 : -1;
+    t->own = calloc(1, sizeof *t->own);         /* what is not used of it takes no memory */
+    return t->taken != NULL && t->own != NULL ? 0 : -1;
 }
 
 int ledger_open(struct ledger *t)
@@ -75,7 +80,7 @@ static bool process_lives(pid_t pid)
 static void leave_to_orphans(struct ledger *t)
 {
     for (unsigned i = 0; i < t->used; i++) {
-        t->taken[i] = process_lives(t->names->owners[i].pid);
+        t->taken[i] = process_lives(t->own->owners[i].pid);
         if (!t->taken[i])
             ledger_put_back(t, (int)i);
     }
@@ -86,8 +91,45 @@ static bool layout_is_ours(const struct ledger *t)
     char layout[LEDGER_LAYOUT_SIZE] = "";
 
     ledger_layout(layout);
-    return memcmp(layout, t->names->layout, strlen(layout) + 1) == 0 && t->names->used <= LEDGER_ROOM &&
-           t->names->parts <= LEDGER_PARTS;
+    return memcmp(layout, t->names->layout, strlen(layout) + 1) == 0;
+}
+
+static unsigned lesser(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static void owner_end(struct ledger_owner *o)
+{
+    o->worker[LEDGER_NAME_SIZE - 1] = o->pool[LEDGER_NAME_SIZE - 1] = o->model[LEDGER_NAME_SIZE - 1] = '\0';
+}
+
+/* A part of no slot that there can be is nobody's. */
+static void place_end(struct ledger_place *p)
+{
+    if (p->slot < 0 || p->slot >= LEDGER_ROOM)
+        p->slot = -1;
+    p->service[LEDGER_NAME_SIZE - 1] = '\0';
+}
+
+/* What is wrong in the memory is not believed, and counts for nothing: were it refused, any worker could keep a master
+ * from taking over. */
+static void register_adopt(struct ledger *t)
+{
+    const struct ledger_register *from = t->names;
+    struct ledger_register *to = t->own;
+
+    t->used = lesser(__atomic_load_n(&from->used, __ATOMIC_ACQUIRE), LEDGER_ROOM);
+    to->parts = lesser(__atomic_load_n(&from->parts, __ATOMIC_ACQUIRE), LEDGER_PARTS);
+    memcpy(to->owners, from->owners, t->used * sizeof *to->owners);
+    memcpy(to->places, from->places, to->parts * sizeof *to->places);
+    for (unsigned i = 0; i < t->used; i++)
+        owner_end(&to->owners[i]);
+    for (unsigned i = 0; i < to->parts; i++)
+        place_end(&to->places[i]);
+    to->life = from->life;
+    to->events = from->events;
+    memcpy(to->event, from->event, sizeof to->event);
 }
 
 int ledger_adopt(struct ledger *t, int taken, bool orphans)
@@ -103,11 +145,11 @@ int ledger_adopt(struct ledger *t, int taken, bool orphans)
     }
     if (ledger_bind(t) == -1)
         return -1;
-    if (!layout_is_ours(t)) {
+    if (orphans && !layout_is_ours(t)) {        /* of the others it is known from who hands over */
         errno = EBADMSG;
         return -1;
     }
-    t->used = t->names->used;
+    register_adopt(t);
     if (orphans)
         leave_to_orphans(t);
     return 0;
@@ -117,29 +159,52 @@ void ledger_close(struct ledger *t)
 {
     shared_close(&t->page);
     free(t->taken);
+    free(t->own);
     *t = (struct ledger){ .slots = NULL };
 }
 
 void ledger_abandon(struct ledger *t)
 {
     shared_abandon(&t->page);
+    free(t->own);                       /* the master goes on writing in another */
+    t->own = NULL;
+}
+
+/* What there is to read: in the master its own. */
+static struct ledger_register *register_of(const struct ledger *t)
+{
+    return t->own != NULL ? t->own : t->names;
 }
 
 static unsigned parts_used(const struct ledger *t)
 {
-    return __atomic_load_n(&t->names->parts, __ATOMIC_ACQUIRE);
+    return lesser(__atomic_load_n(&register_of(t)->parts, __ATOMIC_ACQUIRE), LEDGER_PARTS);
 }
 
 static unsigned slots_used(const struct ledger *t)
 {
-    return __atomic_load_n(&t->names->used, __ATOMIC_ACQUIRE);
+    return t->own != NULL ? t->used : lesser(__atomic_load_n(&t->names->used, __ATOMIC_ACQUIRE), LEDGER_ROOM);
+}
+
+/* The slot that a part is of; -1: there is no such slot. */
+static int slot_of(const struct ledger *t, unsigned part)
+{
+    int slot = __atomic_load_n(&register_of(t)->places[part].slot, __ATOMIC_RELAXED);
+
+    return slot >= 0 && slot < LEDGER_ROOM ? slot : -1;
+}
+
+/* Names in the shared memory may be without an end. */
+static bool names_equal(const char *a, const char *b)
+{
+    return strncmp(a, b, LEDGER_NAME_SIZE) == 0;
 }
 
 /* ---- giving ---- */
 
 static bool is_same(const struct ledger_owner *a, const struct ledger_owner *b)
 {
-    return strcmp(a->worker, b->worker) == 0 && strcmp(a->model, b->model) == 0;
+    return names_equal(a->worker, b->worker) && names_equal(a->model, b->model);
 }
 
 /* The slot of somebody of the same name, a fresh one, or, when there are no fresh ones, any: LEDGER_ROOM is none. */
@@ -151,7 +216,7 @@ static unsigned find_free(const struct ledger *t, const struct ledger_owner *who
         if (t->taken[i])
             continue;
         any = i;
-        if (is_same(&t->names->owners[i], who))
+        if (is_same(&t->own->owners[i], who))
             return i;
     }
     return t->used < LEDGER_ROOM ? t->used : any;
@@ -174,6 +239,7 @@ int ledger_take(struct ledger *t, const struct ledger_owner *who)
         return -1;
     }
     t->taken[at] = true;
+    t->own->owners[at] = *who;
     t->names->owners[at] = *who;
     if (at >= t->used) {
         t->used = at + 1;
@@ -185,6 +251,7 @@ int ledger_take(struct ledger *t, const struct ledger_owner *who)
 
 void ledger_own(struct ledger *t, int slot, pid_t pid)
 {
+    t->own->owners[slot].pid = pid;
     __atomic_store_n(&t->names->owners[slot].pid, pid, __ATOMIC_RELAXED);
 }
 
@@ -195,14 +262,14 @@ void ledger_put_back(struct ledger *t, int slot)
     __atomic_store_n(&t->slots[slot].active, 0, __ATOMIC_RELAXED);      /* its connections died with the worker */
     metric_settle(&t->slots[slot].total);
     for (unsigned i = 0; i < parts_used(t); i++)
-        if (t->names->places[i].slot == slot)
+        if (slot_of(t, i) == slot)
             metric_settle(&t->parts[i].total);
 }
 
 struct metric_part *ledger_part(const struct ledger *t, int slot, const char *service)
 {
     for (unsigned i = 0; i < parts_used(t); i++)
-        if (t->names->places[i].slot == slot && strcmp(t->names->places[i].service, service) == 0)
+        if (slot_of(t, i) == slot && names_equal(register_of(t)->places[i].service, service))
             return &t->parts[i];
     return NULL;
 }
@@ -210,11 +277,14 @@ struct metric_part *ledger_part(const struct ledger *t, int slot, const char *se
 void ledger_serve(struct ledger *t, int slot, const char *service)
 {
     unsigned at = parts_used(t);
+    struct ledger_place *p = &t->own->places[at];
 
     if (at == LEDGER_PARTS || ledger_part(t, slot, service) != NULL)
         return;
-    t->names->places[at].slot = slot;
-    snprintf(t->names->places[at].service, LEDGER_NAME_SIZE, "%s", service);
+    p->slot = slot;
+    snprintf(p->service, LEDGER_NAME_SIZE, "%s", service);
+    t->own->parts = at + 1;
+    t->names->places[at] = *p;
     __atomic_store_n(&t->names->parts, at + 1, __ATOMIC_RELEASE);
 }
 
@@ -222,13 +292,16 @@ void ledger_serve(struct ledger *t, int slot, const char *service)
 
 static bool word_fits(const char *wanted, const char *is)
 {
-    return wanted == NULL || strcmp(wanted, is) == 0;
+    return wanted == NULL || names_equal(wanted, is);
 }
 
 static bool slot_fits(const struct ledger *t, const struct ledger_query *q, int slot)
 {
-    const struct ledger_owner *o = &t->names->owners[slot];
+    const struct ledger_owner *o;
 
+    if (slot == -1)
+        return false;
+    o = &register_of(t)->owners[slot];
     return (q->slot == -1 || q->slot == slot) && word_fits(q->worker, o->worker) && word_fits(q->pool, o->pool) &&
            word_fits(q->model, o->model);
 }
@@ -247,7 +320,7 @@ static void gather_slot(const struct ledger *t, unsigned slot, struct ledger_fig
     metric_add(&sum->counts, &s->total);
     metric_use_add(&sum->used, &s->used);
     sum->active += __atomic_load_n(&s->active, __ATOMIC_RELAXED);
-    sum->workers += __atomic_load_n(&t->names->owners[slot].pid, __ATOMIC_RELAXED) != 0;
+    sum->workers += __atomic_load_n(&register_of(t)->owners[slot].pid, __ATOMIC_RELAXED) != 0;
 }
 
 void ledger_gather(const struct ledger *t, const struct ledger_query *which, struct ledger_figures *sum)
@@ -257,9 +330,7 @@ void ledger_gather(const struct ledger *t, const struct ledger_query *which, str
         if (slot_fits(t, which, (int)i))
             gather_slot(t, i, sum);
     for (unsigned i = 0; i < parts_used(t); i++) {
-        const struct ledger_place *p = &t->names->places[i];
-
-        if (!slot_fits(t, which, p->slot) || !word_fits(which->service, p->service))
+        if (!slot_fits(t, which, slot_of(t, i)) || !word_fits(which->service, register_of(t)->places[i].service))
             continue;
         metric_add(&sum->counts, &t->parts[i].total);
 #define LEDGER_MERGE(name, ...) histogram_take(&sum->times.name, &t->parts[i].times.name);
@@ -282,7 +353,7 @@ static void read_slots(const struct ledger *t, unsigned from, unsigned to, struc
         sum->active += __atomic_load_n(&s->active, __ATOMIC_RELAXED);
     }
     for (unsigned i = 0; i < parts_used(t); i++)
-        if (t->names->places[i].slot >= (int)from && t->names->places[i].slot < (int)to)
+        if (slot_of(t, i) >= (int)from && slot_of(t, i) < (int)to)
             metric_add(&sum->total, &t->parts[i].total);
 }
 
@@ -310,7 +381,9 @@ struct metric_slot ledger_since(const struct ledger *t, int slot, const struct m
 
 const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part)
 {
-    return part < parts_used(t) ? &t->names->owners[t->names->places[part].slot] : NULL;
+    int slot = part < parts_used(t) ? slot_of(t, part) : -1;
+
+    return slot != -1 ? &register_of(t)->owners[slot] : NULL;
 }
 
 /* ---- the daemon itself ---- */
@@ -318,36 +391,43 @@ const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part)
 /* Each member is a word of its own, and a reader may see some of them a moment before the others. */
 void ledger_live(struct ledger *t, const struct ledger_life *life)
 {
+    t->own->life = *life;
     t->names->life = *life;
 }
 
 struct ledger_life ledger_life_of(const struct ledger *t)
 {
-    return t->names->life;
+    return register_of(t)->life;
 }
 
 uint64_t ledger_last_event(const struct ledger *t)
 {
-    return __atomic_load_n(&t->names->events, __ATOMIC_ACQUIRE);
+    uint64_t last = __atomic_load_n(&register_of(t)->events, __ATOMIC_ACQUIRE);
+
+    return last <= INT64_MAX ? last : 0;
 }
 
 /* Without a number while it is written: who reads meanwhile sees that it is not whole. */
 void ledger_note(struct ledger *t, const char *what, const char *whom)
 {
-    uint64_t number = t->names->events + 1;
-    struct ledger_event *e = &t->names->event[number % LEDGER_EVENTS];
+    uint64_t number = ledger_last_event(t) + 1;
+    struct ledger_event *e = &t->names->event[number % LEDGER_EVENTS], *own = &t->own->event[number % LEDGER_EVENTS];
 
+    *own = (struct ledger_event){ .number = number, .wall_ms = clock_wall_ms() };
+    snprintf(own->what, sizeof own->what, "%s", what);
+    snprintf(own->whom, sizeof own->whom, "%s", whom);
+    t->own->events = number;
     __atomic_store_n(&e->number, 0, __ATOMIC_SEQ_CST);
-    e->wall_ms = clock_wall_ms();
-    snprintf(e->what, sizeof e->what, "%s", what);
-    snprintf(e->whom, sizeof e->whom, "%s", whom);
+    e->wall_ms = own->wall_ms;
+    memcpy(e->what, own->what, sizeof e->what);
+    memcpy(e->whom, own->whom, sizeof e->whom);
     __atomic_store_n(&e->number, number, __ATOMIC_SEQ_CST);
     __atomic_store_n(&t->names->events, number, __ATOMIC_RELEASE);
 }
 
 bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_event *e)
 {
-    const struct ledger_event *kept = &t->names->event[number % LEDGER_EVENTS];
+    const struct ledger_event *kept = &register_of(t)->event[number % LEDGER_EVENTS];
 
     if (number == 0 || __atomic_load_n(&kept->number, __ATOMIC_SEQ_CST) != number)
         return false;
@@ -358,10 +438,10 @@ bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_even
 
 const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot)
 {
-    return slot < slots_used(t) ? &t->names->owners[slot] : NULL;
+    return slot < slots_used(t) ? &register_of(t)->owners[slot] : NULL;
 }
 
 const char *ledger_service(const struct ledger *t, unsigned part)
 {
-    return part < parts_used(t) ? t->names->places[part].service : NULL;
+    return part < parts_used(t) ? register_of(t)->places[part].service : NULL;
 }

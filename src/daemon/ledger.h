@@ -59,7 +59,8 @@ struct ledger {
     struct ledger_register *names;
     struct metric_part *parts;
     struct shared       page;           /* all of these */
-    bool    *taken;                     /* the master's */
+    bool    *taken;                     /* the master's, as are: */
+    struct ledger_register *own;        /* what it believes, whatever others write into `names`; NULL: in a worker */
     unsigned used;                      /* the slots below this one have been somebody's */
 };
 

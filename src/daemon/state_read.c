@@ -59,8 +59,10 @@ static void control_read(struct state_reader *r, const json_t *from, struct cont
 static void handed_read(struct state_reader *r, const json_t *all, struct handed *h)
 {
     h->v = calloc(json_array_size(all) + 1, sizeof *h->v);
-    if (h->v == NULL || !json_is_array(all))
+    if (h->v == NULL || !json_is_array(all)) {
         state_wrong(r, "\"handed\" is no list");
+        return;
+    }
     for (size_t i = 0; i < json_array_size(all) && !r->failed; i++) {
         const json_t *one = json_array_get(all, i);
         struct handed_one *to = &h->v[h->count++];
@@ -138,8 +140,7 @@ static void counters_adopt(struct state_reader *r, const json_t *from)
 
     if (!r->failed && (fd == -1 ? ledger_open(t) : ledger_adopt(t, fd, false)) == -1)
         state_wrong(r, "the counters: %s", strerror(errno));
-    if (!r->adopt)              /* who only looks has others */
-        t->used = (unsigned)state_number(r, from, "slots", LEDGER_ROOM);
+    t->used = (unsigned)state_number(r, from, "slots", LEDGER_ROOM);    /* whatever workers wrote into the memory */
 }
 
 /* One that is of another version is left behind: it ends when the last of its workers has gone. */
