@@ -55,7 +55,7 @@ struct rusage;
     X(would_block,     SERVICE, "would_block", "", "receive and send calls that found nothing to do (EAGAIN)")        \
     X(syscalls,        WORKER,  "system_calls", "", "system calls to wait, accept, receive, send and choose")         \
     X(cold_reads,      SERVICE, "cold_reads", "", "file ranges fetched by a helper because they were not cached")     \
-    X(log_dropped,     WORKER,  "log_dropped", "", "log lines that could not be written")                              \
+    X(log_dropped,     WORKER,  "log_dropped", "", "log lines that could not be written")                             \
     X(access_dropped,  WORKER,  "access_log_dropped", "", "access log lines that could not be written")
 
 /* Times, as histograms of microseconds: name, name of the family in /metrics (iomuxd_FAMILY_seconds), what is measured.

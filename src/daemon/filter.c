@@ -35,6 +35,7 @@ static const char *const calls_of_workers[] = {
     /* time, chance, identity */
     "clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
     "clock_nanosleep_time64", "getrandom", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid",
+    "alarm", "setitimer",
     NULL
 };
 

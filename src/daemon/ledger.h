@@ -39,6 +39,7 @@ struct ledger_life {
     time_t   reload_s;                  /* when it ended */
     uint64_t reload_ms;                 /* and how long it took */
     bool     reload_ok;
+    uint64_t log_lost, access_lost;     /* lines that nobody will read, beside those that workers count */
 };
 
 /* Something that has happened; the latest are kept. */

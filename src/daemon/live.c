@@ -18,8 +18,15 @@ struct http_live live_of(const struct ledger *ledger, unsigned *watchers)
 void live_tell(struct master *m)
 {
     struct ledger_life life = ledger_life_of(&m->ledger);
+    uint64_t log_lost = logger_desk_dropped(&m->desk) + logger_desk_lost(&m->desk, LOGGER_LOG);
+    uint64_t access_lost = logger_desk_lost(&m->desk, LOGGER_ACCESS);
     bool news = m->last.attempt != 0 && m->last.attempt != life.attempt;
 
+    if (log_lost > life.log_lost || access_lost > life.access_lost) {
+        life.log_lost = log_lost;
+        life.access_lost = access_lost;
+        ledger_live(&m->ledger, &life);
+    }
     if (!news && life.generation == m->serving->number && life.began_s == m->began_s)
         return;
     if (life.began_s != m->began_s)

@@ -269,6 +269,9 @@ static void life_put(FILE *to, const struct ledger *t)
     head_put(to, "reloads", "_total", "counter", "reloads, by how they ended");
     fprintf(to, "iomuxd_reloads_total{result=\"ok\"} %" PRIu64 "\niomuxd_reloads_total{result=\"failed\"} %" PRIu64 "\n",
             life.reloads_ok, life.reloads_failed);
+    head_put(to, "log_lines_lost", "_total", "counter", "log lines lost behind the workers, by log: no room, or an error");
+    fprintf(to, "iomuxd_log_lines_lost_total{log=\"daemon\"} %" PRIu64 "\niomuxd_log_lines_lost_total{log=\"access\"} %" PRIu64
+            "\n", life.log_lost, life.access_lost);
     head_put(to, "last_reload_successful", "", "gauge", "whether the last reload was taken over; 1 also before the first");
     fprintf(to, "iomuxd_last_reload_successful %d\n", life.attempt == 0 || life.reload_ok);
     head_put(to, "last_reload_time_seconds", "", "gauge", "when the last reload ended, seconds since 1970; 0: there was none");

@@ -98,6 +98,8 @@ static void stop_begin(struct master *m)
     tell_stopping(m);
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        if (m->store.count > 0)
+            listen_leave_files(&generation_of(l)->listens);
         listen_close(&generation_of(l)->listens, true);
         generation_drain(generation_of(l), false, m->told_ms);
     }
@@ -377,6 +379,10 @@ static void master_wait(struct master *m)
         }
         n += poll_crew(m->polled + n, &g->crew);
         n += poll_crew(m->polled + n, &g->leaving);
+    }
+    if (n > m->descriptors) {           /* poll(2) looks at no more than a process may have */
+        n = m->descriptors;
+        wait_ms = wait_ms == -1 || wait_ms > 100 ? 100 : wait_ms;
     }
     poll(m->polled, n, wait_ms);        /* whatever it says, everything is looked at */
 }

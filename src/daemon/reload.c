@@ -81,7 +81,7 @@ void master_abandon(void *arg, const struct listen_set *kept)
 static struct generation_sources sources_of(struct master *m)
 {
     return (struct generation_sources){
-        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
+        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed, .kept = &m->kept },
         .ledger = &m->ledger, .desk = &m->desk, .descriptors = m->descriptors, .abandon = master_abandon,
         .abandon_arg = m
     };

@@ -40,6 +40,8 @@ enum {
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
 };
 
+enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
+
 struct worker {
     const struct worker_start *start;
     struct env          env;
@@ -54,6 +56,7 @@ struct worker {
     char               *parcel;         /* PARCEL_MAX bytes */
     struct sandbox      sandbox;
     bool                failed;         /* when its loop was ready */
+    bool                orphaned;
     char                who[96];        /* for what is said of a crash */
 };
 
@@ -229,6 +232,16 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     }
 }
 
+/* Nobody is left to end this process when it hangs: that is the kernel's affair from now on. */
+static void worker_orphaned(struct worker *w)
+{
+    if (w->orphaned)
+        return;
+    w->orphaned = true;
+    alarm(w->start->conf->timeouts.drain_ms / 1000 + ORPHAN_GRACE_S);
+    worker_drain(w, "the master is gone", false);
+}
+
 static void worker_hear_master(void *arg)
 {
     struct worker *w = arg;
@@ -243,7 +256,7 @@ static void worker_hear_master(void *arg)
                       "(no descriptor left for it?)", w->start->name, (int)getpid());
     }
     if (got == -1)
-        worker_drain(w, "the master is gone", false);
+        worker_orphaned(w);
 }
 
 static void worker_hear_signal(void *arg)

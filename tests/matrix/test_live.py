@@ -127,6 +127,7 @@ def test_counters_of_metrics_go_on_over_reload_and_death(daemon):
     d.reload()
     d.expect_worker_death()
     d.allow_log("died of signal 9")
+    wait_until(lambda: len(d.worker_pids()) == 1, what="the end of the old worker")
     worker = d.worker()
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: d.worker_pids() and worker not in d.worker_pids(), what="another worker")

@@ -191,7 +191,7 @@ def test_a_reload_that_fails_loses_nothing(rig, plain_model, www):
 def test_two_hundred_reloads_leave_nothing_behind(rig, plain_model, sanitizer):
     """Memory and descriptors of master and workers, with clients at work."""
     def measure(r):
-        wait_until(lambda: len(r.watch.look()["generations"]) == 1 and len(children(r.d.pid)) == r.workers, 120,
+        wait_until(lambda: len(r.watch.look()["generations"]) == 1 and len(r.d.worker_pids()) == r.workers, 120,
                    "the end of the old workers")
         pids = [r.d.pid] + children(r.d.pid)
         # the fewest of some looks: connections come and go
