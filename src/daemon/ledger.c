@@ -91,7 +91,8 @@ static bool layout_is_ours(const struct ledger *t)
     char layout[LEDGER_LAYOUT_SIZE] = "";
 
     ledger_layout(layout);
-    return memcmp(layout, t->names->layout, strlen(layout) + 1) == 0;
+    return memcmp(layout, t->names->layout, strlen(layout) + 1) == 0 && t->names->used <= LEDGER_ROOM &&
+           t->names->parts <= LEDGER_PARTS;
 }
 
 static unsigned lesser(unsigned a, unsigned b)
