@@ -60,11 +60,13 @@ void ring_prepare(struct ring_shared *s, size_t size, const char *owner)
 
 int ring_join(struct ring *r, struct ring_shared *s, const struct bell *bell)
 {
-    if (!size_is_sound(s->size)) {
+    uint64_t size = __atomic_load_n(&s->size, __ATOMIC_ACQUIRE);        /* once: others can write there */
+
+    if (!size_is_sound(size)) {
         errno = EINVAL;
         return -1;
     }
-    *r = (struct ring){ .shared = s, .data = data_of(s), .size = s->size, .touched = (size_t)s->size, .bell = *bell,
+    *r = (struct ring){ .shared = s, .data = data_of(s), .size = size, .touched = (size_t)size, .bell = *bell,
                         .head = ring_aligned(__atomic_load_n(&s->head, __ATOMIC_ACQUIRE)),
                         .tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE) };
     return pthread_mutex_init(&r->lock, NULL) == 0 ? 0 : -1;

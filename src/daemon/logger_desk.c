@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The master's side of the logger.  Keeps no state of its own that another master could not find again: what targets
- * there are stands in the shared file, and files are opened by their names. */
+/* The master's side of the logger.  What targets there are the master knows by itself, and files are opened by the names
+ * that it knows: it believes nothing of that kind that stands in the shared file, where the logger can write. */
 #include "daemon/logger_desk.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ void logger_desk_describe(const struct logger_desk *d, struct logger_legacy *to)
 int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from)
 {
     *d = closed;
-    if (from->rings == -1 || logger_rings_map(&d->rings, from->rings) == -1)
+    if (from->rings == -1 || logger_rings_adopt(&d->rings, from->rings) == -1)
         return -1;
     d->bell[0] = from->bell_read;
     d->bell[1] = from->bell_write;
@@ -139,7 +139,7 @@ static int target_open(const struct logger_target *t, enum logger_kind kind)
 
 static void tell_target_anew(const struct logger_desk *d, int target, enum logger_kind kind)
 {
-    const struct logger_target *t = &d->rings.head->targets[target];
+    const struct logger_target *t = &d->rings.own[target];
     int fd;
 
     if (t->form[kind] == LOGGER_NONE)
@@ -154,13 +154,15 @@ static void tell_target_anew(const struct logger_desk *d, int target, enum logge
         close(fd);
 }
 
-static void tell_everything(const struct logger_desk *d)
+static void tell_everything(struct logger_desk *d)
 {
     for (int i = 0; i < LOGGER_TARGETS; i++) {
-        enum logger_use use = logger_target_use(&d->rings, i);
+        enum logger_use use = logger_target_state(&d->rings, i);
 
         if (use == LOGGER_FREE)
             continue;
+        logger_target_show(&d->rings, i);       /* whatever the one before has made of it */
+        logger_target_publish(&d->rings, i, use);
         tell_target_anew(d, i, LOGGER_LOG);
         tell_target_anew(d, i, LOGGER_ACCESS);
         if (use == LOGGER_ENDING)
@@ -205,9 +207,10 @@ int logger_desk_add(struct logger_desk *d, const struct conf *c, const struct lo
         errno = EBUSY;
         return -1;
     }
-    t = &d->rings.head->targets[target];
+    t = &d->rings.own[target];
     if (target_describe(t, c, l) == -1)
         return -1;
+    logger_target_show(&d->rings, target);
     logger_target_publish(&d->rings, target, LOGGER_USED);
     if (d->channel == -1)               /* it will be told when it starts */
         return target;

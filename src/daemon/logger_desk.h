@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The logger as the master sees it: the file with the rings, the bell, the process, and what it is told.
  *
- * All of it is in descriptors and in the shared file: a master that takes over from another needs what
- * logger_desk_describe gives, and nothing else. */
+ * A master that takes over from another needs what logger_desk_describe gives, and the targets that are in rings.own. */
 #ifndef DAEMON_LOGGER_DESK_H
 #define DAEMON_LOGGER_DESK_H
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -53,7 +54,20 @@ int logger_rings_map(struct logger_rings *r, int taken)
     return -1;
 }
 
-/* It never shrinks, so that nobody who maps it can be made to fault. */
+int logger_rings_adopt(struct logger_rings *r, int taken)
+{
+    if (logger_rings_map(r, taken) == -1)
+        return -1;
+    r->own = calloc(LOGGER_TARGETS, sizeof *r->own);
+    if (r->own != NULL)
+        return 0;
+    r->fd = -1;                         /* still the caller's */
+    logger_rings_close(r);
+    errno = ENOMEM;
+    return -1;
+}
+
+/* It never shrinks, so that nobody who maps it can be made to fault, and nobody can forbid to write there. */
 static int make_file(void)
 {
     int fd = memfd_create("iomuxd-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -61,7 +75,7 @@ static int make_file(void)
 
     if (fd == -1)
         return -1;
-    if (ftruncate(fd, ring_offset(0)) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0 &&
+    if (ftruncate(fd, ring_offset(0)) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == 0 &&
         pwrite(fd, &magic, sizeof magic, BELL_SIZE + (off_t)offsetof(struct logger_head, magic)) == sizeof magic)
         return fd;
     close(fd);
@@ -75,7 +89,7 @@ int logger_rings_open(struct logger_rings *r)
     *r = (struct logger_rings){ .fd = -1 };
     if (fd == -1)
         return -1;
-    if (logger_rings_map(r, fd) == 0)
+    if (logger_rings_adopt(r, fd) == 0)
         return 0;
     close(fd);
     return -1;
@@ -89,6 +103,7 @@ void logger_rings_close(struct logger_rings *r)
         munmap(r->head, HEAD_SIZE);
     if (r->fd != -1)
         close(r->fd);
+    free(r->own);
     *r = (struct logger_rings){ .fd = -1 };
 }
 
@@ -149,19 +164,45 @@ uint32_t *logger_bell_map(const struct logger_rings *r)
 int logger_target_take(struct logger_rings *r)
 {
     for (int i = 0; i < LOGGER_TARGETS; i++) {
-        struct logger_target *t = &r->head->targets[i];
-
-        if (logger_target_use(r, i) != LOGGER_FREE)
+        if (logger_target_state(r, i) != LOGGER_FREE)
             continue;
-        memset(t, 0, sizeof *t);
-        t->order = ++r->head->orders;
+        r->own[i] = (struct logger_target){ .order = ++r->orders };
         return i;
     }
     return -1;
 }
 
+bool logger_target_know(struct logger_rings *r, int target, const struct logger_target *known)
+{
+    if (target < 0 || target >= LOGGER_TARGETS || r->own[target].use != LOGGER_FREE)
+        return false;
+    r->own[target] = *known;
+    if (known->order > r->orders)
+        r->orders = known->order;
+    return true;
+}
+
+/* Whatever the logger says of one that is used. */
+enum logger_use logger_target_state(struct logger_rings *r, int target)
+{
+    struct logger_target *t = &r->own[target];
+
+    if (t->use == LOGGER_ENDING && logger_target_use(r, target) == LOGGER_FREE)
+        t->use = LOGGER_FREE;
+    return (enum logger_use)t->use;
+}
+
+void logger_target_show(struct logger_rings *r, int target)
+{
+    const size_t from = offsetof(struct logger_target, order);
+
+    memcpy((char *)&r->head->targets[target] + from, (const char *)&r->own[target] + from, sizeof *r->own - from);
+}
+
 void logger_target_publish(struct logger_rings *r, int target, enum logger_use use)
 {
+    if (r->own != NULL)
+        r->own[target].use = (uint32_t)use;
     __atomic_store_n(&r->head->targets[target].use, (uint32_t)use, __ATOMIC_RELEASE);
 }
 

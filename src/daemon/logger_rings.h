@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shared memory between those who log and the process that writes: one file in memory (memfd_create(2)) with a bell,
- * a table of targets, and rings.  It outlives each process that maps it, and whoever has its descriptor finds everything
- * in it. */
+ * a table of targets, and rings.  It outlives each process that maps it.
+ *
+ * The logger, which has no rights, can write everywhere in it.  So the master, which has many, keeps a table of targets of
+ * its own, and what stands in the file is a copy for the logger: of that the master reads nothing but that an ending target
+ * is free again. */
 #ifndef DAEMON_LOGGER_RINGS_H
 #define DAEMON_LOGGER_RINGS_H
 
@@ -30,7 +33,7 @@ enum logger_kind { LOGGER_LOG, LOGGER_ACCESS, LOGGER_KINDS };
 
 enum logger_use { LOGGER_FREE, LOGGER_USED, LOGGER_ENDING };
 
-/* Where the lines of one generation go.  The master writes it, and the logger frees it when the last line is written. */
+/* Where the lines of one generation go.  The logger frees one that is ending when the last line is written. */
 struct logger_target {
     uint32_t use;                       /* atomic: enum logger_use */
     uint32_t order;                     /* the highest is the latest */
@@ -43,7 +46,7 @@ struct logger_target {
 struct logger_head {
     uint64_t magic;                     /* with the version of everything in the file, records included */
     uint32_t used;                      /* atomic: rings below this one are in use */
-    uint32_t orders;                    /* that were given to targets */
+    uint32_t unused;
     uint64_t lost[LOGGER_KINDS];        /* atomic: records that were taken out and could not be written */
     struct logger_target targets[LOGGER_TARGETS];
 };
@@ -52,6 +55,8 @@ struct logger_rings {
     int                 fd;             /* -1: closed */
     struct logger_head *head;           /* NULL: not mapped */
     uint32_t           *bell;           /* the state of struct bell */
+    struct logger_target *own;          /* the master's table; NULL: this is not the master */
+    uint32_t            orders;         /* that it gave to targets */
 };
 
 /* Makes the file; -1 with errno. */
@@ -60,6 +65,9 @@ int logger_rings_open(struct logger_rings *r);
 /* Maps a file that is there; -1 with errno: it is not one of this version, for example (EINVAL).  Then it is still the
  * caller's. */
 int logger_rings_map(struct logger_rings *r, int taken);
+
+/* The same for a master that goes on with it, whose targets are to be told by logger_target_know. */
+int logger_rings_adopt(struct logger_rings *r, int taken);
 
 /* Unmaps and closes it. */
 void logger_rings_close(struct logger_rings *r);
@@ -78,8 +86,19 @@ void logger_ring_unmap(struct ring_shared *s);
 /* Maps the bell alone; NULL with errno. */
 uint32_t *logger_bell_map(const struct logger_rings *r);
 
-/* A place in the table for a target, -1: there is none.  It is in use when logger_target_publish was called. */
+/* In the master: a place in its table for a target, -1: there is none.  It is in use when it was shown and published. */
 int logger_target_take(struct logger_rings *r);
+
+/* ... what it was when another master had it; false: there cannot be such a target. */
+bool logger_target_know(struct logger_rings *r, int target, const struct logger_target *known);
+
+/* ... how it is used as far as the master knows; free again: the logger says so of one that is ending. */
+enum logger_use logger_target_state(struct logger_rings *r, int target);
+
+/* ... copies what the master knows of it, but for its use, to where the logger looks. */
+void logger_target_show(struct logger_rings *r, int target);
+
+/* In both: says how it is used; and what the other says. */
 void logger_target_publish(struct logger_rings *r, int target, enum logger_use use);
 enum logger_use logger_target_use(const struct logger_rings *r, int target);
 

@@ -143,6 +143,36 @@ static void counters_adopt(struct state_reader *r, const json_t *from)
     t->used = (unsigned)state_number(r, from, "slots", LEDGER_ROOM);    /* whatever workers wrote into the memory */
 }
 
+static void target_log_read(struct state_reader *r, const json_t *from, struct logger_target *t, enum logger_kind kind)
+{
+    t->form[kind] = (uint32_t)state_number(r, from, "form", LOGGER_LINES);
+    state_text(r, from, "path", t->path[kind], sizeof t->path[kind]);
+}
+
+static void log_target_read(struct state_reader *r, const json_t *from, struct logger_target *t)
+{
+    int number = (int)state_number(r, from, "number", LOGGER_TARGETS - 1);
+
+    *t = (struct logger_target){ .use = (uint32_t)state_number(r, from, "use", LOGGER_ENDING),
+                                 .order = (uint32_t)state_number(r, from, "order", UINT32_MAX) };
+    state_text(r, from, "format", t->format, sizeof t->format);
+    target_log_read(r, json_object_get(from, "log"), t, LOGGER_LOG);
+    target_log_read(r, json_object_get(from, "access"), t, LOGGER_ACCESS);
+    if (r->adopt && !r->failed && !logger_target_know(&r->m->desk.rings, number, t))
+        state_wrong(r, "two targets have the number %d", number);
+}
+
+static void targets_read(struct state_reader *r, const json_t *all)
+{
+    struct logger_target *t = malloc(sizeof *t);
+
+    if (t == NULL)
+        state_wrong(r, "%s", strerror(errno));
+    for (size_t i = 0; t != NULL && i < json_array_size(all) && !r->failed; i++)
+        log_target_read(r, json_array_get(all, i), t);
+    free(t);
+}
+
 /* One that is of another version is left behind: it ends when the last of its workers has gone. */
 static void logger_read(struct state_reader *r, const json_t *from)
 {
@@ -152,9 +182,12 @@ static void logger_read(struct state_reader *r, const json_t *from)
                                      .channel = state_descriptor_in(r, from, "channel"),
                                      .pid = (pid_t)state_number(r, from, "pid", INT32_MAX) };
     const int fds[] = { l.rings, l.bell_read, l.bell_write, l.channel };
+    const json_t *targets = json_object_get(from, "targets");   /* other versions have left it to the shared file */
 
-    if (!r->adopt || r->failed || logger_desk_adopt(&r->m->desk, &l) == 0)
+    if (r->failed || !r->adopt || (json_is_array(targets) && logger_desk_adopt(&r->m->desk, &l) == 0)) {
+        targets_read(r, targets);
         return;
+    }
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] != -1)
             close(fds[i]);

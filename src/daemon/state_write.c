@@ -267,12 +267,33 @@ static json_t *store_write(const struct store *s)
     return all;
 }
 
+static json_t *target_log_write(const struct logger_target *t, enum logger_kind kind)
+{
+    return json_pack("{s:i, s:o}", "form", (int)t->form[kind], "path", text_write(t->path[kind]));
+}
+
+/* Also those whose generation has gone: another logger may have to be told of them. */
+static json_t *targets_write(const struct logger_rings *rings)
+{
+    json_t *all = json_array();
+
+    for (int i = 0; rings->own != NULL && i < LOGGER_TARGETS; i++) {
+        const struct logger_target *t = &rings->own[i];
+
+        if (t->use != LOGGER_FREE)
+            append(all, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o}", "number", i, "use", (json_int_t)t->use,
+                                  "order", (json_int_t)t->order, "format", text_write(t->format),
+                                  "log", target_log_write(t, LOGGER_LOG), "access", target_log_write(t, LOGGER_ACCESS)));
+    }
+    return all;
+}
+
 static json_t *logger_write(struct state *s, const struct logger_desk *d)
 {
     struct logger_legacy l;
 
     logger_desk_describe(d, &l);
-    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "rings", descriptor_write(s, l.rings),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "targets", targets_write(&d->rings), "rings", descriptor_write(s, l.rings),
                      "bell_read", descriptor_write(s, l.bell_read), "bell_write", descriptor_write(s, l.bell_write),
                      "channel", descriptor_write(s, l.channel), "pid", (json_int_t)l.pid);
 }

@@ -273,6 +273,35 @@ def test_nobody_holds_a_file_that_was_renamed(daemon, model, tmp_path):
     assert holders(d, old) == []
 
 
+def scribble(pid, old, new):
+    """Writes `new` over `old` in the shared memory of the process, as one could that has taken the process over."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if "memfd:iomuxd-log" in os.readlink(f"/proc/{pid}/fd/{fd}"):
+            with open(f"/proc/{pid}/fd/{fd}", "r+b") as shared:
+                head = shared.read(1 << 20)
+                for m in re.finditer(re.escape(old) + b"\0", head):
+                    shared.seek(m.start())
+                    shared.write(new)
+                return
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a master without rights opens nothing that its logger could not")
+def test_a_logger_cannot_make_its_master_open_a_file(daemon, plain_model, tmp_path):
+    """The logger of a generation that has gone, or not, writes another name over that of a file, and dies."""
+    log, other = tmp_path / "access", tmp_path / "victim"
+    d = daemon(SITE, settings=access(log))
+    d.allow_log(r"logger \(pid \d+\): died")
+    for round_ in range(2):
+        old = d.logger()
+        scribble(old, bytes(log), bytes(other) + b"\0")
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda o=old: d.logger() not in (None, o), what="another logger")
+        hammer(d, f"r{round_}", 4)
+        wait_until(lambda n=4 * (round_ + 1): len(paths_in(log)) == n, what="its lines in the right file")
+        d.reload()
+    assert not other.exists()
+
+
 # --- the journal: a socket in its place, in a mount namespace of the daemon's own -------------------------------------
 
 NAMESPACE = """

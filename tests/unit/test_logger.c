@@ -534,6 +534,24 @@ START_TEST(rings_are_found_again_by_the_descriptor)
 }
 END_TEST
 
+/* The logger has no rights, and the file is all that it could ask a master for something with. */
+START_TEST(rings_tell_a_master_nothing_but_that_a_target_has_ended)
+{
+    unsigned used = target(LOGGER_PREFIXED, -1, LOGGER_NONE, -1), ending = target(LOGGER_PREFIXED, -1, LOGGER_NONE, -1);
+
+    logger_target_publish(&f.rings, (int)ending, LOGGER_ENDING);
+    memset(f.rings.head->targets, 0, sizeof f.rings.head->targets);
+    ck_assert_int_eq(logger_target_state(&f.rings, (int)used), LOGGER_USED);
+    ck_assert_int_eq(logger_target_state(&f.rings, (int)ending), LOGGER_FREE);
+    memset(f.rings.head->targets, 0xff, sizeof f.rings.head->targets);
+    ck_assert_int_eq(logger_target_state(&f.rings, (int)used), LOGGER_USED);
+    ck_assert_int_eq(logger_target_take(&f.rings), (int)ending);
+    ck_assert_str_eq(f.rings.own[ending].path[LOGGER_LOG], "");
+    ck_assert_int_eq(fcntl(f.rings.fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+    ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
 START_TEST(rings_of_another_version_are_refused)
 {
     struct logger_rings again;
@@ -668,6 +686,7 @@ int main(void)
     tcase_add_test(t, logger_counts_records_that_are_none);
     tcase_add_test(t, record_survives_any_byte_and_any_length);
     tcase_add_test(t, rings_are_found_again_by_the_descriptor);
+    tcase_add_test(t, rings_tell_a_master_nothing_but_that_a_target_has_ended);
     tcase_add_test(t, rings_of_another_version_are_refused);
     tcase_add_test(t, journal_gets_entries_with_fields);
     tcase_add_test(t, journal_entries_cannot_be_forged);

@@ -79,6 +79,23 @@ static void fill_worker(struct generation *g, unsigned at)
     s->kill_ms = at == 0 ? UINT64_MAX : 99999;
 }
 
+/* Its generation has gone, and the logger, which can write in the shared file, has made something else of it; and of the
+ * one that is used. */
+static void leave_target(void)
+{
+    int t = logger_target_take(&m.desk.rings);
+
+    ck_assert_int_eq(t, 2);
+    m.desk.rings.own[t].form[LOGGER_ACCESS] = LOGGER_LINES;
+    strcpy(m.desk.rings.own[t].path[LOGGER_ACCESS], "/var/log/old \xff");
+    strcpy(m.desk.rings.own[t].format, "$path");
+    logger_target_show(&m.desk.rings, t);
+    logger_target_publish(&m.desk.rings, t, LOGGER_ENDING);
+    strcpy(m.desk.rings.head->targets[t].path[LOGGER_ACCESS], "/etc/passwd");
+    strcpy(m.desk.rings.head->targets[1].path[LOGGER_LOG], "/etc/passwd");
+    m.desk.rings.head->targets[1].use = LOGGER_FREE;
+}
+
 static void read_memory(int fd, char **to, size_t *size)
 {
     struct stat st;
@@ -107,6 +124,7 @@ static void setup(void)
     fill_worker(g, 1);
     ck_assert_int_eq(crew_retire(&g->crew, 0, &g->leaving), 0);
     m.serving = g;
+    leave_target();
     m.last_number = 4;
     m.attempts = 3;
     m.last = (struct reload_result){ .attempt = 2, .when = 77, .errors = strdup("one\ntwo \xfe\n") };
@@ -186,6 +204,12 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_int_eq(fcntl(g->listens.v[0].sockets[1].fd, F_GETFD), FD_CLOEXEC);
     ck_assert_str_eq(other.last.errors, "one\ntwo \xfe\n");
     ck_assert_uint_eq(other.control.v[0].reload, 3);
+    ck_assert_str_eq(other.desk.rings.own[2].path[LOGGER_ACCESS], "/var/log/old \xff");
+    ck_assert_str_eq(other.desk.rings.own[2].format, "$path");
+    ck_assert_uint_eq(other.desk.rings.own[2].use, LOGGER_ENDING);
+    ck_assert_str_eq(other.desk.rings.own[1].path[LOGGER_LOG], "");
+    ck_assert_uint_eq(other.desk.rings.own[1].use, LOGGER_USED);
+    ck_assert_int_eq(logger_target_take(&other.desk.rings), 3);
     ck_assert_int_eq(state_write(&s, &other), 0);
     read_memory(s.fd, &later, &later_size);
     rest = memmem(later, later_size, "\"generations\"", 13);
@@ -242,6 +266,9 @@ static const struct { const char *from, *to; } changes[] = {
     { "io_model", "io_modell" },                        /* in a configuration */
     { "\"address\":\"0", "\"address\":\"x0" },
     { "\"name\":\"main.0\"", "\"name\":\"main.0000000000000000000000000000000000000000000000000000000\"" },
+    { "\"number\":2,\"use\"", "\"number\":64,\"use\"" },
+    { "\"form\":4", "\"form\":5" },                     /* of a target */
+    { "\"use\":2", "\"use\":3" },
     { "\"generations\":", "\"generations\":[],\"rest\":" },
     { "\"control\":", "\"kontrol\":" },
     { "workers=2", "workers" },                         /* an override */
