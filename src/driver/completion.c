@@ -268,16 +268,15 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
     flight_start(k, c);
 }
 
-/* An engine that carries no more tells so, as a full house would. */
+/* It was let in elsewhere, be the house full or not; but an engine that has no room at all tells so, as a full house
+ * would. */
 static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
 {
     struct completion *k = self;
     const struct span words = s->proto->refusal;
     struct conn *c = NULL;
     env_count_for(k->env, s->part);
-    if (k->engine.ops->adopted != NULL)
-        k->engine.ops->adopted(&k->engine);
-    bool room = k->roster.count < k->engine.connections_max;
+    bool room = k->engine.ops->adopted == NULL || k->engine.ops->adopted(&k->engine);
     if (room && sock_adopt(taken, SOCK_BLOCKS) == 0)
         c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
     if (c == NULL) {

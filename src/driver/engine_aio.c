@@ -366,10 +366,10 @@ static void calls_start_again(struct aio_self *a)
     (void)!setresuid(same, same, same);
 }
 
-static void ai_adopted(struct engine *e)
+static bool ai_adopted(struct engine *e)
 {
     struct aio_self *a = e->self;
-    a->open++;
+    return a->open++ < e->connections_max;
 }
 
 /* Sockets that connect come and go, and each must leave its place. */
