@@ -68,7 +68,8 @@ struct ledger {
 int ledger_open(struct ledger *t);
 
 /* Goes on with memory that there is: `taken` is taken over.  `orphans`: nobody has slots but workers of an earlier master
- * that may still live.  -1 with errno; EBADMSG: it is no such memory, or that of another version. */
+ * that may still live; else it is the caller's to know that the layout is the same.  -1 with errno; EBADMSG: it is no such
+ * memory, or that of another version. */
 int ledger_adopt(struct ledger *t, int taken, bool orphans);
 void ledger_close(struct ledger *t);
 

@@ -123,8 +123,8 @@ START_TEST(ledger_of_another_kind_is_refused)
     shared_close(&s);
     ck_assert_int_eq(ledger_open(&one), 0);
     layout = (char *)one.names;
-    layout[3] ^= 1;
-    ck_assert_int_eq(ledger_adopt(&t, dup(one.page.fd), false), -1);
+    layout[3] ^= 1;                     /* over exec the state says how it is laid out, where no worker can write */
+    ck_assert_int_eq(ledger_adopt(&t, dup(one.page.fd), true), -1);
     ck_assert_int_eq(errno, EBADMSG);
     ledger_close(&t);
     ledger_close(&one);
