@@ -245,15 +245,28 @@ static void close_from(int first)
         close((int)fd);
 }
 
-/* The new process has inherited whatever the master had open.  What it needs gets the first numbers, and all others are
- * closed: no worker would see its master vanish otherwise. */
-static void keep_only(int fds[], unsigned count)
+/* The new process has inherited whatever the master had open.  What it needs is copied first: some of it is closed as
+ * the master's, and its number may be another's then. */
+static int copy_needed(int fds[], unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1 + (int)count);
-    for (unsigned i = 0; i < count; i++)
+        if (fds[i] == -1)
+            return -1;
+    }
+    return 0;
+}
+
+/* The copies get the first numbers, and all others are closed: no worker would see its master vanish otherwise. */
+static int keep_only(int fds[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
         fds[i] = dup3(fds[i], STDERR_FILENO + 1 + (int)i, O_CLOEXEC);
+        if (fds[i] == -1)
+            return -1;
+    }
     close_from(STDERR_FILENO + 1 + (int)count);
+    return 0;
 }
 
 static _Noreturn void logger_child(struct logger_desk *d, const struct logger_how *how, int channel,
@@ -261,10 +274,14 @@ static _Noreturn void logger_child(struct logger_desk *d, const struct logger_ho
 {
     struct logger_start start = { .rings = d->rings, .priv = how->priv, .sandbox = how->sandbox, .signals_before = before };
     int fds[] = { d->rings.fd, channel, d->bell[0], how->errors };
+    unsigned count = sizeof fds / sizeof *fds;
 
     logger_ring_unmap(d->own.shared);
+    if (copy_needed(fds, count) == -1)
+        _exit(EXIT_FAILURE);            /* the master tells of it */
     how->abandon(how->abandon_arg, NULL);
-    keep_only(fds, sizeof fds / sizeof *fds);
+    if (keep_only(fds, count) == -1)
+        _exit(EXIT_FAILURE);
     start.rings.fd = fds[0];
     start.channel = fds[1];
     start.bell = fds[2];
