@@ -31,6 +31,7 @@ enum {
     QUICK_DEATH_MS = 10000,             /* who dies younger is started again after a pause ... */
     PAUSE_MIN_MS = 100,                 /* ... which doubles each time ... */
     PAUSE_MAX_MS = 5000,                /* ... up to this */
+    HEARD_MAX = 64,                     /* messages in one turn */
     CALL_CLOSE_RANGE = 436              /* Linux 5.9, the same on all machines; headers may be older */
 };
 
@@ -345,15 +346,27 @@ static void bury(struct logger_desk *d, int status, uint64_t now_ms)
               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), d->pause_ms / 1000.0);
 }
 
-/* What it says has been waited for, or is late. */
+/* As channel_receive; it has no descriptors to give. */
+static int logger_receive(const struct logger_desk *d, struct channel_message *m)
+{
+    int got = channel_receive(d->channel, m);
+
+    if (got == 1 && m->fd != -1)
+        close(m->fd);
+    return got;
+}
+
+/* What it says has been waited for, or is late.  One that never ends to speak does not hold the master. */
 static void hear(struct logger_desk *d)
 {
     struct channel_message m;
-    int got = 0;
 
-    while (d->channel != -1 && ((got = channel_receive(d->channel, &m)) == 1 || (got == -1 && errno == EBADMSG)))
-        if (got == 1 && m.fd != -1)
-            close(m.fd);
+    for (int i = 0; i < HEARD_MAX && d->channel != -1; i++) {
+        int got = logger_receive(d, &m);
+
+        if (got == 0 || (got == -1 && errno != EBADMSG))
+            return;
+    }
 }
 
 void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
@@ -387,10 +400,11 @@ void logger_desk_sync(struct logger_desk *d)
 
     while (got != -1) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
+        int left_ms = time_left_ms(until_ms);
 
-        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
+        if (left_ms == 0 || poll(&p, 1, left_ms) == 0)
             return;
-        got = channel_receive(d->channel, &m);
+        got = logger_receive(d, &m);
         if (got == 1 && m.kind == CHANNEL_LOGGER_SYNCED && m.value == d->syncs)
             return;
     }
@@ -402,10 +416,11 @@ static bool wait_for_end(struct logger_desk *d, uint64_t until_ms)
 
     for (;;) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
+        int left_ms = time_left_ms(until_ms);
 
-        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
+        if (left_ms == 0 || poll(&p, 1, left_ms) == 0)
             return false;
-        if (channel_receive(d->channel, &m) == -1 && errno != EBADMSG && errno != EINTR)
+        if (logger_receive(d, &m) == -1 && errno != EBADMSG && errno != EINTR)
             return true;
     }
 }
