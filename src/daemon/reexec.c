@@ -181,7 +181,9 @@ void reload_go_on(struct master *m)
     m->reload_until_ms = clock_monotonic_ms() + RELOAD_READY_MS;
     if (c == NULL)              /* it was changed since it was tested */
         reload_fail_early(m, text != NULL ? text : "", "the configuration has errors");
-    else if (reload_open(m, c) == -1)
+    else if (reload_open(m, c) == -1 && m->fresh != NULL)
         reload_fail(m, "not everything could be opened");
+    else if (m->fresh == NULL)
+        reload_fail_early(m, "out of memory\n", "there is no room for another generation");
     free(text);
 }
