@@ -59,8 +59,10 @@ static void control_read(struct state_reader *r, const json_t *from, struct cont
 static void handed_read(struct state_reader *r, const json_t *all, struct handed *h)
 {
     h->v = calloc(json_array_size(all) + 1, sizeof *h->v);
-    if (h->v == NULL || !json_is_array(all))
+    if (h->v == NULL || !json_is_array(all)) {
         state_wrong(r, "\"handed\" is no list");
+        return;
+    }
     for (size_t i = 0; i < json_array_size(all) && !r->failed; i++) {
         const json_t *one = json_array_get(all, i);
         struct handed_one *to = &h->v[h->count++];
