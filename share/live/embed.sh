@@ -13,7 +13,7 @@ index.html           -          text/html; charset=utf-8
 live.css             live.css   text/css; charset=utf-8
 live.js              live.js    text/javascript; charset=utf-8
 uPlot.min.css        uplot.css  text/css; charset=utf-8
-uPlot.iife.min.js    uplot.js   text/javascript; charset=utf-8
+uPlot.iife.js        uplot.js   text/javascript; charset=utf-8
 '
 
 rows=$(printf '%s' "$files" | sed '/^$/d')

@@ -254,7 +254,7 @@ static bool threads_wake(struct blocking *b)
         if (t->heard == b->threads.wish)
             continue;
         deaf = true;
-        if (b->threads.wish % WISHES == WISH_HALT)
+        if (b->threads.wish % WISHES == WISH_HALT && !t->passed)
             shutdown(t->fd, SHUT_RDWR);
         pthread_kill(t->id, wake_signal());
     }

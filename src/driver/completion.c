@@ -268,16 +268,15 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
     flight_start(k, c);
 }
 
-/* An engine that carries no more tells so, as a full house would. */
+/* It was let in elsewhere, be the house full or not; but an engine that has no room at all tells so, as a full house
+ * would. */
 static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
 {
     struct completion *k = self;
     const struct span words = s->proto->refusal;
     struct conn *c = NULL;
     env_count_for(k->env, s->part);
-    if (k->engine.ops->adopted != NULL)
-        k->engine.ops->adopted(&k->engine);
-    bool room = k->roster.count < k->engine.connections_max;
+    bool room = k->engine.ops->adopted == NULL || k->engine.ops->adopted(&k->engine);
     if (room && sock_adopt(taken, SOCK_BLOCKS) == 0)
         c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
     if (c == NULL) {
@@ -340,14 +339,6 @@ static int wait_and_serve(struct completion *k, int timeout_ms)
     return n;
 }
 
-/* Receives that can be answered come back in these rounds, and are served.  A pool of threads may be slow. */
-static void take_what_came(struct completion *k)
-{
-    unsigned rounds = LOOKS_MAX, silent = 0;
-    while (rounds-- > 0 && silent < SILENT_LOOKS && k->roster.count > 0)
-        silent = wait_and_serve(k, LOOK_MS) > 0 || roster_hears_more(&k->roster) ? 0 : silent + 1;
-}
-
 /* Each connection is passed, or, if it is to be told, hears that the worker is going. */
 static void flights_drain(struct completion *k, bool tell)
 {
@@ -361,6 +352,37 @@ static void flights_drain(struct completion *k, bool tell)
         if (tell)
             conn_drain(c);
         conn_advance(k, c);
+    }
+}
+
+/* Who has waited for a helper, or for a time that has come, goes on. */
+static void flights_follow(struct completion *k)
+{
+    struct conn *c;
+    while ((c = errand_back(k->env)) != NULL)
+        conn_advance(k, c);
+    while ((c = roster_expire(&k->roster)) != NULL)
+        conn_advance(k, c);
+}
+
+/* Receives that can be answered come back in these rounds, and are served; a pool of threads may be slow.  All else goes
+ * on meanwhile: who waits for an heir that was busy would be heard by nobody, and an errand that is not taken back ends
+ * every wait at once.  A wait that was cut short says nothing about silence. */
+static void take_what_came(struct completion *k)
+{
+    unsigned rounds = LOOKS_MAX, silent = 0;
+    while (rounds-- > 0 && silent < SILENT_LOOKS && k->roster.count > 0) {
+        int due_ms = roster_wait_ms(&k->roster);
+        bool whole = due_ms < 0 || due_ms >= LOOK_MS;
+        bool heard = wait_and_serve(k, whole ? LOOK_MS : due_ms) > 0;
+        flights_follow(k);
+        loop_read_on(k->loop);
+        if (roster_reviews(&k->roster))
+            flights_drain(k, false);
+        if (heard || (whole && roster_hears_more(&k->roster)))
+            silent = 0;
+        else
+            silent += whole;
     }
 }
 
@@ -381,13 +403,9 @@ static void completion_drain(struct completion *k)
 static void completion_turn(struct completion *k)
 {
     struct loop *l = k->loop;
-    struct conn *c;
     loop_tell_rest(l);
     wait_and_serve(k, roster_wait_ms(&k->roster));
-    while ((c = errand_back(k->env)) != NULL)
-        conn_advance(k, c);
-    while ((c = roster_expire(&k->roster)) != NULL)
-        conn_advance(k, c);
+    flights_follow(k);
     for (unsigned i = 0; l->reclaim && i < l->listener_count; i++)
         door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
     l->reclaim = false;

@@ -67,7 +67,8 @@ struct engine_ops {
                                                          * report is on the way already */
     /* A receive is to come back although its socket goes on: with what has come by then, or -ECANCELED. */
     void (*recall)(struct engine *e, struct op *o, int fd);
-    void (*adopted)(struct engine *e);                  /* optional: there is a connection that it has not accepted */
+    bool (*adopted)(struct engine *e);                  /* optional: there is a connection that it has not accepted; false:
+                                                         * it carries no more than connections_max, and it is to be closed */
     void (*forget)(struct engine *e, struct op *o);     /* frees `mine`; the operation is not in flight */
     void (*close_fd)(struct engine *e, int fd);         /* nothing is in flight on it */
     /* Submits what was started and waits at most timeout_ms (-1: for ever) for at least one report;

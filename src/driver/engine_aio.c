@@ -25,11 +25,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "driver/engine_table.h"
 #include "driver/sock.h"
 
@@ -87,6 +89,7 @@ struct aio_self {
     bool             sweeping;
     unsigned         waits;     /* since the last look at all requests */
     bool             recalls;   /* some request is to start its call again */
+    uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
 
 enum { POLLED_MAX = 1024 };     /* listeners and watches of a worker */
@@ -133,6 +136,7 @@ static int completions_open(struct aio_self *a)
     sigset_t set;
     getrlimit(RLIMIT_SIGPENDING, &limit);
     a->signals = limit.rlim_cur / SIGNAL_SHARE < UINT32_MAX ? (unsigned)(limit.rlim_cur / SIGNAL_SHARE) : UINT32_MAX;
+    random_fill(&a->mark, sizeof a->mark);
     a->number = SIGRTMIN + 2;
     sigemptyset(&set);
     sigaddset(&set, a->number);
@@ -230,6 +234,7 @@ static void ai_recv(struct engine *e, struct op *o, int fd, bool many)
         op_fail(a, o, -ENOMEM);
         return;
     }
+    memcpy(r->buffer, &a->mark, sizeof a->mark);
     r->cb = (struct aiocb){ .aio_fildes = fd, .aio_buf = r->buffer, .aio_nbytes = RECV_SIZE };
     request_start(a, r, o, aio_read);
 }
@@ -361,10 +366,10 @@ static void calls_start_again(struct aio_self *a)
     (void)!setresuid(same, same, same);
 }
 
-static void ai_adopted(struct engine *e)
+static bool ai_adopted(struct engine *e)
 {
     struct aio_self *a = e->self;
-    a->open++;
+    return a->open++ < e->connections_max;
 }
 
 /* Sockets that connect come and go, and each must leave its place. */
@@ -416,7 +421,8 @@ static int report_ended(struct aio_self *a, struct done *out, int max)
 
 /* Is this request done?  Then it is reported.  A blocking socket never says EAGAIN: that is what the C library put in
  * the place of a result that it could not tell of, since the queue of signals was full; bytes have moved, and nobody
- * knows how many.  Files can be read again. */
+ * knows how many.  Files can be read again.  A socket that was made non-blocking to recall its receive says EAGAIN as
+ * well: then the buffer is as it was. */
 static int report_request(struct aio_self *a, struct request *r, struct done *out)
 {
     int error = aio_error(&r->cb);
@@ -424,7 +430,7 @@ static int report_request(struct aio_self *a, struct request *r, struct done *ou
         return 0;
     ssize_t result = aio_return(&r->cb);
     if (error == EAGAIN && r->op->kind != OP_LOAD)
-        error = r->recalled ? ECANCELED : EIO;
+        error = r->recalled && memcmp(r->buffer, &a->mark, sizeof a->mark) == 0 ? ECANCELED : EIO;
     if (r->recalled)
         (void)fcntl(r->cb.aio_fildes, F_SETFL, 0);
     r->recalled = false;

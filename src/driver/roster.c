@@ -27,7 +27,8 @@ enum {
     PASS_PAUSE_MS = 5,          /* for heirs that are busy to read on; */
     PASS_PATIENCE_MS = 100,     /* so long connections wait for them, then they go on here in the meantime, and heirs
                                  * are asked as seldom as this */
-    OTHER_FDS = 1024            /* descriptors beside the connections' and their files' */
+    OTHER_FDS = 1024,           /* descriptors beside the connections' and their files' */
+    ADOPTED_FDS = 1 << 20       /* ... and so many at least: another worker may have let in more than this one would */
 };
 
 static void roster_survey(void *roster, struct census *c)
@@ -417,11 +418,12 @@ void roster_accepted(struct roster *r)
 }
 
 /* Descriptors are given out lowest first, so a bound on how many are open bounds their numbers; those that were
- * inherited may lie higher. */
+ * inherited may lie higher.  A table of as many takes memory only where it is used. */
 int roster_descriptors_max(const struct loop *l)
 {
     struct rlimit limit = { 0 };
     unsigned long need = 2ul * l->connections_max + l->listener_count + l->watch_count + OTHER_FDS;
+    need = need > ADOPTED_FDS ? need : ADOPTED_FDS;
     getrlimit(RLIMIT_NOFILE, &limit);
     int max = (int)(limit.rlim_cur < need ? limit.rlim_cur : need);
     for (unsigned i = 0; i < l->listener_count; i++)

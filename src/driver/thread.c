@@ -173,6 +173,21 @@ void threads_survey(void *arg, struct census *c)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* What an heir has is his: under the lock, so that the main thread shuts down none that was passed. */
+static enum heir_answer thread_pass(struct thread *t)
+{
+    struct threads *h = t->house;
+    enum heir_answer answer = HEIR_NONE;
+    pthread_mutex_lock(&h->lock);
+    if (__atomic_load_n(&h->wish, __ATOMIC_RELAXED) % WISHES != WISH_HALT)
+        answer = t->env.heirs->take(t->env.heirs, t->conn, t->fd);
+    t->passed = answer == HEIR_TOOK;
+    if (t->passed)
+        idlers_forget(&h->idlers, &t->idle);
+    pthread_mutex_unlock(&h->lock);
+    return answer;
+}
+
 /* When the worker goes: passes the connection to an heir.  True when it is gone. */
 static bool thread_part(struct thread *t)
 {
@@ -180,7 +195,7 @@ static bool thread_part(struct thread *t)
     uint64_t now = t->env.now_ms;
     if (now < t->pass_after_ms || !conn_has_heir(c) || !conn_portable(c))
         return false;
-    switch (t->env.heirs->take(t->env.heirs, c, c->fd)) {
+    switch (thread_pass(t)) {
     case HEIR_TOOK:
         conn_taken(c);
         return true;
@@ -347,7 +362,7 @@ struct thread *thread_new(struct threads *h, const struct service *s, int fd, co
     t->shown = (struct thread_shown){ 0 };
     t->receive_ms = 0;
     t->heard = WISH_NONE;
-    t->beyond = t->extra = t->leaving = false;
+    t->beyond = t->extra = t->leaving = t->passed = false;
     t->idle = (struct heap_node){ 0 };
     t->idle_since = 0;
     t->load = (struct direct_load){ 0 };

@@ -58,6 +58,7 @@ struct thread {
     bool                   beyond;      /* there was no place for it */
     bool                   extra;       /* it is being refused, for whatever reason, and counts as such */
     bool                   leaving;     /* atomic: the main thread has asked it to give way */
+    bool                   passed;      /* under the lock: an heir has the connection */
     struct heap_node       idle;
     uint64_t               idle_since;  /* atomic; 0: it is not */
     struct direct_load     load;        /* of a file that is read past the page cache */

@@ -371,6 +371,32 @@ START_TEST(completion_waits_for_a_busy_heir)
 }
 END_TEST
 
+/* A request on its way keeps the looks for what has come going, a hundred of them: the heir is asked again before. */
+static void script_request_waits(struct stage *s, unsigned step)
+{
+    doors_come_back(s);
+    if (step == 0) {
+        admit(s, 0);
+    } else if (step == 1) {
+        net_send(s->client[0], "for the heir");
+        stage_drain(s, 60000);
+    } else if (recv_of(s, 0) != NULL && heirs.asked == 0) {
+        fake_return(s->fake, recv_of(s, 0), -ECANCELED);
+    } else if (heirs.asked == 1) {
+        ck_assert_uint_lt(++s->note, 50);
+        poll(NULL, 0, 1);
+    } else {
+        heirs.answer = HEIR_TOOK;
+    }
+}
+
+START_TEST(completion_asks_a_busy_heir_again_while_it_takes_what_came)
+{
+    complete(&fake_line, script_request_waits, HEIR_BUSY);
+    ck_assert_uint_eq(heirs.took, 1);
+}
+END_TEST
+
 /* ... but not for ever. */
 static void script_stuck(struct stage *s, unsigned step)
 {
@@ -425,6 +451,28 @@ START_TEST(completion_takes_over_connections)
 }
 END_TEST
 
+static void script_adopt_many(struct stage *s, unsigned step)
+{
+    if (step == 0)
+        for (int i = 0; i < STAGE_CLIENTS; i++)
+            s->client[i] = adopted(s);
+    for (int i = 0; i < STAGE_CLIENTS && step == 1; i++)
+        net_expect_quiet(s->client[i]);
+    if (step == 1)
+        stage_halt(s);
+}
+
+START_TEST(completion_takes_over_more_connections_than_it_would_let_in)
+{
+    struct stage *s = engine_stage(&fake_line);
+    s->loop.connections_max = 1;
+    engine_play(s, script_adopt_many);
+    ck_assert_uint_eq(s->env.count.taken_over, STAGE_CLIENTS);
+    ck_assert_uint_eq(s->env.count.refused, 0);
+    engine_stage_end(s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *r = tcase_create("readiness"), *c = tcase_create("completion");
@@ -437,8 +485,10 @@ int main(void)
     tcase_add_test(c, completion_serves_what_a_receive_brings_before_it_passes);
     tcase_add_test(c, completion_takes_back_a_receive_that_goes_on_by_itself);
     tcase_add_test(c, completion_waits_for_a_busy_heir);
+    tcase_add_test(c, completion_asks_a_busy_heir_again_while_it_takes_what_came);
     tcase_add_test(c, completion_goes_on_when_an_heir_is_busy_for_long);
     tcase_add_test(c, completion_takes_over_connections);
+    tcase_add_test(c, completion_takes_over_more_connections_than_it_would_let_in);
     Suite *s = suite_create("passing");
     suite_add_tcase(s, r);
     suite_add_tcase(s, c);

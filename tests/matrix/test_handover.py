@@ -4,6 +4,7 @@ nothing, and its session goes on where it was."""
 
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -204,6 +205,25 @@ def test_hundreds_of_idle_connections_are_passed_at_once(daemon, site, model):
         assert web.get("/hello").body == HELLO
     there = {w["worker"]: w["taken_over"] for w in workers(d, "ready")}
     assert sum(there.values()) == 150 and min(there.values()) > 40, "they are spread"
+
+
+def test_a_smaller_house_goes_on_with_all_whom_a_larger_one_let_in(daemon, site, model):
+    if model == "aio":
+        pytest.skip("aio has threads for so many, no more")
+    count = 1100 if model in ("epoll", "poll") else 150     # more descriptors than a house of 20 has use for
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * count + 200:
+        pytest.skip("too few descriptors")
+    settings = "poll_interval = 0.001;\nlimits = {{ connections = {}; }};\n"
+    d = daemon(site, settings=settings.format(count + 50), timeouts=PATIENT)
+    webs = [Http(d.connect("web")) for _ in range(count)]
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    reload_to(d, site, model, settings=settings.format(20))
+    wait_gone(d)
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    sum_of = totals(d)
+    assert sum_of["taken_over"] == count and sum_of["refused"] == sum_of["closed"] == 0
 
 
 # --- nothing is lost with a process ---------------------------------------------------------------------------------
