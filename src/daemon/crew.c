@@ -16,6 +16,8 @@
 #include "daemon/inbox.h"
 #include "daemon/signals.h"
 
+enum { HEARD_MAX = 64 };                /* messages in one turn */
+
 int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledger)
 {
     c->ledger = ledger;
@@ -182,18 +184,28 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
     return 0;
 }
 
-void crew_hear(struct crew *c, unsigned at)
+static void slot_ready(struct crew *c, unsigned at)
 {
     struct worker_slot *s = &c->v[at];
     struct log_about about = slot_about(c, at, "worker-ready");
-    struct channel_message m;
-    int got = 0;
 
-    while (s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0) {
+    if (s->ready)
+        return;
+    s->ready = true;
+    ledger_note(c->ledger, "worker-ready", s->name);
+    log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+}
+
+/* What is left is heard in the next turn, which poll(2) begins at once: one that never ends to speak holds nobody. */
+void crew_hear(struct crew *c, unsigned at)
+{
+    struct worker_slot *s = &c->v[at];
+    struct channel_message m;
+    int got;
+
+    for (int i = 0; i < HEARD_MAX && s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0; i++) {
         if (got == 1 && m.kind == CHANNEL_READY) {
-            s->ready = true;
-            ledger_note(c->ledger, "worker-ready", s->name);
-            log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
+            slot_ready(c, at);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
         } else if (got == 1 && c->word != NULL) {

@@ -31,6 +31,7 @@ enum {
     QUICK_DEATH_MS = 10000,             /* who dies younger is started again after a pause ... */
     PAUSE_MIN_MS = 100,                 /* ... which doubles each time ... */
     PAUSE_MAX_MS = 5000,                /* ... up to this */
+    HEARD_MAX = 64,                     /* messages in one turn */
     CALL_CLOSE_RANGE = 436              /* Linux 5.9, the same on all machines; headers may be older */
 };
 
@@ -248,15 +249,28 @@ static void close_from(int first)
         close((int)fd);
 }
 
-/* The new process has inherited whatever the master had open.  What it needs gets the first numbers, and all others are
- * closed: no worker would see its master vanish otherwise. */
-static void keep_only(int fds[], unsigned count)
+/* The new process has inherited whatever the master had open.  What it needs is copied first: some of it is closed as
+ * the master's, and its number may be another's then. */
+static int copy_needed(int fds[], unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1 + (int)count);
-    for (unsigned i = 0; i < count; i++)
+        if (fds[i] == -1)
+            return -1;
+    }
+    return 0;
+}
+
+/* The copies get the first numbers, and all others are closed: no worker would see its master vanish otherwise. */
+static int keep_only(int fds[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
         fds[i] = dup3(fds[i], STDERR_FILENO + 1 + (int)i, O_CLOEXEC);
+        if (fds[i] == -1)
+            return -1;
+    }
     close_from(STDERR_FILENO + 1 + (int)count);
+    return 0;
 }
 
 static _Noreturn void logger_child(struct logger_desk *d, const struct logger_how *how, int channel,
@@ -264,10 +278,14 @@ static _Noreturn void logger_child(struct logger_desk *d, const struct logger_ho
 {
     struct logger_start start = { .rings = d->rings, .priv = how->priv, .sandbox = how->sandbox, .signals_before = before };
     int fds[] = { d->rings.fd, channel, d->bell[0], how->errors };
+    unsigned count = sizeof fds / sizeof *fds;
 
     logger_ring_unmap(d->own.shared);
+    if (copy_needed(fds, count) == -1)
+        _exit(EXIT_FAILURE);            /* the master tells of it */
     how->abandon(how->abandon_arg, NULL);
-    keep_only(fds, sizeof fds / sizeof *fds);
+    if (keep_only(fds, count) == -1)
+        _exit(EXIT_FAILURE);
     start.rings.fd = fds[0];
     start.channel = fds[1];
     start.bell = fds[2];
@@ -331,15 +349,27 @@ static void bury(struct logger_desk *d, int status, uint64_t now_ms)
               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), d->pause_ms / 1000.0);
 }
 
-/* What it says has been waited for, or is late. */
+/* As channel_receive; it has no descriptors to give. */
+static int logger_receive(const struct logger_desk *d, struct channel_message *m)
+{
+    int got = channel_receive(d->channel, m);
+
+    if (got == 1 && m->fd != -1)
+        close(m->fd);
+    return got;
+}
+
+/* What it says has been waited for, or is late.  One that never ends to speak does not hold the master. */
 static void hear(struct logger_desk *d)
 {
     struct channel_message m;
-    int got = 0;
 
-    while (d->channel != -1 && ((got = channel_receive(d->channel, &m)) == 1 || (got == -1 && errno == EBADMSG)))
-        if (got == 1 && m.fd != -1)
-            close(m.fd);
+    for (int i = 0; i < HEARD_MAX && d->channel != -1; i++) {
+        int got = logger_receive(d, &m);
+
+        if (got == 0 || (got == -1 && errno != EBADMSG))
+            return;
+    }
 }
 
 void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
@@ -373,10 +403,11 @@ void logger_desk_sync(struct logger_desk *d)
 
     while (got != -1) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
+        int left_ms = time_left_ms(until_ms);
 
-        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
+        if (left_ms == 0 || poll(&p, 1, left_ms) == 0)
             return;
-        got = channel_receive(d->channel, &m);
+        got = logger_receive(d, &m);
         if (got == 1 && m.kind == CHANNEL_LOGGER_SYNCED && m.value == d->syncs)
             return;
     }
@@ -388,10 +419,11 @@ static bool wait_for_end(struct logger_desk *d, uint64_t until_ms)
 
     for (;;) {
         struct pollfd p = { .fd = d->channel, .events = POLLIN };
+        int left_ms = time_left_ms(until_ms);
 
-        if (poll(&p, 1, time_left_ms(until_ms)) == 0)
+        if (left_ms == 0 || poll(&p, 1, left_ms) == 0)
             return false;
-        if (channel_receive(d->channel, &m) == -1 && errno != EBADMSG && errno != EINTR)
+        if (logger_receive(d, &m) == -1 && errno != EBADMSG && errno != EINTR)
             return true;
     }
 }

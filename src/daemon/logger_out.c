@@ -5,6 +5,7 @@
 #include "daemon/logger_out.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,18 +18,20 @@ enum {
     BATCH_BYTES = 64 * 1024,            /* then it is written */
     BUFFER_BYTES = BATCH_BYTES + JOURNAL_ENTRY_MAX,
     ENTRIES = 64,                       /* datagrams in one call */
-    RETRY_MS = 1000
+    RETRY_MS = 1000,
+    LITTLE_BYTES = 4096                 /* PIPE_BUF */
 };
 
-/* A pipe or a terminal must not stop the logger; regular files do not know the flag.  What was inherited is shared with
- * others, and stays as it is. */
-static void never_block(int fd)
+/* A pipe or a terminal must not stop the logger, and what iomuxd opens itself does not.  An inherited one that could
+ * not be opened anew is shared with others, whatever its number here: its flags stay as they are. */
+static bool may_block(int fd)
 {
     struct stat st;
     int flags = fcntl(fd, F_GETFL);
 
-    if (fd > STDERR_FILENO && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && flags != -1)
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (flags == -1 || (flags & O_NONBLOCK) != 0 || fstat(fd, &st) == -1)
+        return false;
+    return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode);
 }
 
 int logger_out_open(struct logger_out *o, enum logger_form form, int taken)
@@ -36,7 +39,7 @@ int logger_out_open(struct logger_out *o, enum logger_form form, int taken)
     *o = (struct logger_out){ .form = form, .fd = taken, .buffer = malloc(BUFFER_BYTES),
                               .ends = calloc(ENTRIES, sizeof *o->ends) };
     if (o->buffer != NULL && o->ends != NULL) {
-        never_block(taken);
+        o->blocks = may_block(taken);
         return 0;
     }
     logger_out_close(o);
@@ -115,13 +118,26 @@ static int send_entries(struct logger_out *o)
     return sent > 0 ? 0 : -1;
 }
 
+/* As write(2); what blocks is asked first, and gets so little that it takes it whole. */
+static ssize_t write_some(const struct logger_out *o)
+{
+    struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+    size_t n = o->n - o->sent;
+
+    if (o->blocks && poll(&p, 1, 0) <= 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(o->fd, o->buffer + o->sent, o->blocks && n > LITTLE_BYTES ? LITTLE_BYTES : n);
+}
+
 /* A part of the lines; -1 with errno.  A socket that is somebody's standard error must not be waited for either. */
 static int write_lines(struct logger_out *o)
 {
     ssize_t sent = send(o->fd, o->buffer + o->sent, o->n - o->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (sent == -1 && errno == ENOTSOCK)
-        sent = write(o->fd, o->buffer + o->sent, o->n - o->sent);
+        sent = write_some(o);
     if (sent > 0)
         o->sent += (size_t)sent;
     else if (sent == 0)
@@ -192,5 +208,5 @@ void logger_out_replace(struct logger_out *o, int taken, uint64_t now_ms)
         close(o->fd);
     o->fd = taken;
     o->cause = 0;
-    never_block(taken);
+    o->blocks = may_block(taken);
 }

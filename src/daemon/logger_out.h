@@ -17,6 +17,7 @@ struct logger_out {
     int      fd;
     int      cause;                     /* errno of what keeps it from taking more; EAGAIN: it is full; 0: nothing */
     bool     told;                      /* somebody was told that it fails */
+    bool     blocks;                    /* it is a pipe or a terminal that was inherited as one that waits */
     uint64_t retry_ms;                  /* when to try again, whatever poll(2) says */
     char    *buffer;
     size_t   n, sent;                   /* bytes gathered, and of them those that it has */

@@ -314,7 +314,8 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->desk.next_start_ms);
     if (m->test.pid != 0)
         due = sooner(due, m->test.until_ms);
-    due = sooner(due, store_due_ms(&m->store));
+    if (m->phase == MASTER_RUNNING)
+        due = sooner(due, store_due_ms(&m->store));
     return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
@@ -406,7 +407,7 @@ static void master_turn(struct master *m)
     live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
-    if (now_ms >= store_due_ms(&m->store))
+    if (m->phase == MASTER_RUNNING && now_ms >= store_due_ms(&m->store))    /* who stops has closed the sockets */
         store_sync(&m->store, &m->serving->listens, &m->ledger);
 }
 

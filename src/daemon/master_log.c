@@ -66,10 +66,11 @@ void master_log_step(struct master *m, uint64_t now_ms)
         start_logger(m, now_ms);
 }
 
-/* One that has just died leaves records behind: another writes them. */
+/* One that has just died leaves records behind: another writes them, but for a master
+ * that could not take over. */
 void master_log_end(struct master *m)
 {
-    if (logger_desk_finish(&m->desk))
+    if (logger_desk_finish(&m->desk) || m->serving == NULL)
         return;
     if (start_logger(m, clock_monotonic_ms()) == 0)
         (void)logger_desk_finish(&m->desk);

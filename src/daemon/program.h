@@ -51,8 +51,11 @@ int program_test_begin(struct program_test *t, char *const command[], int state,
 /* Hears it.  True: it has ended, and *ok says how; why it has failed is in t->said, a line each. */
 bool program_test_step(struct program_test *t, const char *path, uint64_t now_ms, bool *ok);
 
-/* Ends it, if it goes on, and frees what it said. */
+/* Ends it, if it goes on, and frees what it said.  Does not wait: who is that late is buried by init. */
 void program_test_end(struct program_test *t);
+
+/* In another process: closes what is the master's. */
+void program_test_abandon(struct program_test *t);
 
 /* This process becomes that program: it keeps the descriptors of the list and the first three, all others are closed.
  * Only comes back if that cannot be, -1 with errno; then everything is as it was. */

@@ -8,6 +8,7 @@
  * The master goes on as it was while the test runs, and when it fails; when exec fails, too.
  * Owns the test; decides when this program ends. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/master.h"
 #include "daemon/master_state.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
@@ -98,19 +100,39 @@ static int become(struct master *m, const struct state *s)
     return rc;
 }
 
+/* What the test has read is older than this text, and after exec there is nothing else: a master that cannot read it
+ * has ended.  The complaints, if there are any, are for the caller to free. */
+static bool is_readable(const struct master *m, const struct state *s, char **complaints)
+{
+    size_t size = 0;
+    FILE *to = open_memstream(complaints, &size);
+    bool sound;
+
+    if (to == NULL)
+        return false;
+    sound = master_test_state(m->again, fcntl(s->fd, F_DUPFD_CLOEXEC, 0), to);
+    fclose(to);
+    return sound;
+}
+
 /* Only comes back when it has failed. */
 static void change_over(struct master *m)
 {
     struct state s = { .fd = -1 };
+    char *complaints = NULL;
     sigset_t before;
 
     survey_expire(&m->surveys, UINT64_MAX);     /* who asked for connections hears what is known by now */
     signals_carry(m, &before);
-    if (state_write(&s, m) == 0)
+    if (state_write(&s, m) == 0 && is_readable(m, &s, &complaints))
         (void)become(m, &s);
     state_close(&s);
     signals_release(&before);
-    fail_errno(m, "cannot take over", "the program cannot take over");
+    if (complaints != NULL && *complaints != '\0')
+        reload_fail_early(m, complaints, "the program cannot take over");
+    else
+        fail_errno(m, "cannot take over", "the program cannot take over");
+    free(complaints);
 }
 
 void reload_test_step(struct master *m, uint64_t now_ms)
@@ -159,7 +181,9 @@ void reload_go_on(struct master *m)
     m->reload_until_ms = clock_monotonic_ms() + RELOAD_READY_MS;
     if (c == NULL)              /* it was changed since it was tested */
         reload_fail_early(m, text != NULL ? text : "", "the configuration has errors");
-    else if (reload_open(m, c) == -1)
+    else if (reload_open(m, c) == -1 && m->fresh != NULL)
         reload_fail(m, "not everything could be opened");
+    else if (m->fresh == NULL)
+        reload_fail_early(m, "out of memory\n", "there is no room for another generation");
     free(text);
 }

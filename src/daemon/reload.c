@@ -73,6 +73,7 @@ void master_abandon(void *arg, const struct listen_set *kept)
         generation_abandon(LIST_ENTRY(l, struct generation, siblings), kept);
     control_abandon(&m->control);
     survey_abandon(&m->surveys);
+    program_test_abandon(&m->test);
     handed_close(&m->handed);
     handed_close(&m->kept);
     ledger_abandon(&m->ledger);

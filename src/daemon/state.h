@@ -21,6 +21,7 @@ struct state {
     int      fd;                        /* the text; -1: none */
     int     *kept;                      /* descriptors that it names, and its own */
     unsigned kept_count;
+    bool     gaps;                      /* memory was short: something is missing */
 };
 
 /* Writes it down; the master goes on unchanged.  -1 with errno. */

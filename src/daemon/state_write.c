@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of the master, written down.  Looks at everything and changes nothing.  Texts that are no UTF-8 (paths may
- * be such) are written as {"hex": "..."}; times that are never are null. */
+ * be such), or have a NUL in them, are written as {"hex": "..."}; times that are never are null. */
 #include "daemon/state.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static json_t *hex_write(const void *bytes, size_t n)
 
 static json_t *bytes_write(const char *bytes, size_t n)
 {
-    json_t *text = json_stringn(bytes, n);
+    json_t *text = n > 0 && memchr(bytes, '\0', n) != NULL ? NULL : json_stringn(bytes, n);
 
     return text != NULL ? text : json_pack("{s:o}", "hex", hex_write(bytes, n));
 }
@@ -48,10 +48,10 @@ static json_t *time_write(uint64_t ms)
     return ms != UINT64_MAX ? json_integer((json_int_t)ms) : json_null();
 }
 
-/* What could not be written (memory is short) leaves a gap that no reader takes for something. */
-static void append(json_t *all, json_t *taken)
+/* What cannot be written (memory is short) is missing, which is noted. */
+static void append(struct state *s, json_t *all, json_t *taken)
 {
-    json_array_append_new(all, taken != NULL ? taken : json_null());
+    s->gaps |= json_array_append_new(all, taken) == -1;
 }
 
 static json_t *number_write(uint64_t n)
@@ -98,12 +98,12 @@ static json_t *account_write(const struct priv *p)
                      "gid", (json_int_t)p->gid, "user", text_write(p->user), "group", text_write(p->group));
 }
 
-static json_t *pools_write(const struct pool_set *pools)
+static json_t *pools_write(struct state *s, const struct pool_set *pools)
 {
     json_t *all = json_array();
 
     for (unsigned i = 0; i < pools->count; i++)
-        append(all, json_pack("{s:s, s:I}", "model", pools->v[i].model->name, "workers",
+        append(s, all, json_pack("{s:s, s:I}", "model", pools->v[i].model->name, "workers",
                                              (json_int_t)pools->v[i].workers));
     return all;
 }
@@ -113,7 +113,7 @@ static json_t *address_write(struct state *s, const struct listen_address *a)
     json_t *sockets = json_array();
 
     for (unsigned i = 0; i < a->socket_count; i++)
-        append(sockets, json_pack("[o, I, I]", descriptor_write(s, a->sockets[i].fd),
+        append(s, sockets, json_pack("[o, I, I]", descriptor_write(s, a->sockets[i].fd),
                                                  (json_int_t)a->sockets[i].number, (json_int_t)a->sockets[i].worker));
     return json_pack("{s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "address", hex_write(&a->address, a->size),
                      "dual", a->dual, "inherited", a->inherited, "made", a->made, "device", (json_int_t)a->device,
@@ -125,18 +125,18 @@ static json_t *listens_write(struct state *s, const struct listen_set *set)
     json_t *all = json_array();
 
     for (unsigned i = 0; i < set->count; i++)
-        append(all, address_write(s, &set->v[i]));
+        append(s, all, address_write(s, &set->v[i]));
     return json_pack("{s:o, s:o}", "flags", descriptor_write(s, set->flags.fd), "addresses", all);
 }
 
-static json_t *counts_write(const struct metric_slot *base)
+static json_t *counts_write(struct state *s, const struct metric_slot *base)
 {
     json_t *all = json_object();
 
-#define STATE_COUNTER(name, ...) json_object_set_new(all, #name, number_write(base->total.name));
+#define STATE_COUNTER(name, ...) s->gaps |= json_object_set_new(all, #name, number_write(base->total.name)) == -1;
     METRIC_COUNTERS(STATE_COUNTER)
 #undef STATE_COUNTER
-    json_object_set_new(all, "progress", number_write(base->progress));
+    s->gaps |= json_object_set_new(all, "progress", number_write(base->progress)) == -1;
     return all;
 }
 
@@ -155,7 +155,7 @@ static json_t *worker_write(struct state *s, const struct generation *g, const s
                      "channel", descriptor_write(s, w->channel), "inbox", descriptor_write(s, w->inbox[0]),
                      "inbox_end", descriptor_write(s, w->inbox[1]), "slot", w->ledger, "ready", w->ready,
                      "told", w->told, "passes", w->passes, "was_filled", w->was_filled, "shut", w->shut, "pause", (json_int_t)w->pause_ms,
-                     "deaths", (json_int_t)w->quick_deaths, "times", times, "base", counts_write(&w->base),
+                     "deaths", (json_int_t)w->quick_deaths, "times", times, "base", counts_write(s, &w->base),
                      "pulse", pulse_write(&w->pulse));
 }
 
@@ -164,7 +164,7 @@ static json_t *crew_write(struct state *s, const struct generation *g, const str
     json_t *all = json_array();
 
     for (unsigned i = 0; i < c->count; i++)
-        append(all, worker_write(s, g, &c->v[i]));
+        append(s, all, worker_write(s, g, &c->v[i]));
     return json_pack("{s:b, s:o}", "killed", c->killed, "workers", all);
 }
 
@@ -183,7 +183,7 @@ static json_t *generation_write(struct state *s, const struct generation *g)
                      "configuration", configuration_write(g->conf), "began_ms", (json_int_t)g->began_ms,
                      "began_s", (json_int_t)g->began_s, "connections", (json_int_t)g->crew.common.connections_max,
                      "account", account_write(&g->priv), "log", log_write_down(s, g),
-                     "notes", descriptor_write(s, g->notes.fd), "pools", pools_write(&g->pools),
+                     "notes", descriptor_write(s, g->notes.fd), "pools", pools_write(s, &g->pools),
                      "listens", listens_write(s, &g->listens), "crew", crew_write(s, g, &g->crew),
                      "leaving", crew_write(s, g, &g->leaving));
 }
@@ -193,7 +193,7 @@ static json_t *generations_write(struct state *s, const struct master *m)
     json_t *all = json_array();
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
-        append(all, generation_write(s, LIST_ENTRY(l, struct generation, siblings)));
+        append(s, all, generation_write(s, LIST_ENTRY(l, struct generation, siblings)));
     return all;
 }
 
@@ -216,7 +216,7 @@ static json_t *control_write(struct state *s, const struct control *c)
 
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (c->v[i].state != CONTROL_FREE)
-            append(clients, client_write(s, &c->v[i]));
+            append(s, clients, client_write(s, &c->v[i]));
     return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o}", "fd", descriptor_write(s, c->socket.fd),
                      "path", text_write(c->socket.path), "device", (json_int_t)c->socket.device,
                      "inode", (json_int_t)c->socket.inode, "last_id", (json_int_t)c->last_id, "clients", clients);
@@ -227,18 +227,18 @@ static json_t *handed_write(struct state *s, const struct handed *h)
     json_t *all = json_array();
 
     for (unsigned i = 0; i < h->count; i++)
-        append(all, json_pack("{s:o, s:o, s:b, s:b}", "fd", descriptor_write(s, h->v[i].fd),
+        append(s, all, json_pack("{s:o, s:o, s:b, s:b}", "fd", descriptor_write(s, h->v[i].fd),
                                              "name", text_write(h->v[i].name), "datagram", h->v[i].datagram,
                                              "stream", h->v[i].stream));
     return all;
 }
 
-static json_t *overrides_write(const struct overrides *o)
+static json_t *overrides_write(struct state *s, const struct overrides *o)
 {
     json_t *all = json_array();
 
     for (unsigned i = 0; i < o->count; i++)
-        append(all, text_write(o->v[i]));
+        append(s, all, text_write(o->v[i]));
     return all;
 }
 
@@ -249,21 +249,21 @@ static json_t *result_write(const struct reload_result *r)
                      "errors", text_write(r->errors));
 }
 
-static json_t *reload_write(const struct master *m)
+static json_t *reload_write(struct state *s, const struct master *m)
 {
     return json_pack("{s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "attempts", (json_int_t)m->attempts,
                      "began", (json_int_t)m->reload_began_ms, "wanted", m->reload_wanted, "fresh", m->wanted_fresh,
-                     "last", result_write(&m->last), "in_force", overrides_write(&m->in_force),
-                     "trying", overrides_write(&m->trying), "next", overrides_write(&m->wanted),
-                     "dropped", overrides_write(&m->dropped));
+                     "last", result_write(&m->last), "in_force", overrides_write(s, &m->in_force),
+                     "trying", overrides_write(s, &m->trying), "next", overrides_write(s, &m->wanted),
+                     "dropped", overrides_write(s, &m->dropped));
 }
 
-static json_t *store_write(const struct store *s)
+static json_t *store_write(struct state *s, const struct store *kept)
 {
     json_t *all = json_array();
 
-    for (unsigned i = 0; i < s->count; i++)
-        append(all, json_pack("[o, I]", text_write(s->v[i].name), (json_int_t)s->v[i].inode));
+    for (unsigned i = 0; i < kept->count; i++)
+        append(s, all, json_pack("[o, I]", text_write(kept->v[i].name), (json_int_t)kept->v[i].inode));
     return all;
 }
 
@@ -273,7 +273,7 @@ static json_t *target_log_write(const struct logger_target *t, enum logger_kind 
 }
 
 /* Also those whose generation has gone: another logger may have to be told of them. */
-static json_t *targets_write(const struct logger_rings *rings)
+static json_t *targets_write(struct state *s, const struct logger_rings *rings)
 {
     json_t *all = json_array();
 
@@ -281,9 +281,10 @@ static json_t *targets_write(const struct logger_rings *rings)
         const struct logger_target *t = &rings->own[i];
 
         if (t->use != LOGGER_FREE)
-            append(all, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o}", "number", i, "use", (json_int_t)t->use,
-                                  "order", (json_int_t)t->order, "format", text_write(t->format),
-                                  "log", target_log_write(t, LOGGER_LOG), "access", target_log_write(t, LOGGER_ACCESS)));
+            append(s, all, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o}", "number", i, "use", (json_int_t)t->use,
+                                     "order", (json_int_t)t->order, "format", text_write(t->format),
+                                     "log", target_log_write(t, LOGGER_LOG),
+                                     "access", target_log_write(t, LOGGER_ACCESS)));
     }
     return all;
 }
@@ -293,8 +294,8 @@ static json_t *logger_write(struct state *s, const struct logger_desk *d)
     struct logger_legacy l;
 
     logger_desk_describe(d, &l);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "targets", targets_write(&d->rings), "rings", descriptor_write(s, l.rings),
-                     "bell_read", descriptor_write(s, l.bell_read), "bell_write", descriptor_write(s, l.bell_write),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "targets", targets_write(s, &d->rings),
+                     "rings", descriptor_write(s, l.rings), "bell_read", descriptor_write(s, l.bell_read), "bell_write", descriptor_write(s, l.bell_write),
                      "channel", descriptor_write(s, l.channel), "pid", (json_int_t)l.pid);
 }
 
@@ -310,7 +311,8 @@ static json_t *master_write(struct state *s, const struct master *m)
                      "slots", (json_int_t)m->ledger.used, "owed", text_write(m->notice.owed),
                      "ledger", descriptor_write(s, m->ledger.page.fd), "generations", generations_write(s, m),
                      "control", control_write(s, &m->control), "handed", handed_write(s, &m->handed),
-                     "reload", reload_write(m), "store", store_write(&m->store), "logger", logger_write(s, &m->desk));
+                     "reload", reload_write(s, m), "store", store_write(s, &m->store),
+                     "logger", logger_write(s, &m->desk));
 }
 
 /* ---- the text ---- */
@@ -350,7 +352,7 @@ int state_write(struct state *s, const struct master *m)
     whole = master_write(s, m);
     text = whole != NULL ? json_dumps(whole, JSON_COMPACT) : NULL;
     json_decref(whole);
-    if (text == NULL)
+    if (text == NULL || s->gaps)
         errno = ENOMEM;
     else if (write_whole(s->fd, text, strlen(text)) == 0)
         rc = seal(s->fd);

@@ -307,6 +307,7 @@ static void conn_adopt(void *self, const struct service *s, int taken, const str
     }
     conn_seat(r, c);
     roster_adopt(&r->roster, c);
+    r->loop->review |= r->draining;     /* it has not heard of that */
     conn_pump(r, c);
 }
 

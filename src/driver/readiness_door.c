@@ -65,6 +65,7 @@ void doorway_sweep(void *self, const struct listener *l, int fd)
         sock_sweep_datagrams(r->batch, fd, l->service, r->env);
     while (!l->datagram && left-- > 0 && (got = sock_accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC, &peer)) != -1)
         readiness_begin(r, l->service, got, &peer);
+    r->loop->review |= r->draining;     /* they have not heard of that */
 }
 
 void doorway_close(struct readiness *r, unsigned index)

@@ -461,6 +461,28 @@ def test_a_request_that_is_too_long_is_dropped(daemon):
     assert d.ctl("status").returncode == 0
 
 
+def test_bytes_that_are_no_text_are_carried_over_a_reload(daemon):
+    """Half a request is in the hands of the master that goes, and reaches the one that comes as it was."""
+    d = daemon(SITE)
+    halves = []
+    try:
+        for half in (b"\0", b"{\0\xff", b"stat\0"):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(d.control))
+            s.sendall(half)
+            halves.append(s)
+        assert d.ctl("status").returncode == 0          # who came before has been heard
+        d.reload()
+        assert Http(d.connect("web")).get("/hello").body == HELLO
+        for s in halves:
+            s.settimeout(30)
+            s.sendall(b"\n")
+            assert json.loads(s.recv(65536))["ok"] is False
+    finally:
+        for s in halves:
+            s.close()
+
+
 def test_half_requests_are_dropped_in_time(daemon):
     d = daemon(SITE)
     before = fd_count(d.pid)

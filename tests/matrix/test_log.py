@@ -86,6 +86,11 @@ def test_who_writes_has_a_name_no_rights_and_ignores_the_signals_of_a_terminal(d
     assert not sockets_of(logger) & set().union(*map(sockets_of, [d.pid, *d.worker_pids()]))
 
 
+def catches(pid, number):
+    mask = re.search(r"^SigCgt:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M).group(1)
+    return int(mask, 16) & 1 << number - 1
+
+
 def sockets_of(pid):
     links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     return {link for link in links if link.startswith("socket:")}
@@ -107,6 +112,23 @@ def test_the_logger_is_started_again_and_loses_nothing(daemon, model, tmp_path):
     d.wait_log(r"error logger \(pid \d+\): died of signal 9; next try in 0\.\d s")
     assert d.stop() == 0
     assert "stopped: " in d.log()
+
+
+def test_a_logger_that_crashes_says_where_in_the_log_each_time(daemon, plain_model, sanitizer, tmp_path):
+    log = tmp_path / "iomuxd.log"
+    d = daemon(SITE, settings=f'log : {{ target = "file:{log}"; }};\n', ready=False)
+    wait_until(lambda: log.exists() and "ready: pool" in log.read_text(), what="a daemon that serves")
+    for _ in range(3):
+        old = d.logger()
+        wait_until(lambda: catches(old, signal.SIGSEGV), what="a logger that has begun")
+        assert log.samefile(f"/proc/{old}/fd/6")        # its errors: the last of the four that it keeps
+        os.kill(old, signal.SIGSEGV)
+        wait_until(lambda: d.logger() not in (None, old), what="another logger")
+        wait_until(lambda: f"logger (pid {old}): died of signal 11" in log.read_text(), what="its end in the log")
+        if sanitizer is None:
+            assert re.search(rf"logger \(pid {old}\): thread \d+: SIGSEGV, backtrace:", log.read_text())
+    assert d.stop() == 0
+    assert "stopped: " in log.read_text()
 
 
 def test_a_stop_while_there_is_no_logger_loses_nothing(daemon, tmp_path):

@@ -26,6 +26,7 @@ class Keeper:
         self.socket.bind(str(path))
         path.chmod(0o777)
         self.kept, self.said = {}, []
+        self.slow = threading.Lock()        # who has it makes it wait
         self.thread = threading.Thread(target=self.listen)
         self.thread.start()
 
@@ -34,6 +35,8 @@ class Keeper:
             text, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(64))
             if text == b"end":
                 return
+            with self.slow:
+                pass
             words = dict(line.split("=", 1) for line in text.decode().split("\n"))
             fds = array.array("i")
             for _, _, data in ancillary:
@@ -139,6 +142,25 @@ def test_the_next_daemon_serves_what_waits_and_counts_on(daemon, keeper, model, 
         udp.close()
         by_file.close()
     wait_until(lambda: d.ask("status")["totals"]["requests"] == 36, what="all requests being counted")
+
+
+def test_who_stops_before_all_was_said_leaves_what_is_kept(daemon, keeper, plain_model):
+    """The manager is slow: there is more to say when the daemon is told to stop and its sockets are closed."""
+    listen = '", "'.join(["127.0.0.1:0"] * 60)
+    with keeper.slow:
+        d = start(daemon, keeper, tiny_service("echo") + ',{ name = "many"; protocol = "discard"; '
+                  f'listen = [ "{listen}" ]; }}', timeouts={"drain": 2})
+        client = d.connect("echo")
+        client.sendall(b"held")
+        assert read_exactly(client, 4) == b"held"
+        d.signal(signal.SIGTERM)
+        d.wait_log("SIGTERM: stopping")
+    wait_until(lambda: any("STOPPING" in words for words in keeper.said), what="its manager hearing of it")
+    client.sendall(b"more")
+    d.wait(30)
+    client.close()
+    assert len(keeper.kept) > 2
+    assert not [words for words in keeper.said if "FDSTOREREMOVE" in words]
 
 
 def test_what_no_configuration_wants_is_kept_no_more(daemon, keeper, plain_model):

@@ -252,6 +252,31 @@ START_TEST(logger_holds_up_only_who_logs_to_a_target_that_takes_nothing)
 }
 END_TEST
 
+/* Somebody else has it, too: it waits when it is written to, and goes on to do so. */
+START_TEST(logger_does_not_wait_for_a_pipe_that_it_has_inherited_and_leaves_it_as_it_is)
+{
+    int ends[2], other;
+    unsigned put = 0, got = 0;
+
+    narrow_pipe(ends);
+    other = dup(ends[1]);
+    ck_assert_int_eq(fcntl(other, F_SETFL, 0), 0);
+    target(LOGGER_NONE, -1, LOGGER_LINES, ends[1]);
+    while (reply(0, 200 + put % 100))
+        put++;
+    logger_drain_turn(f.drain, f.now_ms);
+    ck_assert(logger_drain_is_stuck(f.drain));
+    for (int i = 0; i < 1000 && got < put; i++) {
+        got += pipe_lines(ends[0]);
+        logger_drain_turn(f.drain, ++f.now_ms);
+    }
+    ck_assert_uint_eq(got, put);
+    ck_assert_int_eq(fcntl(other, F_GETFL) & O_NONBLOCK, 0);
+    close(other);
+    close(ends[0]);
+}
+END_TEST
+
 START_TEST(logger_tells_what_was_dropped_when_the_target_takes_lines_again)
 {
     int ends[2];
@@ -674,6 +699,7 @@ int main(void)
     tcase_add_test(t, logger_dates_lines_by_when_they_were_said);
     tcase_add_test(t, logger_makes_access_lines_of_the_format_of_their_target);
     tcase_add_test(t, logger_holds_up_only_who_logs_to_a_target_that_takes_nothing);
+    tcase_add_test(t, logger_does_not_wait_for_a_pipe_that_it_has_inherited_and_leaves_it_as_it_is);
     tcase_add_test(t, logger_tells_what_was_dropped_when_the_target_takes_lines_again);
     tcase_add_test(t, logger_releases_only_what_is_written);
     tcase_add_test(t, logger_waits_for_room_on_a_full_disk_and_says_so_once);

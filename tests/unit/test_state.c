@@ -132,7 +132,7 @@ static void setup(void)
     ck_assert_int_eq(overrides_put(&m.trying, "io_model=poll"), 0);
     ck_assert_int_eq(store_note(&m.store, "kept.web.0.0", 123456), 0);
     m.control.v[5] = (struct control_client){ .state = CONTROL_WAITING, .fd = dup(STDERR_FILENO), .id = 9, .reload = 3,
-                                              .got = 3, .request = "abc" };
+                                              .got = 3, .request = "a\0c" };
     ck_assert_int_eq(state_write(&s, &m), 0);
     read_memory(s.fd, &written, &written_size);
     state_close(&s);
@@ -204,6 +204,8 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_int_eq(fcntl(g->listens.v[0].sockets[1].fd, F_GETFD), FD_CLOEXEC);
     ck_assert_str_eq(other.last.errors, "one\ntwo \xfe\n");
     ck_assert_uint_eq(other.control.v[0].reload, 3);
+    ck_assert_uint_eq(other.control.v[0].got, 3);
+    ck_assert_mem_eq(other.control.v[0].request, "a\0c", 3);
     ck_assert_str_eq(other.desk.rings.own[2].path[LOGGER_ACCESS], "/var/log/old \xff");
     ck_assert_str_eq(other.desk.rings.own[2].format, "$path");
     ck_assert_uint_eq(other.desk.rings.own[2].use, LOGGER_ENDING);
