@@ -233,5 +233,37 @@ static void pools_print(struct conf_printer *p, const struct conf_setting *s, co
                     &(struct conf_list){ c->pools, c->pool_count, sizeof(*c->pools) });
 }
 
+/* The default of io_model, where each pool has a model of its own: who reads it again need not have the default. */
+static bool model_is_idle(const struct conf *c)
+{
+    if (c->io_model_place.file != NULL)
+        return false;
+    for (unsigned i = 0; i < c->pool_count; i++)
+        if (c->pools[i].io_model_place.file == NULL)
+            return false;
+    return true;
+}
+
+static void model_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    if (!model_is_idle(base)) {
+        conf_kind_word.print(p, s, base);
+        return;
+    }
+    conf_print_indent(p);
+    fprintf(p->to, "# %s is not set, and each pool has its own\n", s->key);
+}
+
+static void model_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    conf_kind_word.read(r, s, node, base);
+}
+
+static void model_fall_back(const struct conf_setting *s, void *base)
+{
+    conf_kind_word.fall_back(s, base);
+}
+
+const struct conf_kind conf_kind_model = { model_read, model_fall_back, model_print };
 const struct conf_kind conf_kind_pool_services = { pool_services_read, NULL, pool_services_print };
 const struct conf_kind conf_kind_pools = { pools_read, NULL, pools_print };

@@ -115,7 +115,7 @@ static const struct conf_setting limit_settings[] = {
 
 const struct conf_setting conf_settings[] = {
     { .key = "workers", .kind = &conf_kind_workers, AT(struct conf, workers), RANGE(1, WORKERS_MAX, 0) },
-    { .key = "io_model", .kind = &conf_kind_word, AT(struct conf, io_model), .fallback_text = "epoll",
+    { .key = "io_model", .kind = &conf_kind_model, AT(struct conf, io_model), .fallback_text = "epoll",
       .place_offset = offsetof(struct conf, io_model_place), .check = conf_check_model },
     { .key = "poll_interval", .kind = &conf_kind_micros, AT(struct conf, poll_interval_us),
       RANGE(0, POLL_INTERVAL_MAX_US, 0) },

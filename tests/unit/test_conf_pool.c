@@ -244,6 +244,19 @@ START_TEST(pool_prints_and_reads_back)
 }
 END_TEST
 
+/* ... where the default cannot run, too. */
+START_TEST(pool_prints_no_default_model_that_nobody_uses)
+{
+    struct reading r = accepted(THREE "pools = ( { name = \"a\"; io_model = \"poll\"; } );\n", NULL);
+    char *once = printed(r.conf);
+
+    comes_back(r.conf, "# io_model is not set, and each pool has its own\n");
+    judged(once, "");
+    free(once);
+    reading_end(&r);
+}
+END_TEST
+
 START_TEST(pool_that_nobody_wrote_is_not_printed)
 {
     struct reading r = accepted(THREE, NULL);
@@ -270,6 +283,7 @@ int main(void)
     tcase_add_test(tc, pool_is_refused_for_a_model_that_cannot_run);
     tcase_add_test(tc, pool_needs_the_default_model_only_if_it_names_none);
     tcase_add_test(tc, pool_prints_and_reads_back);
+    tcase_add_test(tc, pool_prints_no_default_model_that_nobody_uses);
     tcase_add_test(tc, pool_that_nobody_wrote_is_not_printed);
     suite_add_tcase(suite, tc);
     return suite_run(suite);
