@@ -13,7 +13,7 @@ import sys
 import time
 
 import load
-import meter
+from iomux_bench import meter
 from servers import Failure
 
 SPARE_FILES = 200       # descriptors for everything that is not a connection

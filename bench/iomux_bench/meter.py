@@ -85,6 +85,24 @@ def machine(cpus):
     return busy / TICK, steal / TICK
 
 
+def switches(pids):
+    """Context switches of the threads that live, own and forced ones."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8", errors="replace") as f:
+                    total += sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
+            except OSError:
+                pass                        # the thread ended
+    return total
+
+
+def threads(pids):
+    """How many threads these processes have."""
+    return sum(int(_stat(pid)[17]) for pid in pids)
+
+
 def memory(pids):
     """Bytes of memory: proportional share (shared pages divided among those who share them) and resident."""
     pss = rss = 0
