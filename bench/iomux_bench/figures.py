@@ -6,7 +6,7 @@ import statistics
 from iomux_bench import plan
 
 SPREAD_OF = ("rate", "cpu_us", "cpu", "syscalls_each", "switches_each", "wakeups_each", "switches_s", "wakeups_s",
-             "syscalls_s", "memory_each", "stacks_each", "threads", "load_cpu")
+             "syscalls_s", "memory_each", "stacks_each", "threads", "load_cpu", "wanted", "bytes_s")
 QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
 RESAMPLES = 2000
 

@@ -12,6 +12,7 @@ from iomux_bench.process import Failure, tied
 
 ANSWER_S = 10
 TIMEOUT_S = 5               # for an answer, under load
+DATAGRAM_S = 0.5            # after that one is lost
 LONG_S = 60                 # more than any step takes: it is told when to end
 SOURCE_PORTS = 20000        # connections that one source address can have for sure
 LATENCIES = {"p50": "p50_us", "p90": "p90_us", "p99": "p99_us", "p99.9": "p99.9_us", "max": "max_us", "mean": "mean_us"}
@@ -29,7 +30,8 @@ class Load:
         workload = plan.BY_NAME.get(cell.workload, plan.DISK_LOAD)
         active, idle = plan.split(cell)
         workers = cpus.workers(active)
-        argv = [program, "-c", str(active), "-d", str(seconds or LONG_S), "--timeout", str(TIMEOUT_S), "-t", str(workers),
+        argv = [program, "-c", str(active), "-d", str(seconds or LONG_S), "--timeout",
+                str(DATAGRAM_S if workload.scheme == "echo+udp" else TIMEOUT_S), "-t", str(workers),
                 "--json", "-", *workload.extra]
         argv += ["-i", str(idle)] if idle else []
         argv += ["-r", str(rate), "-w", "0.2"] if rate else []

@@ -55,9 +55,9 @@ class Preset:
         self.pace = pace                # [(workload, connections)]
 
 
-QUICK = Preset("quick", 110, 2, 0.25, 0.5, 0.3, (1, 10, 100, 1000),
+QUICK = Preset("quick", 110, 2, 0.25, 0.5, 0.3, (1, 10, 100, 1000, 1500),
                [("fixed", 1), ("fixed", 100), ("fixed", 1000), ("small", 100), ("large", 10), ("connect", 10),
-                ("echo-tcp", 100), ("echo-udp", 10), ("idle", 10), ("idle", 1000)],
+                ("echo-tcp", 100), ("echo-udp", 10), ("idle", 10), ("idle", 1500)],
                [("fixed", 100)])
 FULL = Preset("full", 1750, 5, 0.4, 1.0, 0.5, (1, 10, 100, 1000, 10000), None,
               [("fixed", 10), ("fixed", 100), ("fixed", 1000), ("small", 100), ("large", 10), ("connect", 10),

@@ -100,6 +100,8 @@ def spent_between(a, b):
     if "used" in a.said:            # finer than the ticks of /proc, and right for threads that have ended
         user, system = (after - before for before, after in zip(a.said["used"], b.said["used"]))
         made["user_s"], made["system_s"] = user / 1e6, system / 1e6
+    if "bytes_sent" in a.said:
+        made["bytes_s"] = (b.said["bytes_sent"] - a.said["bytes_sent"]) / wall
     known = (b.everything - a.everything) + (b.load_cpu - a.load_cpu) + (b.own - a.own)
     made["foreign"] = max(0.0, (b.busy - a.busy - known) / wall)
     for key, of in (("syscalls", "syscalls"), ("switches", "switches"), ("wakeups", "wakeups")):
@@ -189,13 +191,16 @@ def rest(setup, running, cell, _rate):
     with load.Crowd(running, cell.connections):
         full = settled_memory(running.pids)
         threads = meter.threads(running.pids)
+        waited = meter.waited_ns(running.pids)
         before = Moment(setup, running)
         time.sleep(cell.seconds)
         after = Moment(setup, running)
+        waited = (meter.waited_ns(running.pids) - waited) / 1e9 / (after.at - before.at)
     running.check(running.said())
     made = spent_between(before, after)
     n = cell.connections
-    made.update(memory_each=(full[0] - empty[0]) / n, memory_empty=empty[0], threads=threads,
+    # On a machine that is busy a server that never waits does not get the CPU that it wants.
+    made.update(wanted=min(1.0, made["cpu"] + waited), memory_each=(full[0] - empty[0]) / n, memory_empty=empty[0], threads=threads,
                 stacks_each=(threads - 1) * STACK_KIB * 1024 / n, flags=doubts(made, None, 0, 0))
     return made
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What to choose on this machine, and why: one paragraph for each kind of load.  Pure: it reads summaries.
+
+The cheapest model is that with the least CPU time for a request; one whose spread overlaps with it is its equal, and
+among equals epoll is named first, because nothing has to be known to run it."""
+from iomux_bench import figures, plan
+from iomux_bench.svg import number
+
+MARGIN = 1.05           # times the cheapest: closer than that is no reason to choose
+
+
+def costs(table, workload, connections):
+    """[(median, low, high, model)] of a workload, the cheapest first."""
+    servers = table.get(f"{plan.SPEED} {workload} {connections}", {})
+    found = [(s["cpu_us"]["median"], s["cpu_us"]["min"], s["cpu_us"]["max"], name) for name, s in servers.items()
+             if name != plan.FLOOR and s.get("cpu_us")]
+    return sorted(found)
+
+
+def equals(found):
+    """The models that are as cheap as the cheapest, as far as these figures can tell."""
+    if not found:
+        return []
+    _, _, high, _ = found[0]
+    same = [name for m, low, _, name in found if low <= high or m <= MARGIN * found[0][0]]
+    return sorted(same, key=lambda name: (name != "epoll", next(m for m, *_, n in found if n == name)))
+
+
+def names(models):
+    return models[0] if len(models) == 1 else ", ".join(models[:-1]) + " and " + models[-1]
+
+
+def counts_of(table, workload):
+    """The counts of connections that a workload has figures for."""
+    return sorted({plan.cell_of(c)[2] for c in table if plan.cell_of(c)[:2] == (plan.SPEED, workload)})
+
+
+def _sentence(table, workload, connections, load):
+    found = costs(table, workload, connections)
+    if len(found) < 2:
+        return None
+    best, last = equals(found), found[-1]
+    first = next(f for f in found if f[3] == best[0])
+    unit = plan.BY_NAME[workload].unit
+    text = f"{load}: {best[0]}, because a {unit} costs {number(first[0])} us of CPU there"
+    if len(best) > 1:
+        text += f" (within the spread of {names(best[1:])}, which serve{'s' if len(best) == 2 else ''} as well)"
+    text += f"; the dearest is {last[3]} with {number(last[0])} us" if last[3] not in best else ""
+    ratio = figures.median(table[f"{plan.SPEED} {workload} {connections}"].get(best[0]), "x_floor")
+    if ratio:
+        text += f".  That is {ratio:.2f} times the bare floor"
+    return text + "."
+
+
+def paragraphs(table):
+    """Sentences, each for a load that was measured."""
+    wishes = [("fixed", "Small answers on kept connections"), ("connect", "A connection for each request"),
+              ("large", "Large files"), ("echo-tcp", "Short messages over TCP"), ("echo-udp", "Datagrams")]
+    made = []
+    for workload, load in wishes:
+        counts = counts_of(table, workload)
+        if counts:
+            at = min(counts, key=lambda n: abs(n - (100 if workload in ("fixed", "echo-tcp") else 10)))
+            made.append(_sentence(table, workload, at, f"{load} ({at:,} connections)"))
+    counts = counts_of(table, "idle")
+    if counts and counts[-1] > plan.ACTIVE:
+        made.append(_sentence(table, "idle", counts[-1], f"Many connections that mostly rest ({counts[-1]:,})"))
+    made.append(_latency(table))
+    return [text for text in made if text]
+
+
+def _latency(table):
+    """Who answers soonest at a fixed rate."""
+    cells = [c for c in table if plan.cell_of(c)[:2] == (plan.PACE, "fixed")]
+    if not cells:
+        return None
+    cell = min(cells, key=lambda c: abs(plan.cell_of(c)[2] - 100))
+    found = sorted((s["latency"]["p99"]["median"], name, s) for name, s in table[cell].items()
+                   if name != plan.FLOOR and s.get("latency") and s["latency"]["p99"])
+    if len(found) < 2:
+        return None
+    rate, (p99, best, _), (worst, last, _) = found[0][2]["rate_asked"], found[0], found[-1]
+    return (f"Steady load ({rate:,} requests a second on {plan.cell_of(cell)[2]:,} connections): 99 of 100 answers come within "
+            f"{number(p99)} us on {best}, within {number(worst)} us on {last}.")
+
+
+def caution(document):
+    """Why not to believe it too firmly; None where there is no reason."""
+    steps = [s for s in document["steps"] if "failed" not in s]
+    noisy = sum("N" in s["flags"] for s in steps)
+    if steps and noisy > 0.2 * len(steps):
+        return (f"The machine was not quiet: in {noisy} of {len(steps)} measurements somebody else took more than 5 % of the "
+                "CPUs that measure.  Differences of less than the spread mean nothing; measure again when it is quiet.")
+    return None
