@@ -7,6 +7,8 @@ from iomux_bench import figures, plan
 from iomux_bench.svg import number
 
 MARGIN = 1.05           # times the cheapest: closer than that is no reason to choose
+MARGIN_FEW = 1.15       # the same where fewer than FEW rounds cannot say how far they scatter
+FEW = 3
 
 
 def costs(table, workload, connections):
@@ -17,12 +19,12 @@ def costs(table, workload, connections):
     return sorted(found)
 
 
-def equals(found):
+def equals(found, margin=MARGIN):
     """The models that are as cheap as the cheapest, as far as these figures can tell."""
     if not found:
         return []
     _, _, high, _ = found[0]
-    same = [name for m, low, _, name in found if low <= high or m <= MARGIN * found[0][0]]
+    same = [name for m, low, _, name in found if low <= high or m <= margin * found[0][0]]
     return sorted(same, key=lambda name: (name != "epoll", next(m for m, *_, n in found if n == name)))
 
 
@@ -39,14 +41,16 @@ def _sentence(table, workload, connections, load):
     found = costs(table, workload, connections)
     if len(found) < 2:
         return None
-    best, last = equals(found), found[-1]
+    servers = table[f"{plan.SPEED} {workload} {connections}"]
+    rounds = min(servers[name]["rounds"] for *_, name in found)
+    best, last = equals(found, MARGIN if rounds >= FEW else MARGIN_FEW), found[-1]
     first = next(f for f in found if f[3] == best[0])
     unit = plan.BY_NAME[workload].unit
     text = f"{load}: {best[0]}, because a {unit} costs {number(first[0])} us of CPU there"
     if len(best) > 1:
         text += f" (within the spread of {names(best[1:])}, which serve{'s' if len(best) == 2 else ''} as well)"
     text += f"; the dearest is {last[3]} with {number(last[0])} us" if last[3] not in best else ""
-    ratio = figures.median(table[f"{plan.SPEED} {workload} {connections}"].get(best[0]), "x_floor")
+    ratio = figures.median(servers.get(best[0]), "x_floor")
     if ratio:
         text += f".  That is {ratio:.2f} times the bare floor"
     return text + "."

@@ -80,7 +80,7 @@ class Run:
         self.rounds = options.rounds or preset.rounds
         self.limit_s = options.limit or preset.limit_s
         most = min(self.files - machine.SPARE_FILES, options.most)
-        self.cells = plan.cells_of(preset, options.workloads, options.connections or preset.counts, most)
+        self.cells = plan.cells_of(preset, options.workloads, options.connections, most)
         self.preset = preset
 
     @property

@@ -68,16 +68,21 @@ FEW = 10000                             # from here on a cell takes seconds, and
 
 
 def cells_of(preset, workloads, counts, most):
-    """The cells of a round, the most telling first.  most: connections that limits allow at all."""
-    names = [w.name for w in WORKLOADS if w.name in workloads]
-    counts = [n for n in counts if n <= most]
-    wanted = preset.speed or [(w, n) for n in counts for w in names]
-    cells = [Cell(REST, "idle", n, preset.rest_s) for n in (REST_AT,) if n <= most]
+    """The cells of a round, the most telling first.
+
+    workloads, counts: what the user named, None where nothing was; most: connections that limits allow at all."""
+    names = [w.name for w in WORKLOADS if workloads is None or w.name in workloads]
+    named = counts is not None
+    counts = [n for n in (counts or preset.counts) if n <= most]
+    # What is named is done wholly; else a quick run takes its pick.
+    wanted = preset.speed if preset.speed and not named else [(w, n) for n in counts for w in names]
+    cells = [Cell(REST, "idle", REST_AT, preset.rest_s)] if REST_AT <= most and "idle" in names else []
     cells += [Cell(SPEED, w, n, preset.speed_s) for w, n in wanted if w in names and n in counts]
-    cells += [Cell(PACE, w, n, preset.pace_s) for w, n in preset.pace if w in names and n <= most and
+    cells += [Cell(PACE, w, n, preset.pace_s) for w, n in preset.pace if
               any(c.kind == SPEED and (c.workload, c.connections) == (w, n) for c in cells)]
-    cells.append(Cell(DISK_IO, "disk", 4, 2 * preset.speed_s))
-    if preset.speed is None:
+    if workloads is None:
+        cells.append(Cell(DISK_IO, "disk", 4, 2 * preset.speed_s))
+    if preset.speed is None and not named:
         cells += [Cell(SPEED, w, n, preset.speed_s) for n in BEYOND if n <= most for w in ("fixed", "idle")
                   if w in names]
     # What takes seconds comes last, so that a limit of time takes from there.

@@ -11,6 +11,8 @@ from iomux_bench.process import Failure
 
 START_S = 30            # until all connections are there and requests flow
 SETTLE_S = 0.05         # of a closed loop, before it is measured
+ENOUGH = 300            # requests: with fewer, where the time is cut decides too much
+STRETCH = 4             # times as long as planned is waited for these, at most
 FOREIGN_MAX = 0.05      # of a CPU, taken by somebody else
 STEAL_MAX = 0.02        # by the hypervisor
 COUNT_OFF = 0.02        # that load and server may differ in what was served
@@ -138,6 +140,14 @@ def wait_flow(running, cell, at_work):
     return True
 
 
+def wait_enough(running, before, seconds):
+    """The time that was planned, and some more where hardly anything was served in it."""
+    for _ in range(STRETCH):
+        time.sleep(seconds)
+        if running.said()["served"] - before.said["served"] >= ENOUGH:
+            return
+
+
 def speed(setup, running, cell, _rate):
     """A closed loop: as fast as it goes."""
     at_work = load.Load(setup.programs["iomux-load"], setup.site, running, cell, setup.cpus)
@@ -148,7 +158,7 @@ def speed(setup, running, cell, _rate):
                           (", ".join(f"{n} {cause}" for cause, n in errors_of(result).items()) or "they came too slowly"))
         time.sleep(SETTLE_S)
         before = Moment(setup, running, at_work)
-        time.sleep(cell.seconds)
+        wait_enough(running, before, cell.seconds)
         after = Moment(setup, running, at_work)
         threads = meter.threads(running.pids)
         result = at_work.finish(early=True)

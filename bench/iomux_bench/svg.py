@@ -143,7 +143,7 @@ def lines(title, x_label, y_label, series, x_ticks=None, marks=True):
     ys = [v for _, points in series for p in points for v in (p[1], p[2] or p[1], p[3] or p[1]) if v > 0]
     x = Scale(*log_room(xs), LEFT, WIDTH - RIGHT, True)
     y = Scale(*log_room(ys), HEIGHT - BOTTOM, TOP, True)
-    ticks = x_ticks or [(v, short(v)) for v in sorted(set(xs))]
+    ticks = [t for t in x_ticks if x.low <= t[0] <= x.high] if x_ticks else [(v, short(v)) for v in sorted(set(xs))]
     out = [_open(WIDTH, HEIGHT, title), *_frame(x, y, x_label, y_label, ticks)]
     for name, points in series:
         css, shape, dash = _style(name)
