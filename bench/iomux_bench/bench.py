@@ -100,8 +100,9 @@ class Run:
     def steps(self):
         return list(plan.steps(self.cells, self.names, bool(self.programs["floor"]), self.rounds))
 
-    def go(self, state, progress):
-        """Does what is not done, until it is all done or time is up.  Returns whether all is done."""
+    def go(self, state, progress, stop):
+        """Does what is not done, until it is all done or time is up: returns whether all is done.  If it is asked to
+        stop, KeyboardInterrupt is raised behind the step that is under way."""
         began, before, clock = time.monotonic(), state.spent(), plan.Clock()
         cells = {plan.cell_name(c): c for c in self.cells}
         for s in state.steps:
@@ -118,6 +119,8 @@ class Run:
                 rest = min(clock.rest([c for _, c, _ in left[at:]]), self.limit_s - spent)
                 progress.show(f"round {number + 1}, {plan.cell_name(cell)}, {name}: {minutes(rest)} left")
                 self._one(setup, state, clock, number, cell, name)
+                if stop.asked:
+                    raise KeyboardInterrupt
         return True
 
     def _one(self, setup, state, clock, number, cell, name):
@@ -150,12 +153,18 @@ def document(header, steps, whole):
             "cells": figures.summaries(steps), "steps": [{k: v for k, v in s.items() if k != "histogram"} for s in steps]}
 
 
-def interruptible():
-    """SIGTERM and SIGHUP end it by way of the clean-up, as Ctrl-C does."""
-    def leave(_number, _frame):
-        raise KeyboardInterrupt
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+class Stop:
+    """Ctrl-C, SIGTERM or SIGHUP: the first lets the step that is under way be finished, the second ends at once."""
+
+    def __init__(self):
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number, _frame):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 def programs_of(options):

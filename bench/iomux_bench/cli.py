@@ -129,11 +129,12 @@ def measure(options):
     if not run.names:
         raise Failure("no model can be measured")
     path, progress = options.output + ".state", bench.Progress()
+    stop = bench.Stop()
     kept = state.State(path, run.header(), options.resume)
     print(f"iomux-bench: {len(run.names)} models, {len(run.cells)} cells, at most {bench.minutes(run.limit_s)}; "
           "Ctrl-C stops it, --resume goes on", file=sys.stderr)
     try:
-        whole = run.go(kept, progress)
+        whole = run.go(kept, progress, stop)
     except KeyboardInterrupt:
         kept.close()
         progress.clear()
@@ -171,7 +172,6 @@ def main(version, libexec):
     options = p.parse_args()
     options.libexec = libexec
     check(p, options)
-    bench.interruptible()
     try:
         if options.live is not None:
             return live.run(options)

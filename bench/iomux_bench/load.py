@@ -40,7 +40,8 @@ class Load:
         self._errors = os.path.join(site.place("load"), "errors")
         with open(self._errors, "wb") as errors:
             self._process = subprocess.Popen([*argv, server.url(workload)], stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.PIPE, stderr=errors, preexec_fn=tied(set(cpus.load)))
+                                             stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
+                                             preexec_fn=tied(set(cpus.load)))
         self._out = b""
 
     def over(self):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A fault for LD_PRELOAD: each recv that brings something takes SLOW_US microseconds of CPU more, and the one with the
- * number STALL_AT takes STALL_MS milliseconds. */
+/* A fault for LD_PRELOAD: each recv that brings something takes SLOW_US microseconds of CPU more, and one takes STALL_MS
+ * milliseconds: the first that comes STALL_AT milliseconds after the first of all. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -33,7 +33,7 @@ static long long number_of(const char *name)
 ssize_t recv(int fd, void *to, size_t size, int flags)
 {
     static ssize_t (*real)(int, void *, size_t, int);
-    static long long slow_us, stall_at, stall_ms, count;
+    static long long slow_us, stall_at, stall_ms, began;
 
     if (real == NULL) {
         real = (ssize_t (*)(int, void *, size_t, int))dlsym(RTLD_NEXT, "recv");
@@ -44,8 +44,12 @@ ssize_t recv(int fd, void *to, size_t size, int flags)
     ssize_t n = real(fd, to, size, flags);
     if (n > 0) {
         spin(CLOCK_THREAD_CPUTIME_ID, slow_us * 1000);
-        if (++count == stall_at)
+        if (began == 0)
+            began = now_ns(CLOCK_MONOTONIC);
+        if (stall_ms != 0 && now_ns(CLOCK_MONOTONIC) - began > stall_at * 1000000) {
             spin(CLOCK_MONOTONIC, stall_ms * 1000000);
+            stall_ms = 0;
+        }
     }
     return n;
 }
