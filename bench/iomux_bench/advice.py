@@ -38,22 +38,21 @@ def counts_of(table, workload):
 
 
 def _sentence(table, workload, connections, load):
+    """One load: what to take, and why."""
     found = costs(table, workload, connections)
     if len(found) < 2:
         return None
     servers = table[f"{plan.SPEED} {workload} {connections}"]
     rounds = min(servers[name]["rounds"] for *_, name in found)
     best, last = equals(found, MARGIN if rounds >= FEW else MARGIN_FEW), found[-1]
-    first = next(f for f in found if f[3] == best[0])
-    unit = plan.BY_NAME[workload].unit
-    text = f"{load}: {best[0]}, because a {unit} costs {number(first[0])} us of CPU there"
+    cost = next(f for f in found if f[3] == best[0])[0]
+    text = f"{load}: {best[0]}, because a {plan.BY_NAME[workload].unit} costs {number(cost)} us of CPU there"
     if len(best) > 1:
-        text += f" (within the spread of {names(best[1:])}, which serve{'s' if len(best) == 2 else ''} as well)"
-    text += f"; the dearest is {last[3]} with {number(last[0])} us" if last[3] not in best else ""
-    ratio = figures.median(servers.get(best[0]), "x_floor")
-    if ratio:
-        text += f".  That is {ratio:.2f} times the bare floor"
-    return text + "."
+        text += f", as little as can be told from {names(best[1:])}"
+    if last[3] not in best:
+        text += f"; the dearest is {last[3]} with {number(last[0])} us"
+    floor = figures.median(servers.get(plan.FLOOR), "cpu_us")
+    return text + (f".  The bare floor, on epoll, takes {number(floor)} us." if floor else ".")
 
 
 def paragraphs(table):
@@ -74,7 +73,7 @@ def paragraphs(table):
 
 
 def _latency(table):
-    """Who answers soonest at a fixed rate."""
+    """Who answers soonest at a fixed rate, if that can be told."""
     cells = [c for c in table if plan.cell_of(c)[:2] == (plan.PACE, "fixed")]
     if not cells:
         return None
@@ -83,9 +82,13 @@ def _latency(table):
                    if name != plan.FLOOR and s.get("latency") and s["latency"]["p99"])
     if len(found) < 2:
         return None
-    rate, (p99, best, _), (worst, last, _) = found[0][2]["rate_asked"], found[0], found[-1]
-    return (f"Steady load ({rate:,} requests a second on {plan.cell_of(cell)[2]:,} connections): 99 of 100 answers come within "
-            f"{number(p99)} us on {best}, within {number(worst)} us on {last}.")
+    load = f"Steady load ({found[0][2]['rate_asked']:,} requests a second on {plan.cell_of(cell)[2]:,} connections)"
+    (p99, best, first), (worst, last, dearest) = found[0], found[-1]
+    apart = first["latency"]["p99"]["max"] < dearest["latency"]["p99"]["min"]
+    if not apart or min(s["rounds"] for *_, s in found) < 2:
+        return (f"{load}: 99 of 100 answers come within {number(p99)} to {number(worst)} us on all models; the rounds do not "
+                "tell them apart.")
+    return f"{load}: 99 of 100 answers come within {number(p99)} us on {best}, within {number(worst)} us on {last}."
 
 
 def caution(document):

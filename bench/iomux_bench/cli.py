@@ -113,8 +113,8 @@ def describe(run):
     print()
     for cell in run.cells:
         print(f"{plan.cell_name(cell):<24} {cell.seconds:g} s for each server"
-              f"{'' if cell.connections < plan.FEW else ', in the first round only'}")
-    steps, clock = run.steps(), bench.plan.Clock()
+              f"{', in the first round only' if cell.once else ''}")
+    steps, clock = run.steps(), plan.Clock()
     guess = clock.rest([cell for _, cell, _ in steps])
     print(f"\n{len(steps)} steps in {run.rounds} round{'s' * (run.rounds > 1)}, about {bench.minutes(guess)}; "
           f"it ends after {bench.minutes(run.limit_s)}")

@@ -110,11 +110,15 @@ def raise_file_limit():
 
 
 def tasks_left():
-    """How many more threads the control group of this process allows; None: nobody says."""
-    group = read_line("/proc/self/cgroup").rpartition(":")[2]
-    base = "/sys/fs/cgroup" + group
-    most, now = read_line(base + "/pids.max"), read_line(base + "/pids.current")
-    limits = [int(most) - int(now)] if most.isdigit() and now.isdigit() else []
+    """How many more threads limits allow: of the control groups, of the user, of the kernel; None: nobody says."""
+    group = read_line("/proc/self/cgroup").rpartition(":")[2].strip("/")
+    limits = []
+    while group:
+        most, now = (read_line(f"/sys/fs/cgroup/{group}/pids.{name}") for name in ("max", "current"))
+        limits += [int(most) - int(now)] if most.isdigit() and now.isdigit() else []
+        group = group.rpartition("/")[0]
+    of_user = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    limits += [of_user] if of_user != resource.RLIM_INFINITY and os.geteuid() != 0 else []
     threads = read_line("/proc/sys/kernel/threads-max")
     limits += [int(threads) // 2] if threads.isdigit() else []
     maps = read_line("/proc/sys/vm/max_map_count")

@@ -30,7 +30,8 @@ DISK_LOAD = Workload("disk", "4 MiB file", "request", "http", "/disk.bin", (), N
 # What it is about: how fast and at what cost in a closed loop; how long answers take at a fixed rate; what rest costs.
 SPEED, PACE, REST, DISK_IO = "speed", "pace", "rest", "disk"
 
-Cell = collections.namedtuple("Cell", "kind workload connections seconds")
+# once: it is done in the first round only, because it takes seconds, or to leave time for others.
+Cell = collections.namedtuple("Cell", "kind workload connections seconds once", defaults=(False,))
 
 
 def cell_name(cell):
@@ -52,19 +53,19 @@ class Preset:
         self.speed_s, self.pace_s, self.rest_s = speed_s, pace_s, rest_s
         self.counts = counts            # connections
         self.speed = speed              # [(workload, connections)], None: all of them
-        self.pace = pace                # [(workload, connections)]
+        self.pace = pace                # [(workload, connections)] of every round; a full run has all others once
 
 
 QUICK = Preset("quick", 110, 2, 0.25, 0.5, 0.3, (1, 10, 100, 1000, 1500),
                [("fixed", 1), ("fixed", 100), ("fixed", 1000), ("small", 100), ("large", 10), ("connect", 10),
                 ("echo-tcp", 100), ("echo-udp", 10), ("idle", 10), ("idle", 1500)],
                [("fixed", 100)])
-FULL = Preset("full", 1750, 5, 0.4, 1.0, 0.5, (1, 10, 100, 1000, 10000), None,
+FULL = Preset("full", 1750, 5, 0.4, 0.8, 0.5, (1, 10, 100, 1000, 10000), None,
               [("fixed", 10), ("fixed", 100), ("fixed", 1000), ("small", 100), ("large", 10), ("connect", 10),
                ("echo-tcp", 100), ("echo-udp", 10), ("idle", 1000)])
 REST_AT = 1000                          # connections that rest, where rest is measured
 BEYOND = (20000, 50000)                 # counts that only `fixed' and `idle' get, where limits allow them
-FEW = 10000                             # from here on a cell takes seconds, and is done in the first round only
+FEW = 10000                             # from here on a cell takes seconds, and is done once
 
 
 def cells_of(preset, workloads, counts, most):
@@ -77,20 +78,20 @@ def cells_of(preset, workloads, counts, most):
     # What is named is done wholly; else a quick run takes its pick.
     wanted = preset.speed if preset.speed and not named else [(w, n) for n in counts for w in names]
     cells = [Cell(REST, "idle", REST_AT, preset.rest_s)] if REST_AT <= most and "idle" in names else []
-    cells += [Cell(SPEED, w, n, preset.speed_s) for w, n in wanted if w in names and n in counts]
-    cells += [Cell(PACE, w, n, preset.pace_s) for w, n in preset.pace if
-              any(c.kind == SPEED and (c.workload, c.connections) == (w, n) for c in cells)]
+    speed = [(w, n) for w, n in wanted if w in names and n in counts]
+    if preset.speed is None and not named:
+        speed += [(w, n) for n in BEYOND if n <= most for w in ("fixed", "idle") if w in names]
+    cells += [Cell(SPEED, w, n, preset.speed_s, n >= FEW) for w, n in speed]
+    cells += [Cell(PACE, w, n, preset.pace_s, (w, n) not in preset.pace) for w, n in speed
+              if (w, n) in preset.pace or preset.speed is None and n <= FEW]
     if workloads is None:
         cells.append(Cell(DISK_IO, "disk", 4, 2 * preset.speed_s))
-    if preset.speed is None and not named:
-        cells += [Cell(SPEED, w, n, preset.speed_s) for n in BEYOND if n <= most for w in ("fixed", "idle")
-                  if w in names]
-    # What takes seconds comes last, so that a limit of time takes from there.
-    return sorted(cells, key=lambda c: c.connections >= FEW)
+    # What is done once comes last, so that a limit of time takes from there.
+    return sorted(cells, key=lambda c: c.once)
 
 
 def in_round(cell, number):
-    return number == 0 or cell.connections < FEW
+    return number == 0 or not cell.once
 
 
 def servers_of(cell, models, floor):

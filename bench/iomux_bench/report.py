@@ -29,6 +29,9 @@ th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid var(--rule); }
 td small { color: var(--soft); } td.none { color: var(--soft); white-space: normal; min-width: 9rem; }
 table.claims td, table.claims th { white-space: normal; text-align: left; } table.claims td:nth-child(2) { white-space: nowrap; font-weight: 600; }
+@media (max-width: 40rem) { table.claims thead { display: none; } table.claims td, table.claims tr { display: block;
+  border-bottom: 0; padding: .1rem 0; } table.claims tr { border-bottom: 1px solid var(--rule); padding: .5rem 0; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: .3rem; } figure { overflow-x: auto; } figure svg { min-width: 34rem; } }
 .holds { color: var(--good); } .fails { color: var(--bad); } .part { color: var(--part); } .unknown { color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .9rem; } dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -41,6 +44,11 @@ VERDICT = {claims.HOLDS: "holds", claims.PART: "part", claims.FAILS: "fails", cl
 def order(document):
     """All servers, in the order of every table."""
     return [m["model"] for m in document["models"] if m["measured"]] + [plan.FLOOR]
+
+
+def _begun(text):
+    """As a sentence begins."""
+    return text[0].upper() + text[1:]
 
 
 def _cells(document, kind):
@@ -75,28 +83,28 @@ def growth_charts(document):
         for key, label, title in (("cpu_us", f"CPU us for each {about.unit}", "what it costs"),
                                   ("rate", f"{about.unit}s a second", "how fast")):
             series = [(s, _points(document, workload, s, key)) for s in order(document)]
-            text = f"{about.title[0].upper()}{about.title[1:]}: {title}"
+            text = f"{_begun(about.title)}: {title}"
             out.append(_figure(text, svg.lines(text, "connections", label, series)))
     return "".join(out)
 
 
+TICKS = [(1 / (1 - part), label) for part, label in ((0, "0 %"), (.5, "50 %"), (.9, "90 %"), (.99, "99 %"),
+                                                      (.999, "99.9 %"), (.9999, "99.99 %"))]
+
+
 def latency_charts(document):
-    """The share of answers that take longer than a time, for each workload at a fixed rate."""
-    ticks = [(1 / (1 - p), label) for p, label in ((0, "0 %"), (.5, "50 %"), (.9, "90 %"), (.99, "99 %"), (.999, "99.9 %"),
-                                                   (.9999, "99.99 %"))]
+    """Which share of the answers came within which time: for each workload where it has about a hundred connections."""
     out = []
     for workload, counts in _cells(document, plan.PACE).items():
-        for n in counts:
-            servers = document["cells"][f"{plan.PACE} {workload} {n}"]
-            rates = [s["rate_asked"] for s in servers.values() if "rate_asked" in s]
-            if not rates:
-                continue
-            series = [(s, _curve(servers[s]["histogram"])) for s in order(document) if servers.get(s, {}).get("histogram")]
-            last = max((p[0] for _, points in series for p in points), default=1)
-            shown = [t for t in ticks if t[0] <= last * 1.3]
-            about = plan.BY_NAME[workload]
-            title = f"{about.title[0].upper()}{about.title[1:]}: latency at {rates[0]:,} {about.unit}s a second, {n:,} connections"
-            out.append(_figure(title, svg.lines(title, "of the answers came within", "us", series, shown, marks=False)))
+        n = min(counts, key=lambda c: abs(c - 100))
+        servers = document["cells"][f"{plan.PACE} {workload} {n}"]
+        rates = [s["rate_asked"] for s in servers.values() if "rate_asked" in s]
+        series = [(s, _curve(servers[s]["histogram"])) for s in order(document) if servers.get(s, {}).get("histogram")]
+        if not rates or not series:
+            continue
+        about = plan.BY_NAME[workload]
+        title = f"{_begun(about.title)}: latency at {rates[0]:,} {about.unit}s a second, {n:,} connections"
+        out.append(_figure(title, svg.lines(title, "of the answers came within", "us", series, TICKS, marks=False)))
     return "".join(out)
 
 

@@ -106,10 +106,9 @@ def spent_between(a, b):
         made["bytes_s"] = (b.said["bytes_sent"] - a.said["bytes_sent"]) / wall
     known = (b.everything - a.everything) + (b.load_cpu - a.load_cpu) + (b.own - a.own)
     made["foreign"] = max(0.0, (b.busy - a.busy - known) / wall)
-    for key, of in (("syscalls", "syscalls"), ("switches", "switches"), ("wakeups", "wakeups")):
-        known = a.said.get(of) is not None
-        made[f"{key}_each"] = per(b.said[of] - a.said[of], n) if known else None
-        made[f"{key}_s"] = (b.said[of] - a.said[of]) / wall if known else None
+    for key in ("syscalls", "switches", "wakeups"):
+        more = b.said[key] - a.said[key]
+        made[f"{key}_each"], made[f"{key}_s"] = per(more, n), more / wall
     return made
 
 

@@ -55,7 +55,7 @@ def _read(where, answer):
     except ValueError as e:
         raise Unreached(f"{where}: what came is no JSON ({e})") from e
     if not isinstance(status, dict) or "pools" not in status:
-        raise Unreached(f"{where}: {status.get('error', 'no statistics of iomuxd') if isinstance(status, dict) else status}")
+        raise Unreached(f"{where}: what came are no statistics of iomuxd")
     return status
 
 

@@ -3,7 +3,7 @@
 import pytest
 from conftest import idle_cost, step, textbook
 
-from iomux_bench import advice, claims, figures, plan
+from iomux_bench import advice, claims, figures, plan, runner
 from iomux_bench.claims import FAILS, HOLDS, MISSING, PART
 
 
@@ -86,7 +86,7 @@ def test_each_verdict_can_be_another_one():
 def test_advice_names_the_cheapest_and_its_equals():
     said = advice.paragraphs(figures.summaries(textbook()))
     many = next(text for text in said if "mostly rest" in text)
-    assert ": epoll, because" in many and "io_uring" in many.partition("within the spread of")[2]
+    assert ": epoll, because" in many and "io_uring" in many.partition("can be told from")[2]
     assert f"the dearest is select with {idle_cost('select', 10000) * 1.01:.0f} us" in many
     assert any("5,000 requests a second" in text for text in said)
     assert advice.paragraphs({}) == []
@@ -95,7 +95,33 @@ def test_advice_names_the_cheapest_and_its_equals():
 def test_advice_follows_the_figures():
     dear = changed(lambda s: s["server"] != "io_uring" and s["cell"] == "speed fixed 100", cpu_us=50.0)
     first = advice.paragraphs(figures.summaries(dear))[0]
-    assert ": io_uring, because" in first and "within the spread" not in first
+    assert ": io_uring, because" in first and "can be told" not in first
+
+
+def test_latencies_are_compared_only_where_they_are_apart():
+    assert "do not tell them apart" in advice.paragraphs(figures.summaries(textbook()))[-1]
+    latency = {"p50": 100, "p90": 200, "p99": 9000, "p99.9": 9900, "max": 10000, "mean": 120}
+    slow = changed(lambda s: s["server"] == "aio" and s["cell"].startswith("pace"), latency=latency)
+    assert advice.paragraphs(figures.summaries(slow))[-1].endswith("within 9,000 us on aio.")
+
+
+QUIET = {"foreign": 0.01, "steal": 0.0}
+
+
+def load_said(limit=False, errors=0):
+    return {"client": {"limit": limit}, "errors": {"total": errors, "reset": errors}}
+
+
+@pytest.mark.parametrize("made, result, served, total, flags", [
+    (QUIET, load_said(), 1000, 1000, ""),
+    (QUIET, load_said(limit=True), 1000, 1000, "L"),            # the client was the limit
+    ({**QUIET, "foreign": 0.06}, load_said(), 1000, 1000, "N"), # somebody else was at work
+    ({**QUIET, "steal": 0.03}, load_said(), 1000, 1000, "N"),
+    (QUIET, load_said(errors=3), 1000, 1000, "E"),
+    (QUIET, load_said(), 1050, 1000, "C"),                      # one of the two counts wrongly
+    (QUIET, None, 0, 0, "")])
+def test_doubts_are_flagged(made, result, served, total, flags):
+    assert runner.doubts(made, result, served, total) == flags
 
 
 def test_a_machine_that_is_not_quiet_is_said():

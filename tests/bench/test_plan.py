@@ -48,12 +48,17 @@ def test_a_pace_comes_behind_its_speed():
                 assert names.index((plan.SPEED, workload, n)) < names.index((kind, workload, n))
 
 
-def test_many_connections_come_last_and_once():
+def test_what_is_done_once_comes_last():
     made = list(plan.steps(cells(), ALL, False, 3))
-    many = [s for s in made if s[1].connections >= plan.FEW]
-    assert {s[0] for s in many} == {0}
-    in_first = [s[1].connections >= plan.FEW for s in made if s[0] == 0]
+    assert {s[0] for s in made if s[1].once} == {0}
+    assert all(s[1].once for s in made if s[1].connections >= plan.FEW)
+    in_first = [s[1].once for s in made if s[0] == 0]
     assert in_first == sorted(in_first)
+
+
+def test_a_full_run_has_latencies_for_every_workload_with_every_count():
+    pace = {(c.workload, c.connections) for c in cells() if c.kind == plan.PACE}
+    assert pace == {(w.name, n) for w in plan.WORKLOADS for n in (1, 10, 100, 1000, 10000)}
 
 
 def test_the_rate_is_half_of_the_slowest():
