@@ -155,7 +155,7 @@ class Clock:
     """How long the rest will take: what each kind of step took until now, and a guess for those that come first."""
 
     GUESS = {SPEED: 0.5, PACE: 0.5, REST: 1.2, DISK_IO: 0.6}       # seconds beside those that are measured
-    SLOW_GUESS = 4.0                                               # the same with FEW connections or more
+    SLOW_GUESS = 2.0                                               # the same with FEW connections or more
 
     def __init__(self):
         self._took = {}
