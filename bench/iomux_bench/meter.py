@@ -104,13 +104,22 @@ def threads(pids):
 
 
 def memory(pids):
-    """Bytes of memory: proportional share (shared pages divided among those who share them) and resident."""
+    """Bytes of memory: proportional share (shared pages divided among those who share them) and resident.
+
+    Who is not allowed to see the share of a process, as that of a worker which cannot be dumped, gets what is resident
+    for both: how much that grows is the same."""
     pss = rss = 0
     for pid in pids:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            for line in f:
-                if line.startswith("Pss:"):
-                    pss += int(line.split()[1]) * 1024
-                elif line.startswith("Rss:"):
-                    rss += int(line.split()[1]) * 1024
+        try:
+            share, resident = _rollup(pid)
+        except PermissionError:
+            with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+                share = resident = int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pss, rss = pss + share, rss + resident
     return pss, rss
+
+
+def _rollup(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        known = dict(line.split()[:2] for line in f if line.startswith(("Pss:", "Rss:")))
+    return int(known["Pss:"]) * 1024, int(known["Rss:"]) * 1024

@@ -9,7 +9,8 @@ import time
 from iomux_bench import load, meter, plan, server
 from iomux_bench.process import Failure
 
-START_S = 30            # until all connections are there and requests flow
+START_S = 10            # until all connections are there and requests flow
+START_MANY_S = 30       # the same where they are very many
 SETTLE_S = 0.05         # of a closed loop, before it is measured
 ENOUGH = 300            # requests: with fewer, where the time is cut decides too much
 STRETCH = 4             # times as long as planned is waited for these, at most
@@ -131,7 +132,7 @@ def errors_of(result):
 def wait_flow(running, cell, at_work):
     """Until the connections are there and all of them are asking."""
     active, idle = plan.split(cell)
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + (START_S if cell.connections < plan.FEW else START_MANY_S)
     while running.said()["served"] < idle + active // 2 + 1:
         if at_work.over() or time.monotonic() > deadline:
             return False
