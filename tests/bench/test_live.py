@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Two pools of a daemon that runs: figures of intervals, verdicts, and what is refused."""
+import http.server
 import json
 import socket
+import subprocess
 import threading
+import time
 
 import pytest
 
@@ -101,3 +104,33 @@ def test_what_is_no_daemon_is_said(tmp_path):
         serve(listener, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         with pytest.raises(talk.Unreached, match="404"):
             talk.asker(f"http://127.0.0.1:{listener.getsockname()[1]}/")()
+
+
+class Growing(http.server.BaseHTTPRequestHandler):
+    """Statistics of a daemon that goes on: 1,000 requests a second in each pool, in b at twice the cost."""
+
+    def do_GET(self):                                       # pylint: disable=invalid-name
+        n = 1000 + int(1000 * time.monotonic())
+        answer = json.dumps({"pools": [pool("a", n, 10 * n, buckets=[50, n]), pool("b", n, 20 * n, "poll", buckets=[90, n])]})
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer.encode())
+
+    def log_message(self, *_):                              # pylint: disable=arguments-differ
+        pass
+
+
+def test_all_of_it_on_statistics_that_grow(program, tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Growing) as daemon:
+        threading.Thread(target=daemon.serve_forever, daemon=True).start()
+        done = subprocess.run([program, "--live", f"http://127.0.0.1:{daemon.server_port}/", "-d", "7", "--json", "out.json"],
+                              cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        daemon.shutdown()
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "out.json").read_text())
+    assert [(p["pool"], p["model"], len(p["intervals"])) for p in made["pools"]] == [("a", "epoll", 7), ("b", "poll", 7)]
+    assert made["pools"][0]["figures"]["cpu_us"]["median"] == pytest.approx(10)
+    assert "CPU us for each: a (epoll) has 50 % less than b (poll)" in made["verdicts"]
+    assert "request time p99 us: a (epoll) has 44 % less than b (poll)" in done.stdout
+    assert "not apart, so nothing can be said: system calls for each" in done.stdout
