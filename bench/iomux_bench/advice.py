@@ -48,7 +48,7 @@ def _sentence(table, workload, connections, load):
     cost = next(f for f in found if f[3] == best[0])[0]
     text = f"{load}: {best[0]}, because a {plan.BY_NAME[workload].unit} costs {number(cost)} us of CPU there"
     if len(best) > 1:
-        text += f", as little as can be told from {names(best[1:])}"
+        text += f" ({names(best[1:])} cannot be told from it)"
     if last[3] not in best:
         text += f"; the dearest is {last[3]} with {number(last[0])} us"
     floor = figures.median(servers.get(plan.FLOOR), "cpu_us")

@@ -159,7 +159,8 @@ class Stop:
     def __init__(self):
         self.asked = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask)
+            if signal.getsignal(number) != signal.SIG_IGN:      # as under nohup(1)
+                signal.signal(number, self._ask)
 
     def _ask(self, _number, _frame):
         if self.asked:

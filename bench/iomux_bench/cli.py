@@ -182,5 +182,8 @@ def main(version, libexec):
     except BrokenPipeError:         # nobody reads the summary any more; the report is written by then
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as e:
+        print(f"iomux-bench: {e}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -207,10 +207,10 @@ def rest_table(document):
     for cell, servers in document["cells"].items():
         if plan.cell_of(cell)[0] == plan.REST:
             rows = [f"<td>{escape(s)}</td>" + _value(servers.get(s), "memory_each") + _value(servers.get(s), "stacks_each")
-                    + _value(servers.get(s), "threads") + _value(servers.get(s), "cpu", 100) + _value(servers.get(s), "wakeups_s")
+                    + _value(servers.get(s), "threads") + _value(servers.get(s), "cpu", 100) + _value(servers.get(s), "wanted", 100) + _value(servers.get(s), "wakeups_s")
                     + _value(servers.get(s), "switches_s") for s in order(document) if s in servers]
             return f"<h3>{plan.cell_of(cell)[2]:,} connections at rest</h3>" + _table(
-                ["", "bytes each", "stacks each", "threads", "CPU %", "wakeups a second", "switches a second"], rows)
+                ["", "bytes each", "stacks each", "threads", "CPU %", "wants %", "wakeups a second", "switches a second"], rows)
     return ""
 
 
@@ -252,6 +252,8 @@ model makes to wait, accept, receive, send and choose, by its own count.</p>
 <p><b>Fixed rate.</b>  All servers of a cell get the same rate, half of what the slowest of them did in the closed loop, and a
 request counts from when it was due, not from when it could be sent: a server that stands still delays all that was due
 meanwhile (no coordinated omission).</p>
+<p><b>At rest.</b>  Where a server wants more CPU time than it gets, because others are at work on the same CPU, the column
+&ldquo;wants&rdquo; says how much it would take.</p>
 <p><b>The floor</b> is a loop on epoll that sends the same bytes and looks at nothing: what the kernel alone costs.</p>
 <p><b>Checked.</b>  After each measurement the server's own statistics must name the model that was asked for, and its worker must
 be the one that was started; answers are compared byte by byte; what load and server counted must agree.  A model that cannot
@@ -278,6 +280,8 @@ def page(document):
     warn = f'<p class="warn">{escape(caution)}</p>' if caution else ""
     if document["cpus"]["shared"]:
         warn += '<p class="warn">There is one CPU for server and load: read the CPU time, not the rate.</p>'
+    out = [f"{m['model']} ({m['why']})" for m in document["models"] if not m["measured"]]
+    warn += f'<p class="warn">Not measured, and not replaced: {escape("; ".join(out))}.</p>' if out else ""
     said = "".join(f"<li>{escape(text)}</li>" for text in advice.paragraphs(table)) or "<li>Too little was measured.</li>"
     parts = [
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What was measured until now, on disk: a line of JSON for each step, so that whatever ends the run takes at most the
 step that was under way.  The first line says what the run is; a run that is another one is not gone on with."""
+import fcntl
 import json
 import os
 
@@ -16,13 +17,28 @@ class State:
         self.path = path
         self.header = {"form": FORM, **header}
         self.steps = []
+        there = os.path.exists(path)
+        if resume and not there:
+            raise Failure(f"there is no {path} to go on with")
+        if there and not resume:
+            raise Failure(f"{path} is of a run that was not finished: go on with --resume, or remove it")
+        self._file = self._open()
         if resume:
             self._load()
-        elif os.path.exists(path):
-            raise Failure(f"{path} is of a run that was not finished: go on with --resume, or remove it")
-        self._file = open(path, "a", encoding="utf-8")      # pylint: disable=consider-using-with
         if not self.steps and self._file.tell() == 0:
             self._write(self.header)
+
+    def _open(self):
+        """Nobody else writes there at the same time."""
+        try:
+            made = open(self.path, "a", encoding="utf-8")       # pylint: disable=consider-using-with
+        except OSError as e:
+            raise Failure(f"{self.path}: {e.strerror}") from e
+        try:
+            fcntl.flock(made, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise Failure(f"{self.path}: another iomux-bench is at work on it") from e
+        return made
 
     def _load(self):
         found, self.steps, whole = read(self.path)

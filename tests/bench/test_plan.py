@@ -119,6 +119,19 @@ def test_another_run_is_not_gone_on_with(tmp_path):
         state.State(path, {**HEADER, "fingerprint": "y"}, True)
     with pytest.raises(Failure, match="--resume"):
         state.State(path, HEADER, False)
+    with pytest.raises(Failure, match="to go on with"):
+        state.State(str(tmp_path / "none.state"), HEADER, True)
+    with pytest.raises(Failure, match="No such file"):
+        state.State(str(tmp_path / "none" / "a.state"), HEADER, False)
+
+
+def test_two_at_the_same_time_are_told_apart(tmp_path):
+    path = str(tmp_path / "a.state")
+    first = state.State(path, HEADER, False)
+    with pytest.raises(Failure, match="another iomux-bench"):
+        state.State(path, HEADER, True)
+    first.close()
+    state.State(path, HEADER, True).close()
 
 
 def test_what_is_no_state_is_refused(tmp_path):

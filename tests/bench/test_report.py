@@ -58,6 +58,7 @@ def test_what_comes_from_outside_is_escaped(whole):
 
 def test_a_model_that_cannot_run_is_listed_with_its_reason(whole):
     assert re.search(r"<td>epoll-level</td><td>multiplexing</td><td>not measured</td><td>not &lt;built", report.page(whole))
+    assert "Not measured, and not replaced: epoll-level (not &lt;built" in report.page(whole)
     assert "epoll-level was not measured: not <built> in" in summary.text(whole)
 
 
