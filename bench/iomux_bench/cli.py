@@ -141,6 +141,11 @@ def measure(options):
         print(f"iomux-bench: stopped after {len(kept.steps)} steps, which are kept in {path}; go on with --resume, or see "
               f"what there is with --report {path}", file=sys.stderr)
         return INTERRUPTED
+    except (Failure, OSError):
+        progress.clear()
+        if not kept.steps:              # nothing to go on with
+            kept.remove()
+        raise
     progress.clear()
     document = bench.document(kept.header, kept.steps, whole)
     write_report(options.output, document)

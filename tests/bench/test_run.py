@@ -196,6 +196,12 @@ def test_what_cannot_be_done_is_said(program, tmp_path, argv, said):
     assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_run_that_cannot_begin_leaves_nothing_behind(program, tmp_path):
+    done = run(program, "-q", "--folder", str(tmp_path / "none"), cwd=tmp_path)
+    assert done.returncode == 1 and "none" in done.stderr and "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
 def test_what_would_be_measured_is_said(program, tmp_path):
     done = run(program, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
