@@ -93,18 +93,21 @@ def measure(setup, wrk, server, row, reply, capacity, seconds):
 
 
 def _readings(pids, cpus):
+    """What writes the logs is read apart."""
+    aside = meter.loggers(pids)
+    pids = [pid for pid in pids if pid not in aside]
     user, system = meter.user_and_system(pids)
     busy, steal = meter.machine(cpus)
     return {"cpu": meter.cpu_ns(pids) / 1e9, "user": user, "system": system,
             "waited": meter.waited_ns(pids) / 1e9, "busy": busy, "steal": steal,
-            "own": time.process_time(), "wall": time.monotonic()}
+            "own": time.process_time(), "logger": meter.cpu_ns(aside) / 1e9, "wall": time.monotonic()}
 
 
 def _figures(counted, spent, wrk_cpu, reply_size, one_cpu, threads):
     requests, seconds = counted["requests"], counted["us"] / 1e6
-    foreign = max(0.0, spent["busy"] - spent["cpu"] - wrk_cpu - spent["own"])
+    foreign = max(0.0, spent["busy"] - spent["cpu"] - spent["logger"] - wrk_cpu - spent["own"])
     made = {"us": spent["cpu"] * 1e6 / requests, "user_s": spent["user"], "system_s": spent["system"],
-            "rate": requests / seconds, "busy": spent["cpu"] / seconds, "load_busy": wrk_cpu / seconds,
+            "logger_us": spent["logger"] * 1e6 / requests, "rate": requests / seconds, "busy": spent["cpu"] / seconds, "load_busy": wrk_cpu / seconds,
             "foreign": foreign / spent["wall"], "steal": spent["steal"] / spent["wall"],
             "waited": spent["waited"] / seconds, "requests": requests, "seconds": seconds,
             "reply_bytes": counted["bytes"] / requests, "p50_us": counted["p50"], "p99_us": counted["p99"],

@@ -128,7 +128,7 @@ workers = 1;
 io_model = "%(model)s";
 %(user)s
 log : { target = "stderr"; level = "notice"; };
-access_log : { target = "off"; };
+access_log : { target = "%(access)s"; };
 limits : { connections = %(capacity)d; requests = 0; };
 services = (
   { name = "bench"; protocol = "http"; listen = [ "127.0.0.1:0" ];
@@ -137,16 +137,20 @@ services = (
 );
 """
 
-    def __init__(self, name, setup, binary, model):
+    def __init__(self, name, setup, binary, model, access="off"):
         super().__init__(name, setup)
         self._binary = binary
+        self._access = access
         self._model = model
         self.threads = model in self.THREADED
 
     def start(self, _row, _reply, capacity):
         user = 'user = "%s"; group = "%s";' % _nobody() if os.geteuid() == 0 else ""
+        access = self._access
+        if access == "file":
+            access = "file:" + os.path.join(self.setup.folder_new("access-log"), "access.log")
         config = self.setup.file_new("iomuxd.conf", (self.CONFIG % {
-            "model": self._model, "user": user, "capacity": capacity, "root": self.setup.www,
+            "model": self._model, "access": access, "user": user, "capacity": capacity, "root": self.setup.www,
             "body": FIXED_BODY.decode().replace("\n", "\\n")}).encode())
 
         def ready(log):

@@ -66,7 +66,6 @@ src/core/bypass.c     fcntl fstatfs statx
 src/core/catalog.c    close closedir dirfd fdopendir fstat fstatat readdir
 src/core/beneath.c    close fcntl fstat fstatat open openat syscall
 src/core/verified.c   pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
-src/core/access.c     close fcntl fstat fsync open write pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
 '
 
 # Variables at file scope that may change, each with its file.

@@ -40,6 +40,16 @@ def tree(pid):
     return sorted(found)
 
 
+def loggers(pids):
+    """Those that write the logs of iomuxd: they take time of their own, which nobody who asks waits for."""
+    found = []
+    for pid in pids:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+            if f.read().strip() == "iomuxd-logger":
+                found.append(pid)
+    return found
+
+
 def cpu_ns(pids):
     """CPU time of processes with all their threads, also those that have ended: exact, not in ticks.
 

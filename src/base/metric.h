@@ -23,7 +23,7 @@ struct rusage;
     X(accepted,        SERVICE, "connections_accepted", "", "connections accepted")                                   \
     X(closed,          SERVICE, "connections_closed", "", "connections ended, also with their worker")                \
     X(passed_on,       SERVICE, "connections_passed_on", "", "connections that were passed to another worker")        \
-    X(taken_over,      SERVICE, "connections_taken_over", "", "connections that were taken over from another worker")  \
+    X(taken_over,      SERVICE, "connections_taken_over", "", "connections that were taken over from another worker") \
     X(refused,         SERVICE, "connections_refused", "cause=\"resources\"", "connections refused, by cause")        \
     X(refused_address, SERVICE, "connections_refused", "cause=\"address\"", "connections refused: their address has enough")\
     X(refused_full,    SERVICE, "connections_refused", "cause=\"full\"", "connections refused: all places are taken") \
@@ -55,6 +55,7 @@ struct rusage;
     X(would_block,     SERVICE, "would_block", "", "receive and send calls that found nothing to do (EAGAIN)")        \
     X(syscalls,        WORKER,  "system_calls", "", "system calls to wait, accept, receive, send and choose")         \
     X(cold_reads,      SERVICE, "cold_reads", "", "file ranges fetched by a helper because they were not cached")     \
+    X(log_dropped,     WORKER,  "log_dropped", "", "log lines that could not be written")                             \
     X(access_dropped,  WORKER,  "access_log_dropped", "", "access log lines that could not be written")
 
 /* Times, as histograms of microseconds: name, name of the family in /metrics (iomuxd_FAMILY_seconds), what is measured.

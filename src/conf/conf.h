@@ -52,7 +52,7 @@ struct conf_listen {
 };
 
 enum conf_protocol {
-    CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME
+    CONF_HTTP, CONF_GREET, CONF_ECHO, CONF_DISCARD, CONF_CHARGEN, CONF_DAYTIME, CONF_TIME, CONF_STATUS
 };
 
 struct conf_header { const char *name, *value; };
@@ -79,7 +79,8 @@ struct conf_auth {
 #define CONF_EXPIRES_UNSET UINT32_MAX
 
 enum conf_route_kind {
-    CONF_ROUTE_ROOT, CONF_ROUTE_ALIAS, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS
+    CONF_ROUTE_ROOT, CONF_ROUTE_ALIAS, CONF_ROUTE_RESPOND, CONF_ROUTE_REDIRECT, CONF_ROUTE_STATUS,
+    CONF_ROUTE_LIVE                     /* "status = true": the statistics of the daemon */
 };
 
 enum conf_coding { CONF_CODING_BR, CONF_CODING_ZSTD, CONF_CODING_GZIP, CONF_CODINGS };
@@ -143,7 +144,7 @@ struct conf_service {
     struct conf_proxy    proxy;
     struct conf_route   *routes;        /* HTTP */
     unsigned             route_count;
-    struct conf_nets     allow, deny;   /* of routes that have neither */
+    struct conf_nets     allow, deny;   /* of routes that have neither; of STATUS */
     struct conf_headers  headers;       /* of routes that do not say it otherwise */
     struct conf_error_pages error_pages;    /* HTTP */
     const char          *greeting;      /* GREET */
@@ -201,7 +202,8 @@ struct conf {
     const char            *log_file;
     struct conf_place      log_place;
     enum log_level         log_level;
-    enum conf_target       access_target;   /* OFF or FILE */
+    unsigned               log_buffer;  /* bytes for lines that wait, of each worker */
+    enum conf_target       access_target;   /* OFF, JOURNAL or FILE */
     const char            *access_file;
     struct conf_place      access_place;
     const char            *access_format;   /* "combined", "json" or a text with fields */
@@ -230,7 +232,7 @@ struct conf_options {
     conf_word_check   *model_check;     /* an I/O model */
     conf_word_check   *user_check;      /* an account; NULL: none is named, so the default */
     conf_word_check   *group_check;
-    conf_word_check   *target_check;    /* of the log: as it is written */
+    conf_word_check   *target_check;    /* of a log: as it is written */
     conf_word_check   *format_check;    /* of the access log */
     conf_word_check   *location_check;  /* where a redirect leads */
     conf_word_check   *sandbox_check;   /* "require" */

@@ -121,7 +121,7 @@ extern const struct conf_kind
     conf_kind_seconds, conf_kind_micros, conf_kind_flag,
     conf_kind_sandbox, conf_kind_watchdog,
     conf_kind_text, conf_kind_word, conf_kind_choice, conf_kind_target, conf_kind_format,
-    conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status,
+    conf_kind_hosts, conf_kind_index, conf_kind_listen, conf_kind_status, conf_kind_route_status,
     conf_kind_try, conf_kind_autoindex, conf_kind_precompressed, conf_kind_error_pages, conf_kind_statuses,
     conf_kind_redirect, conf_kind_redirect_status,
     conf_kind_methods, conf_kind_nets, conf_kind_auth, conf_kind_users,

@@ -33,6 +33,7 @@ static unsigned classes_of_kind(enum conf_route_kind kind)
     switch (kind) {
     case CONF_ROUTE_ROOT:
     case CONF_ROUTE_ALIAS:
+    case CONF_ROUTE_LIVE:
         return READS;
     case CONF_ROUTE_RESPOND:
         return READS | POSTS;

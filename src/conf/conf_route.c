@@ -93,6 +93,33 @@ static void redirect_print(struct conf_printer *p, const struct conf_setting *s,
     conf_kind_part.print(p, &whole, base);
 }
 
+/* ---- status: of an error, or true: the daemon's ---- */
+
+static bool status_is_live(const config_setting_t *node)
+{
+    return config_setting_type(node) == CONFIG_TYPE_BOOL && config_setting_get_bool(node);
+}
+
+static void route_status_read(struct conf_reader *r, const struct conf_setting *s, config_setting_t *node, void *base)
+{
+    if (config_setting_type(node) != CONFIG_TYPE_BOOL)
+        conf_kind_status.read(r, s, node, base);
+    else if (!status_is_live(node))
+        conf_gripe_value(r, node, NULL, "true, for the status of the daemon, or a whole number from 400 to 599");
+}
+
+static void route_status_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
+{
+    const struct conf_route *route = base;
+
+    if (route->kind != CONF_ROUTE_LIVE) {
+        conf_kind_status.print(p, s, base);
+        return;
+    }
+    conf_print_key(p, s->key);
+    fputs("true;\n", p->to);
+}
+
 /* ---- one route ---- */
 
 static const struct { const char *key; enum conf_route_kind kind; } answers[] = {
@@ -113,6 +140,8 @@ static bool answer_find(struct conf_reader *r, struct conf_route *route, const c
         if (first == NULL) {
             first = answers[i].key;
             route->kind = answers[i].kind;
+            if (route->kind == CONF_ROUTE_STATUS && status_is_live(config_setting_get_member(node, "status")))
+                route->kind = CONF_ROUTE_LIVE;
             continue;
         }
         conf_gripe(r, config_setting_get_member(node, answers[i].key), NULL,
@@ -226,4 +255,5 @@ const struct conf_kind conf_kind_redirect = { redirect_read, NULL, redirect_prin
 const struct conf_kind conf_kind_redirect_status = {
     redirect_status_read, redirect_status_fall_back, redirect_status_print
 };
+const struct conf_kind conf_kind_route_status = { route_status_read, NULL, route_status_print };
 const struct conf_kind conf_kind_routes = { routes_read, NULL, routes_print };

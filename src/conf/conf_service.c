@@ -70,14 +70,14 @@ static void datagrams_check(struct conf_reader *r, const struct conf_service *se
 {
     const config_setting_t *listen = config_setting_get_member(node, "listen");
 
-    if (service->protocol != CONF_HTTP && service->protocol != CONF_GREET)
+    if (service->protocol != CONF_HTTP && service->protocol != CONF_GREET && service->protocol != CONF_STATUS)
         return;
     for (unsigned i = 0; i < service->listen_count; i++) {
         if (service->listens[i].datagram)
             conf_gripe(r, conf_listen_at(listen, i), NULL,
                        "\"%.60s\": \"%s\" does not work over datagrams; echo, discard, chargen, daytime and"
                        " time do", service->listens[i].text,
-                       service->protocol == CONF_HTTP ? "http" : "greet");
+                       service->protocol == CONF_HTTP ? "http" : service->protocol == CONF_GREET ? "greet" : "status");
     }
 }
 

@@ -18,6 +18,8 @@ enum {
     REQUEST_RATE_MAX = 1000000,             /* requests in a second: more than a worker can answer */
     EXPIRES_MAX_S = 10 * 366 * 86400,       /* ten years: who says so means never */
     DATAGRAMS_MAX = 1000000,                /* answers in a second: more than a worker can send */
+    LOG_BUFFER_MIN = 64 * 1024,             /* some of the longest lines */
+    LOG_BUFFER_MAX = 64 * 1024 * 1024,      /* 200,000 lines or more: a longer pause is a failure */
     WATCHDOG_MIN_MS = 1000,                 /* a turn takes milliseconds, tens of them where CPU is short */
     WATCHDOG_MAX_MS = 3600 * 1000
 };
@@ -41,11 +43,14 @@ static const struct conf_word log_target_words[] = {
     { NULL, 0 }
 };
 
-static const struct conf_word access_target_words[] = { { "off", CONF_TARGET_OFF }, { NULL, 0 } };
+static const struct conf_word access_target_words[] = {
+    { "off", CONF_TARGET_OFF }, { "journal", CONF_TARGET_JOURNAL }, { NULL, 0 }
+};
 
 static const struct conf_word protocol_words[] = {
     { "http", CONF_HTTP }, { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD },
-    { "chargen", CONF_CHARGEN }, { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }, { NULL, 0 }
+    { "chargen", CONF_CHARGEN }, { "daytime", CONF_DAYTIME }, { "time", CONF_TIME },
+    { "status", CONF_STATUS }, { NULL, 0 }
 };
 
 /* ---- groups ---- */
@@ -61,12 +66,14 @@ static const struct conf_setting log_settings[] = {
       .place_offset = offsetof(struct conf, log_place) },
     { .key = "level", .kind = &conf_kind_choice, AT(struct conf, log_level), .words = level_words,
       .fallback = LOG_INFO },
+    { .key = "buffer", .kind = &conf_kind_size, AT(struct conf, log_buffer),
+      RANGE(LOG_BUFFER_MIN, LOG_BUFFER_MAX, 16 << 20) },
     { .key = NULL }
 };
 
 static const struct conf_setting access_settings[] = {
     { .key = "target", .kind = &conf_kind_target, AT(struct conf, access_target),
-      .words = access_target_words,
+      .words = access_target_words, .check = conf_check_target,
       .fallback = CONF_TARGET_OFF, .file_offset = offsetof(struct conf, access_file),
       .place_offset = offsetof(struct conf, access_place) },
     { .key = "format", .kind = &conf_kind_format, AT(struct conf, access_format), .fallback_text = "combined" },
@@ -154,6 +161,11 @@ static bool service_is_http(const void *service)
     return ((const struct conf_service *)service)->protocol == CONF_HTTP;
 }
 
+static bool service_speaks_http(const void *service)
+{
+    return service_is_http(service) || ((const struct conf_service *)service)->protocol == CONF_STATUS;
+}
+
 static bool service_is_greet(const void *service)
 {
     return ((const struct conf_service *)service)->protocol == CONF_GREET;
@@ -191,9 +203,9 @@ const struct conf_setting conf_service_settings[] = {
       .fallback_text = "hello\n",
       .applies = service_is_greet, .only = "protocol \"greet\"" },
     { .key = "allow", .kind = &conf_kind_nets, AT(struct conf_service, allow), .check = conf_check_net_or_unix,
-      .applies = service_is_http, .only = "protocol \"http\"" },
+      .applies = service_speaks_http, .only = "protocol \"http\" or \"status\"" },
     { .key = "deny", .kind = &conf_kind_nets, AT(struct conf_service, deny), .check = conf_check_net_or_unix,
-      .applies = service_is_http, .only = "protocol \"http\"" },
+      .applies = service_speaks_http, .only = "protocol \"http\" or \"status\"" },
     { .key = "headers", .kind = &conf_kind_headers, AT(struct conf_service, headers), .members = header_settings,
       .applies = service_is_http, .only = "protocol \"http\"" },
     { .key = "error_pages", .kind = &conf_kind_error_pages, AT(struct conf_service, error_pages),
@@ -236,7 +248,7 @@ static bool route_is_redirect(const void *route)
 
 static bool route_is_status(const void *route)
 {
-    return route_kind(route) == CONF_ROUTE_STATUS;
+    return route_kind(route) == CONF_ROUTE_STATUS || route_kind(route) == CONF_ROUTE_LIVE;
 }
 
 #define FOR_FILES .applies = route_has_files, .only = "a route with root or alias"
@@ -303,7 +315,7 @@ const struct conf_setting conf_route_settings[] = {
     { .key = "respond", .kind = &conf_kind_part, .members = respond_settings, .applies = route_is_respond },
     { .key = "redirect", .kind = &conf_kind_redirect, AT(struct conf_route, to), .members = redirect_settings,
       .check = conf_check_location, .applies = route_is_redirect },
-    { .key = "status", .kind = &conf_kind_status, AT(struct conf_route, status), .min = 400, .max = 599,
+    { .key = "status", .kind = &conf_kind_route_status, AT(struct conf_route, status), .min = 400, .max = 599,
       .applies = route_is_status },
     { .key = NULL }
 };

@@ -1,210 +1,115 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Access lines: gathered in one buffer, written in batches of whole lines.  Owns the buffer, not the file.
- * Does not know what a line looks like. */
+/* Access records: from a worker into its ring, and out of it in the process that writes lines.  Copies what it is given
+ * and formats nothing: that is for who has the time.  Knows neither lines nor files. */
 #include "core/access.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/log.h"
+#include "base/ring.h"
 #include "core/access_line.h"
 
-enum {
-    BATCH_BYTES = ACCESS_LINE_MAX,      /* gathered at most; one write each */
-    BATCH_MS = 1000,            /* a line waits at most so long */
-    WRITES_MAX = 16             /* in one flush: who takes a few bytes at a time must not hold the loop */
+enum { NAME_MAX_BYTES = 255 };          /* of a service, a model or a worker */
+
+static const int64_t LAST_SECOND = 253402300799;        /* of the year 9999: later ones are not written in four digits */
+
+/* A record in a ring: this, the reply with its texts, and three names, each with its NUL. */
+struct access_wire {
+    uint64_t duration_us;
+    uint32_t target;
+    uint8_t  service_n, model_n, worker_n;      /* without the NUL */
+    uint8_t  nothing;
 };
+
+_Static_assert(sizeof(struct access_wire) % _Alignof(struct access) == 0, "a reply behind it is aligned");
+_Static_assert(sizeof(struct access_wire) + sizeof(struct access) + ACCESS_TEXT_MAX + 3 * (NAME_MAX_BYTES + 1) <
+               RING_RECORD_MAX - 64, "any record fits a ring");
 
 struct access_log {
-    pthread_mutex_t      lock;          /* on the blocking model many threads finish replies */
-    int                  fd;
-    struct access_form  *form;
-    struct access_source source;
-    bool                 failing;       /* said once, until it works again */
-    uint64_t             lost;          /* lines, since the last flush told */
-    uint64_t             lost_in_a_row; /* since it began to fail */
-    uint64_t             due_ms;        /* UINT64_MAX: nothing is gathered */
-    size_t               n;
-    size_t               torn_n;        /* first bytes: the rest of a line whose begin is in the file */
-    char                 batch[BATCH_BYTES];
+    struct ring *ring;
+    uint32_t     target;
+    uint8_t      model_n, worker_n;
+    size_t       names_n;
+    char         names[];               /* of model and worker, each with its NUL */
 };
 
-/* A pipe or a terminal that nobody reads must not stop the worker; regular files do not know the flag. */
-static void never_block(int fd)
+static uint8_t name_size(const char *name)
 {
-    struct stat st;
-    if (fstat(fd, &st) == -1 || S_ISREG(st.st_mode))
-        return;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags != -1)
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    return (uint8_t)strnlen(name, NAME_MAX_BYTES);
 }
 
-struct access_log *access_log_new(int fd, struct access_form *taken, const struct access_source *source)
+struct access_log *access_log_new(struct ring *ring, uint32_t target, const struct access_source *source)
 {
-    struct access_log *l = taken != NULL ? malloc(sizeof *l) : NULL;
-    if (l == NULL) {
-        access_form_free(taken);
+    uint8_t model_n = name_size(source->model), worker_n = name_size(source->worker);
+    size_t n = (size_t)model_n + worker_n + 2;
+    struct access_log *l = calloc(1, sizeof *l + n);
+    if (l == NULL)
         return NULL;
-    }
-    pthread_mutex_init(&l->lock, NULL);
-    l->fd = fd;
-    l->form = taken;
-    l->source = *source;
-    l->failing = false;
-    l->lost = l->lost_in_a_row = 0;
-    __atomic_store_n(&l->due_ms, UINT64_MAX, __ATOMIC_RELAXED);
-    l->n = l->torn_n = 0;
-    never_block(fd);
+    l->ring = ring;
+    l->target = target;
+    l->model_n = model_n;
+    l->worker_n = worker_n;
+    l->names_n = n;
+    memcpy(l->names, source->model, model_n);
+    memcpy(l->names + model_n + 1, source->worker, worker_n);
     return l;
-}
-
-static void say_failing(struct access_log *l, int cause)
-{
-    if (l->failing)
-        return;
-    l->failing = true;
-    static const struct log_about about = { .event = "access-log-failed" };
-    errno = cause;
-    log_errno(LOG_ERROR, &about, "access log: cannot write, lines are lost until it works again");
-}
-
-static void say_works(struct access_log *l)
-{
-    if (!l->failing)
-        return;
-    l->failing = false;
-    static const struct log_about about = { .event = "access-log-works" };
-    log_write(LOG_NOTICE, &about, "access log: works again, %llu lines were lost",
-              (unsigned long long)l->lost_in_a_row);
-    l->lost_in_a_row = 0;
-}
-
-/* Writes as much as the file takes at once; returns how much.  *cause: why not all. */
-static size_t write_batch(struct access_log *l, int *cause)
-{
-    size_t done = 0;
-    *cause = EAGAIN;
-    for (int i = 0; i < WRITES_MAX && done < l->n; i++) {
-        ssize_t n = write(l->fd, l->batch + done, l->n - done);
-        if (n == -1 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            *cause = n == 0 ? EIO : errno;
-            break;
-        }
-        done += (size_t)n;
-    }
-    return done;
-}
-
-static uint64_t count_lines(const char *p, const char *end)
-{
-    uint64_t lines = 0;
-    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-        lines++;
-        p++;
-    }
-    return lines;
-}
-
-/* `done` bytes are in the file, the rest is given up, but for the end of a line that is in it by half: that
- * comes first next time, so that the file has whole lines only. */
-static void drop_rest(struct access_log *l, size_t done)
-{
-    const char *rest = l->batch + done, *end = l->batch + l->n;
-    bool torn = done > 0 ? rest[-1] != '\n' : l->torn_n > 0;
-    size_t keep = 0;
-    if (torn)
-        keep = (size_t)((const char *)memchr(rest, '\n', (size_t)(end - rest)) - rest) + 1;
-    uint64_t lost = count_lines(rest + keep, end);
-    l->lost += lost;
-    l->lost_in_a_row += lost;
-    memmove(l->batch, rest, keep);
-    l->n = l->torn_n = keep;
-}
-
-static void write_out(struct access_log *l)
-{
-    int cause;
-    __atomic_store_n(&l->due_ms, UINT64_MAX, __ATOMIC_RELAXED);
-    if (l->n == 0)
-        return;
-    size_t done = write_batch(l, &cause);
-    if (done == l->n) {
-        l->n = l->torn_n = 0;
-        say_works(l);
-        return;
-    }
-    drop_rest(l, done);
-    say_failing(l, cause);
-}
-
-/* The end of a torn line belongs behind its begin, in the old file; if that takes it no more, it is lost. */
-void access_log_reopen(struct access_log *l, int fd)
-{
-    pthread_mutex_lock(&l->lock);
-    write_out(l);
-    if (l->torn_n > 0) {
-        l->lost++;
-        l->lost_in_a_row++;
-    }
-    l->n = l->torn_n = 0;
-    l->fd = fd;
-    never_block(fd);
-    pthread_mutex_unlock(&l->lock);
-}
-
-uint64_t access_log_flush(struct access_log *l)
-{
-    pthread_mutex_lock(&l->lock);
-    write_out(l);
-    uint64_t lost = l->lost;
-    l->lost = 0;
-    pthread_mutex_unlock(&l->lock);
-    return lost;
-}
-
-uint64_t access_log_due(const struct access_log *l)
-{
-    return __atomic_load_n(&l->due_ms, __ATOMIC_RELAXED);
 }
 
 void access_log_free(struct access_log *l)
 {
-    if (l == NULL)
-        return;
-    write_out(l);
-    pthread_mutex_destroy(&l->lock);
-    access_form_free(l->form);
     free(l);
 }
 
-static void line_add(struct access_log *l, const struct access *a, uint64_t now_us)
+/* Of a reply with its texts. */
+static size_t reply_size(const struct access *a)
 {
-    const struct access_facts facts = { .reply = a, .source = &l->source,
-                                        .duration_us = now_us > a->started_us ? now_us - a->started_us : 0 };
-    size_t max = access_line_max(l->form, &facts);
-    if (max > BATCH_BYTES - l->n)
-        write_out(l);
-    if (max > BATCH_BYTES - l->n) {     /* beside a torn line that the file still refuses */
-        l->lost++;
-        l->lost_in_a_row++;
-        return;
-    }
-    if (l->due_ms == UINT64_MAX)
-        __atomic_store_n(&l->due_ms, now_us / 1000 + BATCH_MS, __ATOMIC_RELAXED);
-    l->n = (size_t)(access_line_put(l->batch + l->n, l->form, &facts) - l->batch);
+    return offsetof(struct access, text) + a->method_n + a->target_n + a->version_n + a->referer_n + a->agent_n +
+           a->host_n + a->user_n;
 }
 
-void access_log_add(struct access_log *l, const struct access *a, uint64_t now_us)
+/* hot */
+bool access_log_add(struct access_log *l, const struct access *a, uint64_t now_us)
 {
-    pthread_mutex_lock(&l->lock);
-    line_add(l, a, now_us);
-    pthread_mutex_unlock(&l->lock);
+    struct access_wire w = { .duration_us = now_us > a->started_us ? now_us - a->started_us : 0, .target = l->target,
+                             .service_n = name_size(a->service), .model_n = l->model_n, .worker_n = l->worker_n };
+    const struct span parts[] = {
+        { (const char *)&w, sizeof w },
+        { (const char *)a, reply_size(a) },
+        { a->service, w.service_n }, SPAN("\0"),
+        { l->names, l->names_n }
+    };
+    return ring_put(l->ring, ACCESS_RECORD, now_us, false, parts, sizeof parts / sizeof *parts);
+}
+
+static bool reply_is_sound(const struct access *a)
+{
+    return a->method_n <= ACCESS_METHOD_MAX && a->target_n <= ACCESS_TARGET_MAX && a->version_n <= ACCESS_VERSION_MAX &&
+           a->referer_n <= ACCESS_REFERER_MAX && a->agent_n <= ACCESS_AGENT_MAX && a->host_n <= ACCESS_HOST_MAX &&
+           a->user_n <= ACCESS_USER_MAX && a->when_s >= 0 && a->when_s <= LAST_SECOND;
+}
+
+/* The name at *at, which moves behind it; NULL: it does not end where it should. */
+static const char *name_at(const char **at, uint8_t n)
+{
+    const char *name = *at;
+    *at += n + 1;
+    return memchr(name, '\0', (size_t)n + 1) == name + n ? name : NULL;
+}
+
+bool access_read(struct access_taken *t, void *bytes, size_t n)
+{
+    struct access_wire w;
+    struct access *a = (struct access *)(void *)((char *)bytes + sizeof w);
+    if (n < sizeof w + sizeof *a)
+        return false;
+    memcpy(&w, bytes, sizeof w);
+    if (!reply_is_sound(a) || n != sizeof w + reply_size(a) + w.service_n + w.model_n + w.worker_n + 3)
+        return false;
+    const char *at = (const char *)a + reply_size(a);
+    a->service = name_at(&at, w.service_n);
+    *t = (struct access_taken){ .target = w.target, .duration_us = w.duration_us, .reply = a };
+    t->model = name_at(&at, w.model_n);
+    t->worker = name_at(&at, w.worker_n);
+    return a->service != NULL && t->model != NULL && t->worker != NULL;
 }

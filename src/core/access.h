@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The access log: one line for each reply, written when its last byte was handed to the kernel or when the
- * connection ended before that, so that the byte count is true.  Lines are gathered and written in batches. */
+/* The access log: one record for each reply, put into a ring when its last byte was handed to the kernel or when the
+ * connection ended before that, so that the byte count is true.  Another process makes lines of them. */
 #ifndef CORE_ACCESS_H
 #define CORE_ACCESS_H
 
@@ -11,8 +11,9 @@
 #include "base/span.h"
 #include "core/peer.h"
 
-struct access_form;
+struct access_facts;
 struct access_source;
+struct ring;
 
 /* How long the texts of a record are at most: a longer one is cut. */
 enum {
@@ -35,22 +36,25 @@ struct access {
     char        text[];                 /* copies: method target version referer agent host user, without separators */
 };
 
-/* The target of one worker, with lines of the form, which is taken over (NULL: the caller failed to make it); NULL
- * with errno.  fd is opened with O_APPEND and stays the caller's. */
-struct access_log *access_log_new(int fd, struct access_form *taken, const struct access_source *source);
+enum { ACCESS_RECORD = 1 };             /* the kind of its records in a ring; another layout needs another number */
 
-/* Goes on with another descriptor (the log was reopened); what was gathered goes to the old one first. */
-void access_log_reopen(struct access_log *l, int fd);
-
-/* Appends the line of a finished reply; `now_us` ends its duration. */
-void access_log_add(struct access_log *l, const struct access *a, uint64_t now_us);
-
-/* Writes what was gathered; returns the number of lines lost because the file did not take them. */
-uint64_t access_log_flush(struct access_log *l);
-
-/* When it wants to be flushed (monotonic ms), UINT64_MAX: nothing is gathered. */
-uint64_t access_log_due(const struct access_log *l);
-
+/* The access log of one worker, whose records go to this target.  The ring stays the caller's.  NULL with errno. */
+struct access_log *access_log_new(struct ring *ring, uint32_t target, const struct access_source *source);
 void access_log_free(struct access_log *l);
+
+/* Puts the record of a finished reply; `now_us` ends its duration.  False: there was no room.  May be called by
+ * several threads at once. */
+bool access_log_add(struct access_log *l, const struct access *a, uint64_t now_us);
+
+/* A record as it came out of a ring. */
+struct access_taken {
+    uint32_t             target;
+    uint64_t             duration_us;
+    const struct access *reply;         /* in the bytes that were given */
+    const char          *model, *worker;
+};
+
+/* Reads a record out of bytes that are aligned for any type, which are changed and must stay.  False: it is none. */
+bool access_read(struct access_taken *t, void *bytes, size_t n);
 
 #endif

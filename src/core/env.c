@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fmt.h"
 #include "base/random.h"
-#include "core/access.h"
 
 /* Blocks kept for reuse: enough for a burst of replies, 1 MiB and 64 KiB at most. */
 enum { SPARE_BLOCKS = 256, SPARE_ITEMS = 1024 };
@@ -61,18 +60,11 @@ void env_switch(struct env *e, struct metric_part *part)
 /* hot */
 void env_rest(struct env *e)
 {
-    if (e->access != NULL && access_log_due(e->access) <= e->now_ms)
-        e->count.access_dropped += access_log_flush(e->access);
     env_publish(e);
     if (e->slot == NULL)
         return;
     __atomic_fetch_add(&e->slot->progress, 1, __ATOMIC_RELAXED);
     metric_use_look(e->slot, e->now_ms);
-}
-
-uint64_t env_due(const struct env *e)
-{
-    return e->access != NULL ? access_log_due(e->access) : UINT64_MAX;
 }
 
 void env_free(struct env *e)

@@ -76,14 +76,11 @@ void env_init(struct env *e, struct metric_slot *slot);
 /* Begins a turn: reads the clocks, once for everything that happens in it. */
 void env_turn(struct env *e);
 
-/* Ends a turn, before sleeping: publishes counters, hands a due batch of access lines to the file. */
+/* Ends a turn, before sleeping: publishes counters. */
 void env_rest(struct env *e);
 
 /* Publishes counters; env_rest does so too. */
 void env_publish(struct env *e);
-
-/* When env_rest wants to be called at the latest (monotonic ms), UINT64_MAX: whenever. */
-uint64_t env_due(const struct env *e);
 
 /* Frees spare memory; everything that came from this env must have been given back. */
 void env_free(struct env *e);

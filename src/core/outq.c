@@ -112,8 +112,8 @@ void outq_file(struct outq *q, struct file *taken, off_t offset, size_t n)
 /* The reply before this mark is through, or will never be. */
 static void mark_pass(struct env *e, struct access *a)
 {
-    if (e->access != NULL)
-        access_log_add(e->access, a, clock_monotonic_us());
+    if (e->access != NULL && !access_log_add(e->access, a, clock_monotonic_us()))
+        e->count.access_dropped++;
     block_put_back(&e->blocks, a);
 }
 

@@ -52,6 +52,22 @@ static void show_totals(const json_t *answer, FILE *to)
             text_of_bytes(out, talk_number(totals, "bytes_sent")));
 }
 
+static void show_log(const json_t *answer, FILE *to)
+{
+    const json_t *log = json_object_get(answer, "log");
+    long long lines = (long long)talk_number(log, "log_dropped"), access = (long long)talk_number(log, "access_dropped");
+
+    fprintf(to, "%-14slevel %s", "log", talk_text(answer, "log_level"));
+    if (talk_number(log, "pid") > 0)
+        fprintf(to, ", logger pid %lld", (long long)talk_number(log, "pid"));
+    else if (json_is_object(log))
+        fputs(", no logger", to);
+    if (lines + access > 0)
+        fprintf(to, "; dropped: %lld line%s, %lld access line%s", lines, lines == 1 ? "" : "s", access,
+                access == 1 ? "" : "s");
+    putc('\n', to);
+}
+
 static void show_generations(const json_t *answer, FILE *to)
 {
     static const struct table_column columns[] = {
@@ -78,7 +94,7 @@ static void show_generations(const json_t *answer, FILE *to)
 static void show_listeners(const json_t *answer, FILE *to)
 {
     static const struct table_column columns[] = {
-        { "SERVICE", false }, { "PROTOCOL", false }, { "SOCKETS", true }, { "ADDRESS", false }
+        { "SERVICE", false }, { "PROTOCOL", false }, { "SOCKETS", true }, { "WAITING", true }, { "ADDRESS", false }
     };
     const json_t *all = json_object_get(answer, "listeners");
     struct table t;
@@ -90,6 +106,10 @@ static void show_listeners(const json_t *answer, FILE *to)
         table_text(&t, talk_text(one, "service"));
         table_text(&t, talk_text(one, "protocol"));
         table_number(&t, talk_number(one, "sockets"));
+        if (json_is_integer(json_object_get(one, "waiting")))
+            table_number(&t, talk_number(one, "waiting"));
+        else
+            table_text(&t, "-");
         table_text(&t, talk_text(one, "address"));
     }
     putc('\n', to);
@@ -167,7 +187,7 @@ void show_status(const json_t *answer, FILE *to)
             (long long)talk_number(answer, "generation"), text_of_age(age, talk_number(answer, "uptime_s")));
     fprintf(to, "%-14s%s\n", "configuration", talk_text(answer, "configuration"));
     show_overrides(json_object_get(answer, "overrides"), to);
-    fprintf(to, "%-14s%s\n", "log level", talk_text(answer, "log_level"));
+    show_log(answer, to);
     show_reload(json_object_get(answer, "reload"), to);
     show_totals(answer, to);
     show_generations(answer, to);

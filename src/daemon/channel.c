@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The channel between the master and one worker, on a Unix socket pair that keeps message boundaries
+/* The channel between the master and one worker or the logger, on a Unix socket pair that keeps message boundaries
  * (SOCK_SEQPACKET: the only kind that also tells when the other side is gone).  Knows the form of messages,
  * not what they make anybody do. */
 #include "daemon/channel.h"
@@ -28,8 +28,8 @@ int channel_open(int ends[2])
 
 static bool channel_carries_fd(enum channel_kind kind)
 {
-    return kind == CHANNEL_LOG || kind == CHANNEL_ACCESS || kind == CHANNEL_SURVEY ||
-           kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR || kind == CHANNEL_INBOX;
+    return kind == CHANNEL_LOG || kind == CHANNEL_LOGGER_LOG || kind == CHANNEL_LOGGER_ACCESS ||
+           kind == CHANNEL_SURVEY || kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR;
 }
 
 int channel_send(int end, const struct channel_message *m)

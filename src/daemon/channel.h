@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The channel between the master and one worker: small messages of one size, each with a descriptor or
+/* The channel between the master and one worker, or the logger: small messages of one size, each with a descriptor or
  * without.  A message arrives whole or not at all, in order; the death of either side is an end of file at
  * the other. */
 #ifndef DAEMON_CHANNEL_H
@@ -16,8 +16,13 @@ enum channel_kind {
     CHANNEL_RECLAIM,            /* master to worker: who had a share in your listeners has gone, see to them again */
     CHANNEL_SWEEP,              /* master to worker, with a descriptor: a socket that goes away, with the address
                                  * `value`: serve what waits there, close it */
-    CHANNEL_LOG,                /* master to worker, with a descriptor: the log goes there from now on */
-    CHANNEL_ACCESS,             /* master to worker, with a descriptor: so does the access log */
+    CHANNEL_LOG,                /* master to worker, with a descriptor: what is urgent is logged there from now on */
+    CHANNEL_LOGGER_LOG,         /* master to logger, with a descriptor: for the log of the target `value` */
+    CHANNEL_LOGGER_ACCESS,      /* the same for its access log */
+    CHANNEL_LOGGER_END,         /* master to logger: nobody logs to the target `value` any more */
+    CHANNEL_LOGGER_SYNC,        /* master to logger: write what was logged by now, and answer: */
+    CHANNEL_LOGGER_SYNCED,      /* logger to master: with the same `value` */
+    CHANNEL_LOGGER_FINISH,      /* master to logger: write everything and end */
     CHANNEL_LEVEL,              /* master to worker: value is the least important level that is logged */
     CHANNEL_SURVEY,             /* master to worker, with a descriptor: list your connections in its part `value` */
     CHANNEL_SURVEYED,           /* worker to master: the survey with this number is done */
@@ -27,9 +32,7 @@ enum channel_kind {
     CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
     CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes
                                  * connections over */
-    CHANNEL_INBOX,              /* master to worker, with a descriptor: connections were passed there, and who was to take
-                                 * them over is gone: do it, to the end of it */
-    CHANNEL_LAST = CHANNEL_INBOX
+    CHANNEL_LAST = CHANNEL_HEIR
 };
 
 enum {

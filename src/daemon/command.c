@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/status.h"
 
@@ -353,13 +354,63 @@ static json_t *run_named(struct master *m, struct control_client *c, const json_
     return refusal(name != NULL ? "there is no such command" : "the request has no \"command\"");
 }
 
+/* ---- statistics for who speaks HTTP ---- */
+
+/* Is it the first line of a GET for this path? */
+static bool line_asks(struct span line, const char *path)
+{
+    struct span rest = span_skip(line, 4), wanted = span_of(path);
+
+    return span_starts_with(line, SPAN("GET ")) && span_starts_with(rest, wanted) && rest.n > wanted.n &&
+           rest.p[wanted.n] == ' ';
+}
+
+/* The text, which is taken over, behind a head. */
+static void answer_http(struct control_client *c, char *taken, size_t n, const char *type)
+{
+    char *whole = NULL;
+    size_t size = 0;
+    FILE *to = taken != NULL ? open_memstream(&whole, &size) : NULL;
+
+    if (to != NULL) {
+        fprintf(to, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", type, n);
+        fwrite(taken, 1, n, to);
+        if (fclose(to) != 0) {
+            free(whole);
+            whole = NULL;
+        }
+    }
+    free(taken);
+    control_answer(c, whole, size);
+}
+
+/* So a socket that is there anyway can be scraped.  False: it was not asked for. */
+static bool obey_http(const struct master *m, struct control_client *c, struct span line)
+{
+    char *text;
+    size_t n = 0;
+
+    if (line_asks(line, "/metrics")) {
+        text = live_metrics(&m->ledger, &n);
+        answer_http(c, text, n, "text/plain; version=0.0.4; charset=utf-8");
+    } else if (line_asks(line, "/status.json")) {
+        text = live_status(&m->ledger, &n);
+        answer_http(c, text, n, "application/json");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* A request with a number or a depth that is out of bounds is refused by the library. */
 void command_obey(void *arg, struct control_client *c, struct span line)
 {
     json_error_t error;
-    json_t *request = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
-    json_t *answer;
+    json_t *request, *answer;
 
+    if (obey_http(arg, c, line))
+        return;
+    request = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(request))
         answer = refusal("the request is no JSON object: %.120s", request == NULL ? error.text : "something else");
     else

@@ -27,7 +27,8 @@ int crew_init(struct crew *c, const struct pool_set *pools, struct ledger *ledge
         struct worker_slot *s = &c->v[i];
 
         *s = (struct worker_slot){ .pool = pool_of(pools, i), .channel = -1, .inbox = { -1, -1 }, .ledger = -1,
-                                   .kill_ms = UINT64_MAX, .next_start_ms = UINT64_MAX };
+                                   .kill_ms = UINT64_MAX, .ready_by_ms = UINT64_MAX,
+                                   .next_start_ms = UINT64_MAX };
         snprintf(s->name, sizeof s->name, "%s.%u", s->pool->conf->name, i - s->pool->first);
     }
     return 0;
@@ -128,7 +129,7 @@ static int slot_take_ledger(struct crew *c, struct worker_slot *s)
     return s->ledger;
 }
 
-/* A channel, an inbox and a slot for counters; the end of the worker, or -1 with errno. */
+/* A channel, an inbox, a slot for counters, rings for log lines; the end of the worker, or -1 with errno. */
 static int slot_equip(struct crew *c, struct worker_slot *s)
 {
     int ends[2];
@@ -137,7 +138,8 @@ static int slot_equip(struct crew *c, struct worker_slot *s)
         return -1;
     ledger_read(c->ledger, s->ledger, &s->base);
     health_start(&c->ledger->slots[s->ledger]);
-    if ((s->inbox[0] == -1 && inbox_open(s->inbox) == -1) || channel_open(ends) == -1) {
+    if (logger_desk_prepare(c->common.desk, (unsigned)s->ledger, c->common.conf->log_buffer, s->name) == -1 ||
+        (s->inbox[0] == -1 && inbox_open(s->inbox) == -1) || channel_open(ends) == -1) {
         slot_give_ledger(c, s);
         return -1;
     }
@@ -154,12 +156,12 @@ int crew_start(struct crew *c, unsigned at, uint64_t now_ms)
 
     s->started_ms = now_ms;
     s->ready = s->told = s->passes = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     s->pulse = (struct pulse){ 0 };
     end = slot_equip(c, s);
     if (end == -1) {
         slot_pause(s, now_ms);
-        return log_errno(LOG_ERROR, &about, "worker %s: cannot open a channel", s->name);
+        return log_errno(LOG_ERROR, &about, "worker %s: cannot have a channel and rings for its log", s->name);
     }
     signals_hold(&before);
     s->pid = fork();
@@ -190,6 +192,7 @@ void crew_hear(struct crew *c, unsigned at)
     while (s->channel != -1 && (got = channel_receive(s->channel, &m)) != 0) {
         if (got == 1 && m.kind == CHANNEL_READY) {
             s->ready = true;
+            ledger_note(c->ledger, "worker-ready", s->name);
             log_write(LOG_INFO, &about, "worker %s (pid %d): ready", s->name, (int)s->pid);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
@@ -225,6 +228,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
     char text[160], next[48] = "";
 
     slot_obituary(s, status, now_ms, text, sizeof text);
+    ledger_note(c->ledger, about.event, s->name);
     if (again) {
         slot_pause(s, now_ms);
         if (well && s->pause_ms == 0) {         /* told to go, perhaps as its master is being told just now */
@@ -239,7 +243,7 @@ static void slot_bury(struct crew *c, unsigned at, int status, uint64_t now_ms, 
               (int)s->pid, text, next);
     s->pid = 0;
     s->ready = s->told = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     slot_close_channel(s);
     slot_give_ledger(c, s);
 }
@@ -298,6 +302,18 @@ void crew_drain(struct crew *c, bool passed, uint64_t kill_ms)
         crew_drain_one(c, i, passed, kill_ms);
 }
 
+void crew_kill_unready(struct crew *c, uint64_t ready_by_ms)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        c->v[i].ready_by_ms = ready_by_ms;
+}
+
+/* When its time is over. */
+static uint64_t slot_kill_ms(const struct worker_slot *s)
+{
+    return !s->ready && s->ready_by_ms < s->kill_ms ? s->ready_by_ms : s->kill_ms;
+}
+
 unsigned crew_kill_late(struct crew *c, uint64_t now_ms)
 {
     unsigned n = 0;
@@ -305,10 +321,10 @@ unsigned crew_kill_late(struct crew *c, uint64_t now_ms)
     for (unsigned i = 0; i < c->count; i++) {
         struct worker_slot *s = &c->v[i];
 
-        if (s->pid == 0 || s->kill_ms > now_ms)
+        if (s->pid == 0 || slot_kill_ms(s) > now_ms)
             continue;
         kill(s->pid, SIGKILL);
-        s->kill_ms = UINT64_MAX;
+        s->kill_ms = s->ready_by_ms = UINT64_MAX;
         n++;
     }
     return n;
@@ -325,7 +341,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     s->pid = 0;
     s->channel = s->ledger = s->inbox[0] = s->inbox[1] = -1;
     s->ready = s->told = s->shut = false;
-    s->kill_ms = UINT64_MAX;
+    s->kill_ms = s->ready_by_ms = UINT64_MAX;
     return 0;
 }
 
@@ -334,7 +350,7 @@ void crew_shrink(struct crew *c)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < c->count; i++)
-        if (c->v[i].pid != 0)
+        if (c->v[i].pid != 0 || c->v[i].inbox[0] != -1)
             c->v[kept++] = c->v[i];
     c->count = kept;
 }
@@ -364,6 +380,15 @@ unsigned crew_alive(const struct crew *c)
     for (unsigned i = 0; i < c->count; i++)
         n += c->v[i].pid != 0;
     return n;
+}
+
+bool crew_has_mail(const struct crew *c)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < c->count; i++)
+        any |= c->v[i].inbox[0] != -1;
+    return any;
 }
 
 unsigned crew_ready(const struct crew *c)
@@ -399,7 +424,7 @@ uint64_t crew_due_ms(const struct crew *c)
 
     for (unsigned i = 0; i < c->count; i++) {
         const struct worker_slot *s = &c->v[i];
-        uint64_t own = s->pid == 0 ? s->next_start_ms : s->kill_ms;
+        uint64_t own = s->pid == 0 ? s->next_start_ms : slot_kill_ms(s);
 
         due = own < due ? own : due;
     }

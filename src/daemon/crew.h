@@ -36,6 +36,7 @@ struct worker_slot {
     bool     was_filled;                /* this is not the first process in it */
     bool     shut;                      /* it accepts no more */
     uint64_t kill_ms;                   /* it has time until then, once it was told */
+    uint64_t ready_by_ms;               /* it has to be ready by then */
     uint64_t started_ms;
     unsigned quick_deaths;              /* in a row */
     unsigned pause_ms;                  /* before the latest start again */
@@ -89,6 +90,9 @@ bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
 void crew_drain(struct crew *c, bool passed, uint64_t kill_ms);
 void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms);
 
+/* Who is not ready has time until then to be it. */
+void crew_kill_unready(struct crew *c, uint64_t ready_by_ms);
+
 /* Kills those whose time is over; how many these are. */
 unsigned crew_kill_late(struct crew *c, uint64_t now_ms);
 
@@ -96,13 +100,16 @@ unsigned crew_kill_late(struct crew *c, uint64_t now_ms);
 void crew_kill(struct crew *c);
 
 unsigned crew_alive(const struct crew *c);
+
+/* Is there an inbox that is not closed yet? */
+bool crew_has_mail(const struct crew *c);
 unsigned crew_ready(const struct crew *c);
 
 /* Does somebody accept connections? */
 bool crew_accepts(const struct crew *c);
 unsigned crew_ready_in(const struct crew *c, const struct pool *p);
 
-/* Drops the places in which nobody is: of a crew whose workers are not started again. */
+/* Drops the places in which nobody is, and which have no inbox: of a crew whose workers are not started again. */
 void crew_shrink(struct crew *c);
 
 /* The place of a worker by its name; crew->count: there is none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A filter of system calls by libseccomp: a list of those that every worker needs, those of its I/O model, and what
- * some may be called with.
+/* A filter of system calls by libseccomp: a list of those that every worker needs, those of its I/O model, one for the
+ * logger, and what some may be called with.
  *
  * What is not on a list fails with EPERM instead of ending the process: a call that a newer C library makes and can do
  * without must not cost the connections of a worker.  Names that a machine does not have are passed over.
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *const calls_of_all[] = {
+static const char *const calls_of_workers[] = {
     /* connections and datagrams: sockets that are there; none is made, bound or connected */
     "accept", "accept4", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64", "send", "sendto", "sendmsg",
     "sendmmsg", "sendfile", "sendfile64", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername",
@@ -33,6 +33,21 @@ static const char *const calls_of_all[] = {
     /* signals: what came, and to its own threads */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack", "tgkill", "restart_syscall",
     /* time, chance, identity */
+    "clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
+    "clock_nanosleep_time64", "getrandom", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid",
+    "alarm", "setitimer",
+    NULL
+};
+
+static const char *const calls_of_logger[] = {
+    /* targets, the journal, the channel, the bell; a journal that was started anew is connected to */
+    "write", "writev", "send", "sendto", "sendmsg", "sendmmsg", "read", "recv", "recvfrom", "recvmsg", "socket", "connect",
+    "setsockopt", "getsockopt", "poll", "ppoll", "ppoll_time64", "close", "fstat", "fstat64", "newfstatat", "fstatat64",
+    "statx", "fcntl", "fcntl64", "lseek", "_llseek",
+    /* memory: rings are mapped; the rest as for workers */
+    "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "brk", "futex", "futex_time64", "set_robust_list", "rseq",
+    "sched_yield", "exit", "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack",
+    "tgkill", "restart_syscall", "getdents64",
     "clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
     "clock_nanosleep_time64", "getrandom", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid",
     NULL
@@ -170,10 +185,8 @@ int filter_enter(const struct filter_wants *w)
     }
     conditions_fill(f.conditions);
     filter_attributes(&f);
-    filter_allow_all(&f, calls_of_all);
+    filter_allow_all(&f, w->logger ? calls_of_logger : calls_of_workers);
     filter_allow_all(&f, w->calls);
-    if (w->journal)
-        filter_allow(&f, "socket");
     filter_deny_unknown(&f);
     if (f.error == 0)
         f.error = seccomp_load(f.context);

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a worker needs beside the calls that all of them need. */
+/* Who wants calls. */
 struct filter_wants {
-    const char *const *calls;   /* of its I/O model, up to a NULL; NULL: none */
-    bool               journal; /* it opens a socket to the journal by itself */
+    bool               logger;  /* it has a list of its own; else a worker: */
+    const char *const *calls;   /* of its I/O model, up to a NULL, beside those that all workers need; NULL: none */
 };
 
 /* Can there be one in this build, on this kernel, under the filters that rule already?  False says why not. */

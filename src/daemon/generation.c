@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "daemon/machine.h"
 #include "daemon/service.h"
+#include "daemon/sysd.h"
 
 struct generation *generation_new(unsigned number, struct conf *taken)
 {
@@ -27,7 +28,7 @@ struct generation *generation_new(unsigned number, struct conf *taken)
     list_init(&g->siblings);
     g->number = number;
     g->conf = taken;
-    g->access_fd = g->logger.fd = -1;
+    g->access_fd = g->logger.fd = g->target = -1;
     g->began_ms = clock_monotonic_ms();
     g->began_s = clock_wall_s();
     return g;
@@ -38,6 +39,11 @@ static int open_access(struct generation *g)
     const struct conf *c = g->conf;
     char place[CONF_PLACE_SIZE];
 
+    if (c->access_target == CONF_TARGET_JOURNAL && !sysd_journal_listens()) {
+        log_write(LOG_ERROR, NULL, "%saccess_log.target: no journal listens on this machine",
+                  conf_place_text(&c->access_place, place));
+        return -1;
+    }
     if (c->access_target != CONF_TARGET_FILE)
         return 0;
     g->access_fd = logger_file(c->access_file);
@@ -62,8 +68,9 @@ static unsigned fit_connections(const struct generation *g, unsigned long descri
 
 void generation_equip(struct generation *g, const struct generation_sources *from, unsigned connections_max)
 {
+    g->desk = from->desk;
     g->crew.common = (struct worker_start){ .conf = g->conf, .priv = &g->priv, .logger = &g->logger,
-                                            .listens = &g->listens, .access_fd = g->access_fd, .notes = g->notes.at,
+                                            .listens = &g->listens, .desk = g->desk, .notes = g->notes.at,
                                             .connections_max = connections_max, .generation = g->number,
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
     g->leaving.ledger = from->ledger;
@@ -79,12 +86,24 @@ static int open_crew(struct generation *g, const struct generation_sources *from
                      g->pools.workers == 1 ? "" : "s");
 }
 
+/* Lines go there by way of the logger, as soon as there is one. */
+static int open_target(struct generation *g)
+{
+    g->target = logger_desk_add(g->desk, g->conf, &g->logger, g->access_fd);
+    if (g->target == -1)
+        return -1;
+    g->logger.target = (uint32_t)g->target;
+    g->logger.ring = g->desk->started ? &g->desk->own : NULL;
+    return 0;
+}
+
 int generation_open(struct generation *g, const struct generation_sources *from, FILE *complaints)
 {
     bool known = priv_resolve(&g->priv, g->conf, complaints);
     bool logs = logger_open(&g->logger, g->conf, complaints) == 0;
     int accesses;
 
+    g->desk = from->desk;
     if (!known || !logs)
         return -1;
     g->logger.report = g->report;               /* of its workers, until they are ready */
@@ -97,6 +116,8 @@ int generation_open(struct generation *g, const struct generation_sources *from,
         return log_errno(LOG_ERROR, NULL, "master: cannot hold the pools");
     if (listen_open(&g->listens, g->conf, &g->pools, &from->listens) == -1 || accesses == -1)
         return -1;
+    if (open_target(g) == -1)
+        return log_errno(LOG_ERROR, NULL, "master: cannot tell the logger where lines go");
     return open_crew(g, from);
 }
 
@@ -113,6 +134,7 @@ void generation_free(struct generation *g)
     shared_close(&g->notes);
     if (g->access_fd != -1)
         close(g->access_fd);
+    logger_desk_end(g->desk, g->target);
     logger_close(&g->logger);
     report_free(g->report);
     conf_free(g->conf);
@@ -145,6 +167,11 @@ bool generation_may_start(const struct generation *g, unsigned at)
 unsigned generation_alive(const struct generation *g)
 {
     return crew_alive(&g->crew) + crew_alive(&g->leaving);
+}
+
+bool generation_is_over(const struct generation *g)
+{
+    return generation_alive(g) == 0 && !g->stranded && !crew_has_mail(&g->crew) && !crew_has_mail(&g->leaving);
 }
 
 bool generation_is_ready(const struct generation *g)

@@ -16,6 +16,7 @@
 #include "daemon/crew.h"
 #include "daemon/listen.h"
 #include "daemon/logger.h"
+#include "daemon/logger_desk.h"
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 #include "daemon/report.h"
@@ -36,11 +37,14 @@ struct generation {
     unsigned              number;       /* from 1 */
     enum generation_phase phase;
     bool                  failed;       /* it never served */
+    bool                  stranded;     /* ... and sockets that it has alone are still open: connections may wait there */
     struct conf          *conf;
     struct priv           priv;
     struct logger         logger;
     struct report        *report;       /* what went wrong while it started */
-    int                   access_fd;    /* -1: no access log */
+    int                   access_fd;    /* -1: no access log, or it is the journal */
+    struct logger_desk   *desk;
+    int                   target;       /* of its lines and access lines; -1: none yet */
     struct pool_set       pools;
     struct listen_set     listens;
     struct shared         notes;        /* what its workers have said */
@@ -55,6 +59,7 @@ struct generation {
 struct generation_sources {
     struct listen_sources listens;
     struct ledger         *ledger;
+    struct logger_desk    *desk;
     unsigned long         descriptors;  /* that a process may have */
     void                (*abandon)(void *arg, const struct listen_set *kept);
     void                 *abandon_arg;
@@ -81,6 +86,9 @@ void generation_abandon(struct generation *g, const struct listen_set *kept);
 bool generation_may_start(const struct generation *g, unsigned at);
 
 unsigned generation_alive(const struct generation *g);
+
+/* Nobody lives, and nothing of its is left for others. */
+bool generation_is_over(const struct generation *g);
 bool generation_is_ready(const struct generation *g);
 void generation_tell(struct generation *g, const struct channel_message *m);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,9 +85,41 @@ void inbox_shut(int end)
     (void)shutdown(end, SHUT_RD);
 }
 
-bool inbox_holds(int end)
+/* Looks at the first message and leaves it there; the descriptor is a copy, -1: it has none. */
+static ssize_t peek(int end, char *to, int *fd)
 {
-    char byte;
+    struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
+    union rights control;
+    struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
+                        .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
+    ssize_t n;
 
-    return recv(end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    do
+        n = recvmsg(end, &h, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n == -1 && errno == EINTR);
+    *fd = n > 0 ? rights_detach(&h) : -1;
+    return n;
+}
+
+/* What is no connection is only dropped. */
+int inbox_move(int from, int to)
+{
+    char *room = malloc(PARCEL_MAX), byte;
+    int fd = -1, sent = 0, error;
+    ssize_t n = -1;
+
+    if (room != NULL && has_descriptor(from))
+        n = peek(from, room, &fd);
+    if (fd != -1)
+        sent = inbox_send(to, (struct span){ room, (size_t)n }, fd);
+    error = errno;
+    if (n > 0 && sent == 0)
+        (void)recv(from, &byte, 1, MSG_DONTWAIT);
+    if (fd != -1)
+        close(fd);
+    free(room);
+    errno = error;
+    if (n > 0)
+        return sent == 0 ? 1 : -1;
+    return n == 0 || error == EAGAIN ? 0 : -1;
 }

@@ -25,7 +25,8 @@ int inbox_receive(int end, char *to, struct span *parcel, int *fd);
 /* Nothing more can be passed there; what waits can still be taken out. */
 void inbox_shut(int end);
 
-/* Does anything wait? */
-bool inbox_holds(int end);
+/* Passes on what waits first in one inbox, where nothing is passed any more, to another; whatever happens, it is in one of
+ * them.  1: it is there now.  0: nothing waits.  -1 with errno: it stays, for now if inbox_is_busy says so. */
+int inbox_move(int from, int to);
 
 #endif

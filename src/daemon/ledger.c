@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* Which part of which slot is whose. */
 struct ledger_place {
     int  slot;
@@ -21,6 +23,9 @@ struct ledger_register {
     unsigned            used, parts;    /* how many have been somebody's */
     struct ledger_owner owners[LEDGER_ROOM];
     struct ledger_place places[LEDGER_PARTS];
+    struct ledger_life  life;
+    uint64_t            events;         /* how many there have been */
+    struct ledger_event event[LEDGER_EVENTS];
 };
 
 static const size_t slots_size = LEDGER_ROOM * sizeof(struct metric_slot);
@@ -301,6 +306,54 @@ struct metric_slot ledger_since(const struct ledger *t, int slot, const struct m
 #undef LEDGER_LESS
     now.progress -= base->progress;
     return now;
+}
+
+const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part)
+{
+    return part < parts_used(t) ? &t->names->owners[t->names->places[part].slot] : NULL;
+}
+
+/* ---- the daemon itself ---- */
+
+/* Each member is a word of its own, and a reader may see some of them a moment before the others. */
+void ledger_live(struct ledger *t, const struct ledger_life *life)
+{
+    t->names->life = *life;
+}
+
+struct ledger_life ledger_life_of(const struct ledger *t)
+{
+    return t->names->life;
+}
+
+uint64_t ledger_last_event(const struct ledger *t)
+{
+    return __atomic_load_n(&t->names->events, __ATOMIC_ACQUIRE);
+}
+
+/* Without a number while it is written: who reads meanwhile sees that it is not whole. */
+void ledger_note(struct ledger *t, const char *what, const char *whom)
+{
+    uint64_t number = t->names->events + 1;
+    struct ledger_event *e = &t->names->event[number % LEDGER_EVENTS];
+
+    __atomic_store_n(&e->number, 0, __ATOMIC_SEQ_CST);
+    e->wall_ms = clock_wall_ms();
+    snprintf(e->what, sizeof e->what, "%s", what);
+    snprintf(e->whom, sizeof e->whom, "%s", whom);
+    __atomic_store_n(&e->number, number, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&t->names->events, number, __ATOMIC_RELEASE);
+}
+
+bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_event *e)
+{
+    const struct ledger_event *kept = &t->names->event[number % LEDGER_EVENTS];
+
+    if (number == 0 || __atomic_load_n(&kept->number, __ATOMIC_SEQ_CST) != number)
+        return false;
+    *e = *kept;
+    e->what[sizeof e->what - 1] = e->whom[sizeof e->whom - 1] = '\0';
+    return __atomic_load_n(&kept->number, __ATOMIC_SEQ_CST) == number;
 }
 
 const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/metric.h"
 #include "daemon/shared.h"
@@ -27,6 +28,28 @@ struct ledger_owner {
     char     worker[LEDGER_NAME_SIZE], pool[LEDGER_NAME_SIZE], model[LEDGER_NAME_SIZE];
     unsigned generation;
     pid_t    pid;                       /* 0: nobody's */
+};
+
+/* What the master says of the daemon; it writes that, workers read it. */
+struct ledger_life {
+    time_t   began_s;
+    unsigned generation;                /* that serves */
+    uint64_t reloads_ok, reloads_failed;
+    unsigned attempt;                   /* the last reload, of those that have ended; 0: none */
+    time_t   reload_s;                  /* when it ended */
+    uint64_t reload_ms;                 /* and how long it took */
+    bool     reload_ok;
+    uint64_t log_lost, access_lost;     /* lines that nobody will read, beside those that workers count */
+};
+
+/* Something that has happened; the latest are kept. */
+enum { LEDGER_EVENTS = 64 };
+
+struct ledger_event {
+    uint64_t number;                    /* from 1; 0: none */
+    uint64_t wall_ms;
+    char     what[24];                  /* "worker-ready", as in the log */
+    char     whom[LEDGER_NAME_SIZE];
 };
 
 struct ledger_register;
@@ -69,6 +92,15 @@ void ledger_own(struct ledger *t, int slot, pid_t pid);
 void ledger_serve(struct ledger *t, int slot, const char *service);
 struct metric_part *ledger_part(const struct ledger *t, int slot, const char *service);
 
+/* In the master: how it is; what has happened to whom. */
+void ledger_live(struct ledger *t, const struct ledger_life *life);
+void ledger_note(struct ledger *t, const char *what, const char *whom);
+
+/* The same for whoever looks; an event by its number, false: it is not there, or no longer. */
+struct ledger_life ledger_life_of(const struct ledger *t);
+bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_event *e);
+uint64_t ledger_last_event(const struct ledger *t);
+
 /* Sums of everything that fits.  Members that are NULL do not matter; `slot`: -1. */
 struct ledger_query {
     const char *worker, *pool, *model, *service;
@@ -94,8 +126,9 @@ void ledger_read(const struct ledger *t, int slot, struct metric_slot *sum);
 /* What was counted in a slot since `base` was read from it. */
 struct metric_slot ledger_since(const struct ledger *t, int slot, const struct metric_slot *base);
 
-/* The names that there are: each pool with a model, worker or service once, by numbers from 0; NULL: no more. */
+/* Whose a slot is or was, and whose part of which slot that is, by numbers from 0; NULL: no more. */
 const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot);
 const char *ledger_service(const struct ledger *t, unsigned part);
+const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part);
 
 #endif

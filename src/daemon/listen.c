@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -143,7 +145,8 @@ static int listen_check(const struct listen_set *s, unsigned at, const struct li
         return handed_check(a, from->handed);
     errno = EADDRINUSE;
     if (!listen_is_doubled(s, at) &&
-        (a->from != NULL || listen_overlaps(from->running, a) || listen_probe(a) == 0))
+        (a->from != NULL || listen_overlaps(from->running, a) || listen_kept_overlaps(from->kept, a) ||
+         listen_probe(a) == 0))
         return 0;
     listen_complain(a);
     return -1;
@@ -175,7 +178,8 @@ static int source_fd(const struct listen_address *a, const struct listen_sources
     for (unsigned i = 0; a->from != NULL && i < a->from->socket_count; i++)
         if (a->from->sockets[i].number == number)
             return a->from->sockets[i].fd;
-    return -1;
+    one = a->from == NULL ? listen_kept(from->kept, a, number) : NULL;
+    return one != NULL ? one->fd : -1;
 }
 
 static unsigned source_count(const struct listen_address *a, const struct listen_sources *from)
@@ -283,17 +287,38 @@ static void listen_learn(struct listen_address *a)
     if (a->handed != NULL && a->socket_count > 0 &&
         getsockname(a->sockets[0].fd, (struct sockaddr *)&a->address, &size) == 0)
         a->size = size;
-    for (unsigned i = 0; a->handed != NULL && i < a->socket_count; i++)
+    for (unsigned i = 0; (a->handed != NULL || a->kept) && i < a->socket_count; i++)
         listen_set_options(a->sockets[i].fd, a);
     listen_describe(a);
+}
+
+/* Sockets that were kept are served as those of an earlier run were, by a service that may be another. */
+static void listen_go_on(struct listen_address *a, const struct handed_one *kept)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&a->address;
+    socklen_t size = sizeof a->address;
+    struct stat st;
+
+    a->kept = true;
+    if (listen_port_is_zero(a) && getsockname(kept->fd, (struct sockaddr *)&a->address, &size) == 0)
+        a->size = size;
+    if (a->address.ss_family != AF_UNIX || lstat(un->sun_path, &st) == -1)
+        return;
+    a->made = true;
+    a->device = st.st_dev;
+    a->inode = st.st_ino;
 }
 
 static int listen_open_address(struct listen_address *a, const struct pool_set *pools,
                                const struct conf_service *service, const struct listen_sources *from)
 {
+    const struct handed_one *kept = a->from == NULL && a->handed == NULL ? listen_kept(from->kept, a, 0) : NULL;
+
     if (a->from != NULL) {
         a->address = a->from->address;
         a->size = a->from->size;
+    } else if (kept != NULL) {
+        listen_go_on(a, kept);
     }
     if (listen_deal(a, pools, service, from) == -1) {
         listen_complain(a);
@@ -416,6 +441,12 @@ void listen_keep_only(struct listen_set *s, unsigned worker)
         for (unsigned j = 0; j < s->v[i].socket_count; j++)
             if (s->v[i].sockets[j].worker != worker)
                 socket_close(&s->v[i].sockets[j]);
+}
+
+void listen_leave_files(struct listen_set *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        s->v[i].made = false;
 }
 
 void listen_close(struct listen_set *s, bool unlink_files)

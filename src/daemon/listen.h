@@ -25,6 +25,9 @@ enum {
     LISTEN_UNIX_MODE = 0666     /* who may connect is decided by the folder that the socket stands in */
 };
 
+/* By which the service manager keeps the sockets of a service and its n-th address; their number comes behind it. */
+#define LISTEN_KEPT_NAME "kept.%s.%u."
+
 /* A descriptor of a socket, for one worker. */
 struct listen_socket {
     int      fd;                        /* -1: closed */
@@ -45,6 +48,7 @@ struct listen_address {
     bool        client_first;           /* the client speaks first: no need to wake a worker before it does */
     bool        dual;                   /* one IPv6 socket for IPv4 too */
     bool        any_port;               /* the configuration lets the kernel choose the port */
+    bool        kept;                   /* there were sockets of it, which the service manager had kept */
     struct sockaddr_storage address;    /* with the real port */
     socklen_t   size;
     char        text[LISTEN_TEXT_SIZE]; /* the same for people */
@@ -69,6 +73,7 @@ struct listen_set {
 struct listen_sources {
     const struct listen_set *running;   /* NULL: nothing runs yet */
     const struct handed     *handed;    /* NULL: nothing was handed over */
+    const struct handed     *kept;      /* that the service manager has kept for us; NULL: nothing */
 };
 
 /* Every address of a configuration, nothing open.  `flags` is the memory for `gone` if it is there already, and is
@@ -101,6 +106,16 @@ void listen_keep_only(struct listen_set *s, unsigned worker);
  * they are still the ones that were made.  The set may be used no more but for the texts. */
 void listen_close(struct listen_set *s, bool unlink_files);
 void listen_free(struct listen_set *s);
+
+/* In a daemon that ends, and whose sockets are kept for the next one: so are the files of Unix sockets. */
+void listen_leave_files(struct listen_set *s);
+
+/* The i-th of the kept sockets that are one for this address, in the order of their numbers; NULL: there is none.  The
+ * name decides only where the configuration leaves the port to the kernel. */
+const struct handed_one *listen_kept(const struct handed *kept, const struct listen_address *a, unsigned i);
+
+/* Would a kept socket be in the way of one for `a`? */
+bool listen_kept_overlaps(const struct handed *kept, const struct listen_address *a);
 
 /* The address of the running set whose sockets an address of a new one is to take over, or NULL.  `ordinal`: how many
  * like it, of the same service and written alike, stand before it. */

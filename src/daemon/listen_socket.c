@@ -228,6 +228,31 @@ void listen_unlink(struct listen_address *a)
         unlink(un->sun_path);
 }
 
+/* Of a listening socket tcpi_unacked is the length of its queue (tcp(7) has the structure, not this). */
+static long queue_of(int fd)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    return fd != -1 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? (long)info.tcpi_unacked : 0;
+}
+
+long listen_waiting(const struct listen_address *a)
+{
+    unsigned counted = 0;
+    long n = 0;
+
+    if (a->datagram || a->address.ss_family == AF_UNIX)
+        return -1;
+    for (unsigned i = 0; i < a->socket_count; i++) {
+        if (a->sockets[i].number < counted)
+            continue;           /* a copy of one that was asked */
+        counted = a->sockets[i].number + 1;
+        n += queue_of(a->sockets[i].fd);
+    }
+    return n;
+}
+
 void listen_describe(struct listen_address *a)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];

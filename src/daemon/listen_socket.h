@@ -28,6 +28,9 @@ int listen_bind(struct listen_address *a);
  * done without. */
 void listen_set_options(int fd, const struct listen_address *a);
 
+/* Connections that wait there to be accepted, in all of its sockets; -1: this kind of socket does not say it. */
+long listen_waiting(const struct listen_address *a);
+
 /* Removes the file of a Unix socket if it is still the one that listen_bind made. */
 void listen_unlink(struct listen_address *a);
 

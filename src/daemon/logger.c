@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where log lines go.  One line is one system call, so that lines of several processes never mix.
- * Knows the targets, not who writes what. */
+/* Where log lines go.  What is not put into a ring is written by one system call for each line, so that lines of several
+ * processes never mix.  Knows the targets, not who writes what. */
 #include "daemon/logger.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include "base/fmt.h"
 #include "base/log.h"
+#include "daemon/logger_record.h"
 #include "daemon/sysd.h"
 
 enum { HEAD_SIZE = FMT_TIMESTAMP_SIZE + 16 };     /* the longest: "2026-11-22T07:54:07.123Z notice " */
@@ -52,7 +53,7 @@ static void line_write(int fd, enum logger_form form, enum log_level level, stru
 
 /* stderr, without waiting for who reads it.  A pipe or a terminal is opened anew: O_NONBLOCK on the one that was
  * inherited would change it for everybody who shares it. */
-static int stderr_unblocked(void)
+int logger_stderr(void)
 {
     struct stat st;
     int fd = -1;
@@ -62,11 +63,19 @@ static int stderr_unblocked(void)
     return fd != -1 ? fd : STDERR_FILENO;
 }
 
+static void line_enqueue(const struct logger *l, enum log_level level, const struct log_about *about, struct span line)
+{
+    if (!logger_record_put(l->ring, l->target, level, about, line) && l->dropped != NULL)
+        __atomic_fetch_add(l->dropped, 1, __ATOMIC_RELAXED);
+}
+
 static void logger_sink(void *arg, enum log_level level, const struct log_about *about, struct span line)
 {
     const struct logger *l = arg;
 
-    if (l->form != LOGGER_JOURNAL)
+    if (l->ring != NULL)
+        line_enqueue(l, level, about, line);
+    else if (l->form != LOGGER_JOURNAL)
         line_write(l->fd, l->form, level, line);
     else if (sysd_journal(level, about, line) == -1)
         line_write(l->fd, LOGGER_PREFIXED, level, line);
@@ -130,7 +139,7 @@ int logger_open(struct logger *l, const struct conf *c, FILE *complaints)
             return -1;
         }
     } else {
-        l->fd = stderr_unblocked();
+        l->fd = logger_stderr();
     }
     return 0;
 }

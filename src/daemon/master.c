@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
+#include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
@@ -83,7 +84,7 @@ static void tell_stopping(struct master *m)
         longest_ms = drain_ms > longest_ms ? drain_ms : longest_ms;
     }
     snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
-             (longest_ms + 2 * GENERATION_GRACE_MS) * 1000);     /* the second one for the end itself */
+             (longest_ms + 2 * GENERATION_GRACE_MS + LOGGER_FINISH_MS) * 1000);  /* the second one for the end itself */
     notice_tell(m, state);
 }
 
@@ -97,6 +98,8 @@ static void stop_begin(struct master *m)
     tell_stopping(m);
     control_rollback(&m->control);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
+        if (m->store.count > 0)
+            listen_leave_files(&generation_of(l)->listens);
         listen_close(&generation_of(l)->listens, true);
         generation_drain(generation_of(l), false, m->told_ms);
     }
@@ -137,56 +140,6 @@ void master_stop(struct master *m, const char *who)
 }
 
 /* ---- what it is told ---- */
-
-static bool reopen_access(struct generation *g)
-{
-    const char *path = g->conf->access_file;
-    int fd;
-
-    if (g->access_fd == -1)
-        return true;
-    fd = logger_file(path);
-    if (fd == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot open the access log %s again", path);
-        return false;
-    }
-    logger_replace(g->access_fd, fd);
-    generation_tell(g, &(struct channel_message){ .kind = CHANNEL_ACCESS, .fd = g->access_fd });
-    return true;
-}
-
-static bool reopen_log(struct generation *g)
-{
-    if (g->logger.path == NULL)
-        return true;
-    if (logger_reopen(&g->logger) == -1) {
-        log_errno(LOG_ERROR, NULL, "master: cannot open the log %s again", g->logger.path);
-        return false;
-    }
-    generation_tell(g, &(struct channel_message){ .kind = CHANNEL_LOG, .fd = g->logger.fd });
-    return true;
-}
-
-bool master_reopen(struct master *m, const char *who)
-{
-    bool all = true;
-
-    for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
-        all &= reopen_log(generation_of(l));
-        all &= reopen_access(generation_of(l));
-    }
-    if (all)
-        log_write(LOG_NOTICE, &(struct log_about){ .event = "reopened" }, "master: %s: log files are open again", who);
-    return all;
-}
-
-void master_set_level(struct master *m, enum log_level level)
-{
-    m->serving->logger.level = level;
-    log_set_level(level);
-    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
-        generation_tell(generation_of(l), &(struct channel_message){ .kind = CHANNEL_LEVEL, .value = level, .fd = -1 });
-}
 
 bool master_replace(struct master *m, const char *worker, char *why, size_t why_size)
 {
@@ -279,7 +232,7 @@ static void free_empty(struct master *m)
         struct generation *g = generation_of(l);
 
         l = l->next;
-        if (g == m->serving || g->phase != GENERATION_LEAVING || generation_alive(g) > 0)
+        if (g == m->serving || g->phase != GENERATION_LEAVING || !generation_is_over(g))
             continue;
         if (!g->failed)
             log_write(LOG_INFO, &(struct log_about){ .event = "generation-ended" },
@@ -345,7 +298,7 @@ static uint64_t due_ms(const struct master *m)
 {
     uint64_t due = sooner(control_due_ms(&m->control), health_due_ms(&m->health));
 
-    if (m->reload_wanted && reload_is_idle(m))
+    if (m->reload_wanted && reload_may_begin(m))
         return 0;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         due = sooner(due, crew_due_ms(&generation_of(l)->crew));
@@ -357,6 +310,8 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->reload_until_ms);
     if (m->settling != NULL)
         due = sooner(due, m->settle_until_ms);
+    if (m->desk.pid == 0)
+        due = sooner(due, m->desk.next_start_ms);
     if (m->test.pid != 0)
         due = sooner(due, m->test.until_ms);
     due = sooner(due, store_due_ms(&m->store));
@@ -425,6 +380,10 @@ static void master_wait(struct master *m)
         n += poll_crew(m->polled + n, &g->crew);
         n += poll_crew(m->polled + n, &g->leaving);
     }
+    if (n > m->descriptors) {           /* poll(2) looks at no more than a process may have */
+        n = m->descriptors;
+        wait_ms = wait_ms == -1 || wait_ms > 100 ? 100 : wait_ms;
+    }
     poll(m->polled, n, wait_ms);        /* whatever it says, everything is looked at */
 }
 
@@ -438,11 +397,13 @@ static void master_turn(struct master *m)
         master_signal(m, number);
     now_ms = clock_monotonic_ms();
     control_serve(&m->control, now_ms, command_obey, m);
-    if (m->reload_wanted && reload_is_idle(m))
+    if (m->reload_wanted && reload_may_begin(m))
         reload_begin(m);
     reload_test_step(m, now_ms);
     watch_health(m, now_ms);
+    master_log_step(m, now_ms);
     look_after_workers(m, now_ms);
+    live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
     if (now_ms >= store_due_ms(&m->store))
@@ -455,6 +416,7 @@ static void master_end(struct master *m)
 {
     control_close(&m->control);
     survey_close(&m->surveys);
+    master_log_end(m);
     while (!list_empty(&m->generations))
         generation_free(generation_of(m->generations.next));
     program_test_end(&m->test);
@@ -467,6 +429,7 @@ static void master_end(struct master *m)
     overrides_free(&m->dropped);
     ledger_close(&m->ledger);
     reload_result_free(&m->last);
+    logger_desk_close(&m->desk);
     free(m->polled);
 }
 
@@ -475,6 +438,7 @@ static void master_init(struct master *m, const struct conf_options *again, cons
     *m = (struct master){ .again = again, .program = program, .signals = -1, .began_s = clock_wall_s(),
                           .began_ms = clock_monotonic_ms() };
     list_init(&m->generations);
+    logger_desk_init(&m->desk);
     control_init(&m->control);
     survey_init(&m->surveys, command_surveyed, m);
 }

@@ -64,6 +64,14 @@ static int take_handed(struct master *m)
     return -1;
 }
 
+static int open_desk(struct master *m)
+{
+    if (logger_desk_open(&m->desk) == 0)
+        return 0;
+    fprintf(stderr, "iomuxd: memory for the log: %s\n", strerror(errno));
+    return -1;
+}
+
 static int open_loop(struct master *m)
 {
     if (m->signals == -1)
@@ -78,7 +86,7 @@ int master_begin(struct master *m, struct conf *taken)
     title_set("master");
     master_signals(m);
     m->descriptors = machine_raise_descriptors();
-    if (take_handed(m) == -1) {
+    if (take_handed(m) == -1 || open_desk(m) == -1) {
         conf_free(taken);
         return -1;
     }
@@ -89,7 +97,7 @@ int master_begin(struct master *m, struct conf *taken)
     say_who(&m->serving->priv);
     sandbox_master(m->serving->conf->sandbox);
     health_open(&m->health, m->serving->conf->watchdog_ms, clock_monotonic_ms());
-    return 0;
+    return master_log_begin(m);
 }
 
 /* What came while one program ended and the other began is still pending, and comes when it is heard. */
@@ -111,7 +119,8 @@ int master_take_over(struct master *m, int state)
         fprintf(stderr, "iomuxd: cannot go on from what the program before has left: %s\n", why);
         return -1;
     }
-    logger_use(&m->serving->logger);
+    if (master_log_resume(m) == -1)
+        return -1;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
         reload_adopt(m, LIST_ENTRY(l, struct generation, siblings));
     m->phase = MASTER_RUNNING;

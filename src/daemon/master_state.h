@@ -16,6 +16,7 @@
 #include "daemon/handed.h"
 #include "daemon/health.h"
 #include "daemon/ledger.h"
+#include "daemon/logger_desk.h"
 #include "daemon/notice.h"
 #include "daemon/overrides.h"
 #include "daemon/program.h"
@@ -57,6 +58,7 @@ struct master {
     int                signals;         /* the pipe */
     unsigned long      descriptors;     /* that a process may have */
     struct ledger       ledger;
+    struct logger_desk  desk;
     struct handed      handed;
     struct handed      kept;            /* that the service manager has kept for us; until the first generation serves */
     struct store       store;           /* what it keeps now */
@@ -110,6 +112,9 @@ void reload_step(struct master *m, bool died, uint64_t now_ms);
 /* May another reload begin? */
 bool reload_is_idle(const struct master *m);
 
+/* ... now?  Not while sockets of one that was given up are still looked after. */
+bool reload_may_begin(const struct master *m);
+
 /* Everything ends: who waits for a reload hears that. */
 void reload_cancel(struct master *m);
 
@@ -118,6 +123,22 @@ void reload_fail(struct master *m, const char *why);
 
 /* What was gathered, one line each, for who wants to say it. */
 void reload_result_free(struct reload_result *r);
+
+/* Starts the logger; from then on the master's lines go through it, too.  -1 after logging. */
+int master_log_begin(struct master *m);
+
+/* In a program that took over: the master's lines go on through the logger that was left, or, if that is of another
+ * version, through a new one.  -1 after logging. */
+int master_log_resume(struct master *m);
+
+/* In a new process: closes what is the master's alone, and all listening sockets but `kept`. */
+void master_abandon(void *arg, const struct listen_set *kept);
+
+/* Everything that was logged is written, and the logger ends. */
+void master_log_end(struct master *m);
+
+/* Looks after the logger. */
+void master_log_step(struct master *m, uint64_t now_ms);
 
 /* The log file and the access logs of all generations are opened again by name; `who` wants it.  False: an error was
  * logged. */

@@ -65,7 +65,7 @@ static void reload_note(struct master *m, const struct generation *g, bool ok)
 
 /* ---- making it ---- */
 
-static void abandon_all(void *arg, const struct listen_set *kept)
+void master_abandon(void *arg, const struct listen_set *kept)
 {
     struct master *m = arg;
 
@@ -81,8 +81,9 @@ static void abandon_all(void *arg, const struct listen_set *kept)
 static struct generation_sources sources_of(struct master *m)
 {
     return (struct generation_sources){
-        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed },
-        .ledger = &m->ledger, .descriptors = m->descriptors, .abandon = abandon_all, .abandon_arg = m
+        .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed, .kept = &m->kept },
+        .ledger = &m->ledger, .desk = &m->desk, .descriptors = m->descriptors, .abandon = master_abandon,
+        .abandon_arg = m
     };
 }
 
@@ -176,10 +177,16 @@ void reload_fail_early(struct master *m, const char *lines, const char *why)
 
 /* ---- giving it up ---- */
 
+struct stranding {
+    struct master *m;
+    bool           left;        /* nobody was there for one */
+};
+
 /* A socket goes away in which connections may wait: a worker that serves the address takes them. */
 static void pass_stranded(void *arg, const struct listen_address *running, int fd)
 {
-    struct master *m = arg;
+    struct stranding *s = arg;
+    struct master *m = s->m;
     struct crew *c = &m->serving->crew;
     unsigned at = (unsigned)(running - m->serving->listens.v);
 
@@ -189,20 +196,35 @@ static void pass_stranded(void *arg, const struct listen_address *running, int f
                           &(struct channel_message){ .kind = CHANNEL_SWEEP, .value = at, .fd = fd }))
             return;
     }
+    s->left = true;
 }
 
-/* Who is ready may have clients; who is not has none. */
+/* What waits on the sockets of a generation that was given up is taken once nobody of it accepts there any more: what came
+ * after the last look would be lost. */
+static void salvage(struct master *m, struct generation *g)
+{
+    struct stranding s = { .m = m };
+
+    if (!g->stranded || (crew_accepts(&g->crew) && m->phase == MASTER_RUNNING))
+        return;
+    if (m->phase == MASTER_RUNNING)
+        listen_salvage(&g->listens, pass_stranded, &s);
+    if (s.left)
+        return;                 /* somebody will be ready soon */
+    listen_abandon(&g->listens);
+    g->stranded = false;
+}
+
+/* Who is ready may have clients; who is not has none, but may be so any moment: he has a little time. */
 static void take_down(struct master *m, struct generation *g)
 {
     uint64_t now_ms = clock_monotonic_ms();
 
-    listen_salvage(&g->listens, pass_stranded, m);
-    listen_abandon(&g->listens);
+    listen_salvage(&g->listens, pass_stranded, &(struct stranding){ .m = m });
+    g->stranded = true;
     succession_tell(g, m->serving);
     generation_drain(g, true, now_ms);
-    for (unsigned i = 0; i < g->crew.count; i++)
-        if (!g->crew.v[i].ready)
-            crew_drain_one(&g->crew, i, true, now_ms);
+    crew_kill_unready(&g->crew, now_ms + GENERATION_GRACE_MS);
     generation_tell(m->serving, &(struct channel_message){ .kind = CHANNEL_RECLAIM, .fd = -1 });
 }
 
@@ -321,6 +343,15 @@ static void commit(struct master *m, uint64_t now_ms)
         reload_settle(m);
 }
 
+bool reload_may_begin(const struct master *m)
+{
+    bool stranded = false;
+
+    for (const struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        stranded |= LIST_ENTRY(l, const struct generation, siblings)->stranded;
+    return reload_is_idle(m) && !stranded;
+}
+
 bool reload_is_idle(const struct master *m)
 {
     return m->phase == MASTER_RUNNING && m->fresh == NULL && m->settling == NULL && m->test.pid == 0;
@@ -347,6 +378,8 @@ void reload_step(struct master *m, bool died, uint64_t now_ms)
 {
     struct generation *g = m->fresh;
 
+    for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
+        salvage(m, LIST_ENTRY(l, struct generation, siblings));
     if (m->settling != NULL && ((!crew_accepts(&m->settling->crew) && !crew_accepts(&m->settling->leaving)) ||
                                 now_ms >= m->settle_until_ms))
         reload_settle(m);

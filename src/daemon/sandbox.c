@@ -3,7 +3,7 @@
  * open, new privileges, capabilities and files, and last, when the loop is ready, system calls.
  *
  * What a worker still opens by name after its start are files beneath its roots, and /dev/null (driver/roster).
- * Everything else is open by then or comes from the master.
+ * Everything else is open by then or comes from the master.  The logger opens none.
  *
  * A worker under the sandbox is not dumpable (PR_SET_DUMPABLE): its memory has what clients sent, and no other process
  * of its account may read it, by a core file or by ptrace(2).  Where it crashed, the log says (daemon/crash).
@@ -26,7 +26,7 @@ enum { WITH_SANITIZER = 1 };
 enum { WITH_SANITIZER = 0 };
 #endif
 
-static const char *const files_that_stay[] = { "/dev/null", NULL };
+static const char *const files_that_stay[] = { "/dev/null", NULL }, *const no_files[] = { NULL };
 
 /* ---- what there is ---- */
 
@@ -92,13 +92,13 @@ static int enter_no_capabilities(struct sandbox *s)
     return s->no_capabilities ? 0 : sandbox_miss(s, "no capabilities", NULL);
 }
 
-static int enter_landlock(struct sandbox *s, const int *folders, unsigned folder_count)
+static int enter_landlock(struct sandbox *s, const int *folders, unsigned folder_count, const char *const *files)
 {
     char why[128] = "";
 
     if (!build_allows(why, sizeof why) || !landlock_available(why, sizeof why))
         return sandbox_miss(s, "landlock", why);
-    s->landlock = landlock_enter(folders, folder_count, files_that_stay);
+    s->landlock = landlock_enter(folders, folder_count, files);
     return s->landlock > 0 ? 0 : sandbox_miss(s, "landlock", NULL);
 }
 
@@ -126,10 +126,10 @@ int sandbox_close_files(struct sandbox *s, const int *folders, unsigned folder_c
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (enter_no_new_privs(s) == -1 || enter_no_capabilities(s) == -1)
         return -1;
-    return enter_landlock(s, folders, folder_count);
+    return enter_landlock(s, folders, folder_count, files_that_stay);
 }
 
-int sandbox_close_calls(struct sandbox *s, const struct model *m, bool journal)
+static int enter_filter(struct sandbox *s, const struct filter_wants *wants)
 {
     char why[128] = "";
     int calls;
@@ -138,11 +138,27 @@ int sandbox_close_calls(struct sandbox *s, const struct model *m, bool journal)
         return 0;
     if (!build_allows(why, sizeof why) || !filter_available(why, sizeof why))
         return sandbox_miss(s, "seccomp", why);
-    calls = filter_enter(&(struct filter_wants){ .calls = m->calls, .journal = journal });
+    calls = filter_enter(wants);
     if (calls == -1)
         return sandbox_miss(s, "seccomp", NULL);
     s->calls = calls;
     return 0;
+}
+
+int sandbox_close_calls(struct sandbox *s, const struct model *m)
+{
+    return enter_filter(s, &(struct filter_wants){ .calls = m->calls });
+}
+
+int sandbox_logger(struct sandbox *s)
+{
+    if (s->want == CONF_SANDBOX_OFF)
+        return 0;
+    if (!WITH_SANITIZER)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (enter_no_new_privs(s) == -1 || enter_no_capabilities(s) == -1 || enter_landlock(s, NULL, 0, no_files) == -1)
+        return -1;
+    return enter_filter(s, &(struct filter_wants){ .logger = true });
 }
 
 /* ---- telling ---- */

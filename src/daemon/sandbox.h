@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sandbox: what a worker gives up once it has what it needs, so that who takes it over has little. */
+/* The sandbox: what a worker, or the logger, gives up once it has what it needs, so that who takes it over has little. */
 #ifndef DAEMON_SANDBOX_H
 #define DAEMON_SANDBOX_H
 
@@ -31,9 +31,12 @@ int sandbox_begin(struct sandbox *s, enum conf_sandbox want);
  * descriptors).  -1 with errno, only if all of it is required. */
 int sandbox_close_files(struct sandbox *s, const int *folders, unsigned folder_count);
 
-/* When everything is open: no system calls but those that it needs.  `journal`: it sends to the journal itself.
- * -1 with errno, only if all of it is required. */
-int sandbox_close_calls(struct sandbox *s, const struct model *m, bool journal);
+/* When everything is open: no system calls but those that it needs.  -1 with errno, only if all of it is required. */
+int sandbox_close_calls(struct sandbox *s, const struct model *m);
+
+/* In the logger, after sandbox_begin: everything at once, and no file at all.  -1 with errno, only if all of it is
+ * required. */
+int sandbox_logger(struct sandbox *s);
 
 /* What is enforced as a word for shared memory, and that word as a text for people: "no_new_privs, no capabilities,
  * landlock ABI 7, seccomp 90 calls, ring restrictions", or "off", or "" for 0. */

@@ -13,6 +13,7 @@
 #include "core/proxy.h"
 #include "daemon/ledger.h"
 #include "daemon/listen.h"
+#include "daemon/live.h"
 #include "daemon/pages.h"
 #include "daemon/rules.h"
 #include "daemon/text_file.h"
@@ -42,11 +43,14 @@ struct service_set {
     unsigned              count;
     struct mime          *mime;
     bool                 *notes;        /* by service and route; NULL: none */
+    struct http_live      live;
+    unsigned              watchers;     /* counted by `live` */
 };
 
 const struct proto *service_proto(enum conf_protocol protocol)
 {
     switch (protocol) {
+    case CONF_STATUS:
     case CONF_HTTP:    return &proto_http;
     case CONF_GREET:   return &proto_greet;
     case CONF_ECHO:    return &proto_echo;
@@ -132,6 +136,7 @@ static enum http_route_kind compose_kind(enum conf_route_kind kind)
     case CONF_ROUTE_RESPOND:  return HTTP_ROUTE_RESPOND;
     case CONF_ROUTE_REDIRECT: return HTTP_ROUTE_REDIRECT;
     case CONF_ROUTE_STATUS:   return HTTP_ROUTE_STATUS;
+    case CONF_ROUTE_LIVE:     return HTTP_ROUTE_LIVE;
     }
     abort();
 }
@@ -207,8 +212,9 @@ static int compose_service_pages(struct service_parts *p, const struct conf_serv
 }
 
 /* Every root and page that cannot be opened is told, not only the first. */
-static int compose_routes(struct service_parts *p, const struct conf_service *s, const struct mime *mime, bool *notes)
+static int compose_routes(const struct service_set *set, struct service_parts *p, const struct conf_service *s, bool *notes)
 {
+    const struct mime *mime = set->mime;
     int rc = 0;
 
     p->routes = calloc(s->route_count + 1, sizeof *p->routes);
@@ -228,6 +234,7 @@ static int compose_routes(struct service_parts *p, const struct conf_service *s,
                 root_direct(p->roots[i], s->routes[i].direct_io, notes != NULL ? &notes[i] : NULL);
         }
         p->routes[i] = compose_route(&s->routes[i], p->roots[i]);
+        p->routes[i].live = s->routes[i].kind == CONF_ROUTE_LIVE ? &set->live : NULL;
         rc |= compose_pages(p, s, i, mime);
         if (rules_fill(&p->routes[i], s, &s->routes[i]) == -1)
             rc = log_errno(LOG_ERROR, NULL, "services.%s.routes.[%u]: cannot hold its rules", s->name, i);
@@ -245,14 +252,23 @@ static struct http_limits compose_limits(const struct conf *c)
     };
 }
 
+/* All that a service with the protocol status has. */
+static const struct conf_route status_route = { .path = "/", .kind = CONF_ROUTE_LIVE, .expires_s = CONF_EXPIRES_UNSET };
+
 static int compose_http(struct service_set *set, unsigned at, const struct conf *c)
 {
     const struct conf_service *s = &c->services[at];
+    struct conf_service alone = *s;
     struct service_parts *p = &set->parts[at];
     struct http_limits limits = compose_limits(c);
     bool *notes = set->notes != NULL ? set->notes + routes_before(c, at) : NULL;
 
-    if (compose_routes(p, s, set->mime, notes) == -1)
+    if (s->protocol == CONF_STATUS) {
+        alone.routes = (struct conf_route *)(uintptr_t)&status_route;
+        alone.route_count = 1;
+        s = &alone;
+    }
+    if (compose_routes(set, p, s, notes) == -1)
         return -1;
     p->site = http_site_new(s->name, p->routes, p->route_count, &limits, set->mime);
     if (p->site == NULL)
@@ -306,7 +322,7 @@ static int compose_service(struct service_set *set, unsigned at, const struct co
     set->v[at].proto = service_proto(s->protocol);
     set->v[at].datagram = service_datagram(s->protocol);
     set->v[at].send_timeout_ms = c->timeouts.send_ms;
-    rc = s->protocol == CONF_HTTP ? compose_http(set, at, c) : compose_tiny(set, at, c);
+    rc = s->protocol == CONF_HTTP || s->protocol == CONF_STATUS ? compose_http(set, at, c) : compose_tiny(set, at, c);
     return rc == 0 ? compose_faces(set, at, c) : rc;
 }
 
@@ -326,7 +342,8 @@ static struct service_set *service_set_alloc(unsigned count)
     return NULL;
 }
 
-struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes)
+struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes,
+                                    const struct ledger *ledger)
 {
     struct service_set *set = service_set_alloc(c->service_count);
     int failed = 0;
@@ -336,6 +353,7 @@ struct service_set *service_set_new(const struct conf *c, const struct conf_pool
         return NULL;
     }
     set->notes = notes;
+    set->live = live_of(ledger, &set->watchers);
     set->mime = compose_mime(c);
     if (set->mime == NULL)
         failed = -1;

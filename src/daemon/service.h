@@ -15,9 +15,11 @@ const struct proto *service_proto(enum conf_protocol protocol);
 const struct datagram_proto *service_datagram(enum conf_protocol protocol);
 
 /* The services of a pool, with everything that they need: roots are opened, the table of media types is read.
- * The configuration must outlive the set.  `notes` may be NULL.  NULL after logging every reason. */
+ * The configuration must outlive the set, as must the ledger, which is shown where the status is served.
+ * `notes` may be NULL.  NULL after logging every reason. */
 struct service_set;
-struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes);
+struct service_set *service_set_new(const struct conf *c, const struct conf_pool *pool, bool *notes,
+                                    const struct ledger *ledger);
 
 /* How much memory it takes to note for each root what was said about it, so that all workers together say it once. */
 size_t service_notes_size(const struct conf *c);

@@ -52,6 +52,11 @@ static void log_read(struct state_reader *r, const json_t *from, struct generati
     g->logger.path = g->conf->log_target == CONF_TARGET_FILE ? g->conf->log_file : NULL;
     g->logger.fd = standard ? STDERR_FILENO : state_descriptor(r, fd, "log");
     g->access_fd = state_descriptor_in(r, from, "access");
+    g->logger.target = (uint32_t)state_number(r, from, "target", LOGGER_TARGETS - 1);
+    if (!r->adopt || !r->m->desk.started)       /* who only looks, or has another logger, has no targets */
+        return;
+    g->desk = &r->m->desk;
+    g->target = (int)g->logger.target;
 }
 
 /* The numbers of workers and the models are those that were chosen then. */
@@ -173,6 +178,7 @@ static void worker_read(struct state_reader *r, const json_t *from, const struct
                                .was_filled = state_flag(r, from, "was_filled"), .shut = state_flag(r, from, "shut"),
                                .pause_ms = (unsigned)state_number(r, from, "pause", UINT32_MAX),
                                .quick_deaths = (unsigned)state_number(r, from, "deaths", UINT32_MAX),
+                               .ready_by_ms = UINT64_MAX,
                                .kill_ms = state_moment_in(r, times, "kill"), .started_ms = state_moment_in(r, times, "started"),
                                .next_start_ms = state_moment_in(r, times, "next") };
     s->channel = state_descriptor_in(r, from, "channel");

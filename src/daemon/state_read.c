@@ -142,6 +142,26 @@ static void counters_adopt(struct state_reader *r, const json_t *from)
         t->used = (unsigned)state_number(r, from, "slots", LEDGER_ROOM);
 }
 
+/* One that is of another version is left behind: it ends when the last of its workers has gone. */
+static void logger_read(struct state_reader *r, const json_t *from)
+{
+    const struct logger_legacy l = { .rings = state_descriptor_in(r, from, "rings"),
+                                     .bell_read = state_descriptor_in(r, from, "bell_read"),
+                                     .bell_write = state_descriptor_in(r, from, "bell_write"),
+                                     .channel = state_descriptor_in(r, from, "channel"),
+                                     .pid = (pid_t)state_number(r, from, "pid", INT32_MAX) };
+    const int fds[] = { l.rings, l.bell_read, l.bell_write, l.channel };
+
+    if (!r->adopt || r->failed || logger_desk_adopt(&r->m->desk, &l) == 0)
+        return;
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] != -1)
+            close(fds[i]);
+    if (logger_desk_open(&r->m->desk) == -1)
+        state_wrong(r, "memory for the log: %s", strerror(errno));
+    r->m->desk.former = l.pid;
+}
+
 /* ---- all of it ---- */
 
 static void master_read(struct state_reader *r, const json_t *from)
@@ -157,6 +177,7 @@ static void master_read(struct state_reader *r, const json_t *from)
     handed_read(r, json_object_get(from, "handed"), &m->handed);
     store_read(r, json_object_get(from, "store"), &m->store);
     control_read(r, json_object_get(from, "control"), &m->control);
+    logger_read(r, json_object_get(from, "logger"));
     if (!r->failed)
         counters_adopt(r, from);
     if (!r->failed)

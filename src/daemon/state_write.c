@@ -172,8 +172,8 @@ static json_t *log_write_down(struct state *s, const struct generation *g)
 {
     json_t *fd = g->logger.fd > STDERR_FILENO ? descriptor_write(s, g->logger.fd) : json_integer(g->logger.fd);
 
-    return json_pack("{s:o, s:i, s:i, s:o}", "fd", fd, "form", (int)g->logger.form, "level", (int)g->logger.level,
-                     "access", descriptor_write(s, g->access_fd));
+    return json_pack("{s:o, s:i, s:i, s:o, s:i}", "fd", fd, "form", (int)g->logger.form, "level", (int)g->logger.level,
+                     "access", descriptor_write(s, g->access_fd), "target", g->target);
 }
 
 static json_t *generation_write(struct state *s, const struct generation *g)
@@ -267,19 +267,29 @@ static json_t *store_write(const struct store *s)
     return all;
 }
 
+static json_t *logger_write(struct state *s, const struct logger_desk *d)
+{
+    struct logger_legacy l;
+
+    logger_desk_describe(d, &l);
+    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "rings", descriptor_write(s, l.rings),
+                     "bell_read", descriptor_write(s, l.bell_read), "bell_write", descriptor_write(s, l.bell_write),
+                     "channel", descriptor_write(s, l.channel), "pid", (json_int_t)l.pid);
+}
+
 static json_t *master_write(struct state *s, const struct master *m)
 {
     char layout[LEDGER_LAYOUT_SIZE];
 
     ledger_layout(layout);
-    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "iomuxd", PACKAGE_VERSION, "form", STATE_FORM, "pid", (json_int_t)getpid(), "layout", layout,
                      "began_ms", (json_int_t)m->began_ms, "began_s", (json_int_t)m->began_s,
                      "last_number", (json_int_t)m->last_number, "tell_ms", (json_int_t)m->health.tell_ms,
                      "slots", (json_int_t)m->ledger.used, "owed", text_write(m->notice.owed),
                      "ledger", descriptor_write(s, m->ledger.page.fd), "generations", generations_write(s, m),
                      "control", control_write(s, &m->control), "handed", handed_write(s, &m->handed),
-                     "reload", reload_write(m), "store", store_write(&m->store));
+                     "reload", reload_write(m), "store", store_write(&m->store), "logger", logger_write(s, &m->desk));
 }
 
 /* ---- the text ---- */

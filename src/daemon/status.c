@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fmt.h"
+#include "daemon/listen_socket.h"
 #include "daemon/sandbox.h"
 #include "daemon/status_figures.h"
 #include "driver/model.h"
@@ -55,6 +56,15 @@ json_t *status_errors(const char *lines)
 
 /* ---- status ---- */
 
+/* What the workers had no room for, and what the logger could not write. */
+static json_t *log_of(const struct master *m, struct metric_counts *c)
+{
+    c->log_dropped += logger_desk_dropped(&m->desk) + logger_desk_lost(&m->desk, LOGGER_LOG);
+    c->access_dropped += logger_desk_lost(&m->desk, LOGGER_ACCESS);
+    return json_pack("{s:i, s:s, s:I, s:I}", "pid", (int)m->desk.pid, "level", log_level_name(m->serving->logger.level),
+                     "log_dropped", (json_int_t)c->log_dropped, "access_dropped", (json_int_t)c->access_dropped);
+}
+
 static const char *phase_word(const struct master *m)
 {
     switch (m->phase) {
@@ -89,12 +99,14 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
     struct metric_slot own = { .active = 0 };
     char sandbox[SANDBOX_TEXT_SIZE];
     uint32_t word = 0;
+    uint64_t dropped;
 
     if (s->ledger != -1)
         own = ledger_since(&m->ledger, s->ledger, &s->base);
     if (s->ledger != -1 && s->ready)
         word = __atomic_load_n(&m->ledger.slots[s->ledger].sandbox, __ATOMIC_RELAXED);
-    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+    dropped = own.total.log_dropped + own.total.access_dropped;
+    return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
                      "worker", s->name, "pid", (int)s->pid, "generation", (int)g->number,
                      "pool", s->pool->conf->name, "model", s->pool->model->name,
                      "state", worker_word(s, retires),
@@ -105,6 +117,7 @@ static json_t *worker_of(const struct master *m, const struct generation *g, con
                      "datagrams", (json_int_t)own.total.datagrams,
                      "bytes_received", (json_int_t)own.total.bytes_received,
                      "bytes_sent", (json_int_t)own.total.bytes_sent,
+                     "log_dropped", (json_int_t)dropped,
                      "sandbox", sandbox_text(word, s->pool->model, sandbox));
 }
 
@@ -159,10 +172,13 @@ static json_t *listeners_of(const struct generation *g)
 
     for (unsigned i = 0; i < g->listens.count; i++) {
         const struct listen_address *a = &g->listens.v[i];
+        long waiting = listen_waiting(a);
 
-        json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o, s:i}", "service", a->service,
+        json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o, s:o, s:i}", "service", a->service,
                                              "protocol", a->protocol, "address", text_or_null(a->text),
-                                             "systemd", text_or_null(a->handed), "sockets", (int)distinct_sockets(a)));
+                                             "systemd", text_or_null(a->handed),
+                                             "waiting", waiting < 0 ? json_null() : json_integer(waiting),
+                                             "sockets", (int)distinct_sockets(a)));
     }
     return all;
 }
@@ -187,17 +203,19 @@ static json_t *overrides_of(const struct master *m)
 json_t *status_whole(const struct master *m)
 {
     struct metric_slot sum;
+    json_t *log;
 
     ledger_sum(&m->ledger, &sum);
-    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    log = log_of(m, &sum.total);
+    return json_pack("{s:b, s:s, s:i, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "ok", 1, "version", PACKAGE_VERSION, "pid", (int)getpid(), "state", phase_word(m),
                      "began", time_of((time_t)m->began_s),
                      "uptime_s", (json_int_t)((clock_monotonic_ms() - m->began_ms) / 1000),
                      "configuration", text_or_null(m->again->file), "overrides", overrides_of(m),
-                     "log_level", log_level_name(m->serving->logger.level),
+                     "log_level", log_level_name(m->serving->logger.level), "log", log,
                      "generation", (int)m->serving->number, "connections", (json_int_t)sum.active,
                      "totals", figures_counters(&sum.total, METRIC_OF_WORKER), "reload", last_of(&m->last),
-                     "all", figures_all(&m->ledger), "pools", figures_pools(&m->ledger),
+                     "all", figures_all(&m->ledger), "pools", figures_pools(&m->ledger, false),
                      "services", figures_services(&m->ledger),
                      "generations", generations_of(m), "workers", workers_of(m),
                      "listeners", listeners_of(m->serving));

@@ -85,6 +85,20 @@ static json_t *pool_figures(const struct ledger *t, const struct ledger_owner *o
     return one;
 }
 
+/* Those that are not empty. */
+static json_t *figures_buckets(const struct histogram *h)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        if (h->counts[i] == 0)
+            continue;
+        json_array_append_new(all, json_integer((json_int_t)histogram_bucket_begin(i)));
+        json_array_append_new(all, json_integer((json_int_t)h->counts[i]));
+    }
+    return all;
+}
+
 /* Has an earlier slot been of the same pool and model? */
 static bool pool_is_known(const struct ledger *t, unsigned slot)
 {
@@ -96,14 +110,21 @@ static bool pool_is_known(const struct ledger *t, unsigned slot)
     return false;
 }
 
-json_t *figures_pools(const struct ledger *t)
+json_t *figures_pools(const struct ledger *t, bool buckets)
 {
     struct ledger_figures *f = malloc(sizeof *f);
     json_t *all = json_array();
 
-    for (unsigned i = 0; f != NULL && ledger_nth(t, i) != NULL; i++)
-        if (!pool_is_known(t, i))
-            json_array_append_new(all, pool_figures(t, ledger_nth(t, i), f));
+    for (unsigned i = 0; f != NULL && ledger_nth(t, i) != NULL; i++) {
+        json_t *one;
+
+        if (pool_is_known(t, i))
+            continue;
+        one = pool_figures(t, ledger_nth(t, i), f);
+        if (buckets)
+            json_object_set_new(one, "request_buckets", figures_buckets(&f->times.request));
+        json_array_append_new(all, one);
+    }
     free(f);
     return all;
 }

@@ -10,8 +10,9 @@
 /* Counters by name: those of a service, or all. */
 json_t *figures_counters(const struct metric_counts *c, enum metric_level level);
 
-/* Arrays with an object for each pool with a model, and for each service, that there has been. */
-json_t *figures_pools(const struct ledger *t);
+/* Arrays with an object for each pool with a model, and for each service, that there has been; with
+ * the buckets of the times of requests, if they are wanted: begin, count, begin, count ... in microseconds. */
+json_t *figures_pools(const struct ledger *t, bool buckets);
 json_t *figures_services(const struct ledger *t);
 
 /* What all have used, with the times of all requests. */

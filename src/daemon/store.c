@@ -119,7 +119,7 @@ static void each_socket(const struct listen_set *listens, store_each *visit, voi
         char name[HANDED_NAME_SIZE];
 
         for (unsigned j = 0; a->handed == NULL && j < a->socket_count; j++) {
-            int n = snprintf(name, sizeof name, STORE_PREFIX "%s.%u.%u", a->service, a->listen_index,
+            int n = snprintf(name, sizeof name, LISTEN_KEPT_NAME "%u", a->service, a->listen_index,
                              a->sockets[j].number);
 
             if (n < HANDED_NAME_SIZE && first_of_number(a, j))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Succession, as the master arranges it.  An heir is named by its inbox, which belongs to a place and not to a process:
- * if it dies, the next process in its place takes over what waits there.  Where there will be no next process, another
- * worker gets the inbox as it is.
+ * if it dies, the next process in its place takes over what waits there.  Where there will be no next process, the master
+ * moves it to the inboxes of other places.
  * A service is the same to old and new if name and protocol are the same and it still has connections. */
 #include "daemon/succession.h"
 
@@ -11,7 +11,10 @@
 #include "core/parcel.h"
 #include "daemon/inbox.h"
 
-enum { HEIRS_TOLD = 64 };       /* each worker needs a descriptor for each */
+enum {
+    HEIRS_TOLD = 64,            /* each worker needs a descriptor for each */
+    SETTLE_AGAIN_MS = 20        /* while all inboxes are full */
+};
 
 static const struct conf_service *find_same(const struct conf *c, const struct conf_service *s)
 {
@@ -104,29 +107,45 @@ static bool pool_covers(const struct pool *p, const struct conf *c, const struct
     return true;
 }
 
-/* To one who is ready; `covering`: and serves the same. */
-static bool pass_inbox(struct generation *to, const struct worker_slot *dead, bool covering)
+/* Moves what waits there to places of the pools that go on with the same; who is in them now, and whether anybody is, does
+ * not matter.  False: something is left, since all are full. */
+static bool empty_inbox(struct generation *to, const struct worker_slot *dead, bool covering)
 {
     struct crew *c = &to->crew;
-    const struct channel_message inbox = { .kind = CHANNEL_INBOX, .fd = dead->inbox[0] };
+    int moved = 0;
 
-    for (unsigned i = 0; i < c->count; i++)
-        if (c->v[i].ready && (!covering || pool_covers(c->v[i].pool, to->conf, dead->pool)) &&
-            crew_tell_one(c, i, &inbox))
+    for (unsigned i = 0, full = 0; full < c->count; i = (i + 1) % c->count) {
+        const struct worker_slot *s = &c->v[i];
+        bool fits = s->inbox[1] != -1 && (!covering || pool_covers(s->pool, to->conf, dead->pool));
+
+        moved = fits ? inbox_move(dead->inbox[0], s->inbox[1]) : -1;
+        if (moved == 0)
+            return true;
+        full = moved == 1 ? 0 : full + 1;
+    }
+    return false;
+}
+
+static bool any_covers(const struct generation *to, const struct worker_slot *dead)
+{
+    for (unsigned i = 0; i < to->pools.count; i++)
+        if (pool_covers(&to->pools.v[i], to->conf, dead->pool))
             return true;
     return false;
 }
 
-/* Nobody will be in this place again. */
-static void settle_inbox(struct master *m, struct worker_slot *dead)
+/* Nobody will be in this place again.  As long as something waits in its inbox that nobody has room for the inbox stays,
+ * and the place is due. */
+static void settle_inbox(struct master *m, struct worker_slot *dead, uint64_t now_ms)
 {
     if (dead->inbox[0] == -1)
         return;
     inbox_shut(dead->inbox[0]);
-    if (m->phase == MASTER_RUNNING && inbox_holds(dead->inbox[0]) && !pass_inbox(m->serving, dead, true) &&
-        !pass_inbox(m->serving, dead, false))
-        log_write(LOG_ERROR, &(struct log_about){ .event = "lost", .worker = dead->name },
-                  "worker %s: connections were passed to it, and nobody is there to go on with them", dead->name);
+    if (m->phase == MASTER_RUNNING && !empty_inbox(m->serving, dead, any_covers(m->serving, dead))) {
+        dead->next_start_ms = now_ms + SETTLE_AGAIN_MS;
+        return;
+    }
+    dead->next_start_ms = UINT64_MAX;
     crew_close_inbox(dead);
 }
 
@@ -137,13 +156,14 @@ bool succession_bury(struct master *m, struct generation *g, uint64_t now_ms)
     for (unsigned i = 0; i < g->crew.count; i++) {
         any |= crew_bury(&g->crew, i, now_ms, g->phase == GENERATION_SERVING);
         if (g->phase == GENERATION_LEAVING && g->crew.v[i].pid == 0)
-            settle_inbox(m, &g->crew.v[i]);
+            settle_inbox(m, &g->crew.v[i], now_ms);
     }
     for (unsigned i = 0; i < g->leaving.count; i++) {
-        if (!crew_bury(&g->leaving, i, now_ms, false))
+        (void)crew_bury(&g->leaving, i, now_ms, false);
+        if (g->leaving.v[i].pid != 0)
             continue;
-        settle_inbox(m, &g->leaving.v[i]);
-        left = true;
+        settle_inbox(m, &g->leaving.v[i], now_ms);
+        left |= g->leaving.v[i].inbox[0] == -1;
     }
     if (left)
         crew_shrink(&g->leaving);

@@ -38,8 +38,9 @@ enum {
     WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
-    INBOX_ROUNDS = 64
 };
+
+enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
 
 struct worker {
     const struct worker_start *start;
@@ -49,11 +50,13 @@ struct worker {
     unsigned            listener_count;
     struct watch        watches[WATCHES];
     struct loop         loop;
-    int                 channel, signals, access_fd;
+    struct ring         rings[LOGGER_KINDS];
+    int                 channel, signals;
     struct heir_list   *heirs;
     char               *parcel;         /* PARCEL_MAX bytes */
     struct sandbox      sandbox;
     bool                failed;         /* when its loop was ready */
+    bool                orphaned;
     char                who[96];        /* for what is said of a crash */
 };
 
@@ -145,31 +148,7 @@ static void worker_hear_inbox(void *arg)
     w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
 }
 
-/* The inbox of somebody who is gone.  It holds some hundreds at most; more rounds only mean that there are no descriptors
- * for them, and a worker must not be held up for long by that. */
-static void worker_empty(struct worker *w, int inbox)
-{
-    unsigned rounds = INBOX_ROUNDS;
-
-    inbox_shut(inbox);
-    while (rounds-- > 0 && worker_take_over(w, inbox, INBOX_BUDGET))
-        ;
-    close(inbox);
-}
-
 /* ---- the master's word ---- */
-
-/* The new descriptor takes the place of the old one, which then is this function's to close. */
-static void worker_reopen_access(struct worker *w, int taken)
-{
-    if (w->env.access == NULL) {
-        close(taken);
-        return;
-    }
-    access_log_reopen(w->env.access, taken);
-    close(w->access_fd);
-    w->access_fd = taken;
-}
 
 /* A part of shared memory is filled with the connections, which takes a microsecond for every few of them. */
 static void worker_survey(struct worker *w, int fd, unsigned part)
@@ -232,9 +211,6 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
     case CHANNEL_LOG:
         logger_adopt(w->start->logger, m->fd);
         break;
-    case CHANNEL_ACCESS:
-        worker_reopen_access(w, m->fd);
-        break;
     case CHANNEL_ASK:
         __atomic_store_n(&w->start->slot->answered,
                          __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
@@ -249,14 +225,21 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         heir_list_add(w->heirs, m->value, m->fd);
         w->loop.review = true;
         break;
-    case CHANNEL_INBOX:
-        worker_empty(w, m->fd);
-        break;
-    case CHANNEL_READY:         /* is what workers say */
-    case CHANNEL_SHUT:
-    case CHANNEL_SURVEYED:
+    default:                    /* is what workers say, or the logger hears */
+        if (m->fd != -1)
+            close(m->fd);
         break;
     }
+}
+
+/* Nobody is left to end this process when it hangs: that is the kernel's affair from now on. */
+static void worker_orphaned(struct worker *w)
+{
+    if (w->orphaned)
+        return;
+    w->orphaned = true;
+    alarm(w->start->conf->timeouts.drain_ms / 1000 + ORPHAN_GRACE_S);
+    worker_drain(w, "the master is gone", false);
 }
 
 static void worker_hear_master(void *arg)
@@ -273,7 +256,7 @@ static void worker_hear_master(void *arg)
                       "(no descriptor left for it?)", w->start->name, (int)getpid());
     }
     if (got == -1)
-        worker_drain(w, "the master is gone", false);
+        worker_orphaned(w);
 }
 
 static void worker_hear_signal(void *arg)
@@ -311,7 +294,7 @@ static void worker_say_ready(void *arg)
     struct worker *w = arg;
     const struct worker_start *s = w->start;
 
-    if (sandbox_close_calls(&w->sandbox, s->pool->model, s->logger->form == LOGGER_JOURNAL) == -1) {
+    if (sandbox_close_calls(&w->sandbox, s->pool->model) == -1) {
         worker_fail(w, "give up system calls, as sandbox = \"require\" wants it");
         w->failed = true;
         w->loop.phase = LOOP_HALT;
@@ -401,10 +384,9 @@ static int worker_env(struct worker *w)
     if (w->env.files == NULL || w->env.errands == NULL || w->heirs == NULL || w->parcel == NULL)
         return -1;
     w->env.heirs = heir_list_face(w->heirs);
-    w->access_fd = s->access_fd;
-    if (w->access_fd == -1)
+    if (s->conf->access_target == CONF_TARGET_OFF)
         return 0;
-    w->env.access = access_log_new(w->access_fd, access_form_new(s->conf->access_format),
+    w->env.access = access_log_new(&w->rings[LOGGER_ACCESS], s->logger->target,
                                    &(struct access_source){ .model = w->env.about.model, .worker = s->name });
     return w->env.access == NULL ? -1 : 0;
 }
@@ -486,9 +468,26 @@ static int worker_close_files(struct worker *w)
     return rc == 0 ? 0 : worker_fail(w, "give up files and privileges, as sandbox = \"require\" wants it");
 }
 
+/* Before it says anything. */
+static int worker_logs(struct worker *w)
+{
+    const struct worker_start *s = w->start;
+
+    s->logger->ring = NULL;
+    if (logger_desk_enter(s->desk, (unsigned)s->ledger_slot, w->rings) == -1) {
+        logger_use(s->logger);
+        return worker_fail(w, "map its rings for log lines");
+    }
+    s->logger->ring = &w->rings[LOGGER_LOG];
+    s->logger->dropped = &s->slot->total.log_dropped;
+    logger_use(s->logger);
+    return 0;
+}
+
 static int worker_begin(struct worker *w)
 {
-    logger_use(w->start->logger);
+    if (worker_logs(w) == -1)
+        return -1;
     worker_title(w);
     snprintf(w->who, sizeof w->who, "worker %s", w->start->name);
     crash_watch(w->start->logger, w->who);
@@ -501,7 +500,8 @@ static int worker_begin(struct worker *w)
         return worker_fail(w, "become the configured user");
     if (worker_env(w) == -1)
         return worker_fail(w, "make its caches");
-    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes);
+    w->services = service_set_new(w->start->conf, w->start->pool->conf, w->start->notes,
+                                  w->start->ledger);
     if (w->services == NULL)
         return -1;              /* every reason is in the log */
     service_count_in(w->services, w->start->ledger, w->start->ledger_slot);
@@ -518,8 +518,6 @@ static int worker_begin(struct worker *w)
 /* In the reverse order: files before the cache's memory, services when nothing refers to them any more. */
 static void worker_end(struct worker *w)
 {
-    if (w->env.access != NULL)
-        w->env.count.access_dropped += access_log_flush(w->env.access);
     access_log_free(w->env.access);
     file_cache_free(w->env.files);
     errands_close(w->env.errands);
@@ -537,7 +535,7 @@ static void worker_end(struct worker *w)
 
 int worker_run(const struct worker_start *start)
 {
-    struct worker w = { .start = start, .channel = start->channel, .signals = -1, .access_fd = -1 };
+    struct worker w = { .start = start, .channel = start->channel, .signals = -1 };
     const struct model *model = start->pool->model;
     int rc = worker_begin(&w);
 

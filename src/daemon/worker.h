@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "daemon/listen.h"
 #include "daemon/logger.h"
+#include "daemon/logger_desk.h"
 #include "daemon/pool.h"
 #include "daemon/priv.h"
 
@@ -29,10 +30,10 @@ struct worker_start {
     const struct ledger *ledger;        /* that the slot is in, */
     int                  ledger_slot;   /* and its number */
     unsigned             generation;    /* that the worker is of */
+    struct logger_desk  *desk;          /* the master's, to be entered */
     bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     int                  inbox;         /* where connections of other workers come in */
-    int                  access_fd;     /* -1: no access log */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
     void                *abandon_arg;
     const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */

@@ -29,8 +29,7 @@
 enum {
     STACK = 128 * 1024,         /* the deepest handler needs a tenth; pages never touched cost nothing */
     ACCEPTS = 64,               /* per listener and wakeup: the daemon wants to be heard */
-    WAKE_AGAIN_MS = 20,         /* until every thread has heard */
-    HOUSEKEEPING_MS = 1000      /* access lines of threads that wait are written by the main thread */
+    WAKE_AGAIN_MS = 20          /* until every thread has heard */
 };
 
 struct blocking {
@@ -272,9 +271,8 @@ static void wish_for(struct blocking *b, enum wish wish)
 
 static int wait_ms(const struct blocking *b, bool deaf)
 {
-    int ms = roster_wait_ms(&b->places), most = deaf ? WAKE_AGAIN_MS : HOUSEKEEPING_MS;
-    bool bounded = deaf || b->loop->env->access != NULL;
-    return bounded && (ms < 0 || ms > most) ? most : ms;
+    int ms = roster_wait_ms(&b->places);
+    return deaf && (ms < 0 || ms > WAKE_AGAIN_MS) ? WAKE_AGAIN_MS : ms;
 }
 
 /* Which listeners are polled now. */

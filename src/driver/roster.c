@@ -250,9 +250,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 int roster_wait_ms(const struct roster *r)
 {
     const struct heap_node *top = heap_top(&r->timers);
-    uint64_t now = r->loop->env->now_ms, at = env_due(r->loop->env);
-    if (top != NULL)
-        at = earlier(at, top->key);
+    uint64_t now = r->loop->env->now_ms, at = top != NULL ? top->key : UINT64_MAX;
     if (r->accept_after_ms > now)
         at = earlier(at, r->accept_after_ms);
     if (r->loop->phase == LOOP_DRAIN)

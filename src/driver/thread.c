@@ -2,9 +2,9 @@
 /* A thread of the model blocking: it waits in recv(2) and send(2) as the programs of the textbooks do.
  *
  * A thread is a world of its own: an env, a connection, a buffer.  With the others it shares constant settings,
- * counters that are added atomically, the access log behind its lock, and the register of threads behind its own.
- * Deadlines are the socket's time-outs, set anew only when the time left is shorter than what is set: a peer that
- * sends a byte now and then does not move its deadline. */
+ * counters that are added atomically, the ring of access records behind its lock, and the register of threads behind
+ * its own.  Deadlines are the socket's time-outs, set anew only when the time left is shorter than what is set: a peer
+ * that sends a byte now and then does not move its deadline. */
 #include "driver/thread.h"
 
 #include <errno.h>

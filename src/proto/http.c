@@ -10,6 +10,7 @@
  *                |                          | body not all here
  *                `--------------------------+---> BODY or CHUNKS --- end of body: reply ---> IDLE
  *
+ *   A reply without an end ---> EVENTS, until the peer or the worker goes
  *   Instead of a reply: something has to be done first ---> AWAY --- it is done: reply ---> IDLE
  *   From everywhere: a refusal, or a reply with Connection: close ---> LAST: no byte is read as a request again.
  */
@@ -72,7 +73,10 @@ static void head_drop(struct http_state *s)
 
 static void http_close(struct conn *c)
 {
-    head_drop(conn_state(c));
+    struct http_state *s = conn_state(c);
+    head_drop(s);
+    if (s->phase == PHASE_EVENTS)
+        http_live_leave(s->live);
 }
 
 /* hot */
@@ -99,6 +103,7 @@ static inline void exchange_begin(struct http_exchange *x, struct conn *c, const
     x->connection = CONNECTION_PLAIN;
     x->started_us = s->head != NULL ? s->started_us : started_now(x->env);
     x->deferred = NULL;
+    x->live = NULL;
     x->fields = NULL;
 }
 
@@ -181,6 +186,8 @@ static void answer_path(struct http_exchange *x, struct span path)
         http_auth_defer(x, route);
     else if (x->request->method == METHOD_OPTIONS)
         http_reply_options(x, route->allow);
+    else if (route->live != NULL)
+        http_live_reply(x, route, path);
     else if (route->location != NULL)
         http_location_reply(x, route->location, route->ready.status, path);
     else if (route->kind != HTTP_ROUTE_ROOT)
@@ -295,6 +302,12 @@ static void exchange_close(struct http_exchange *x, struct http_state *s)
         return;
     http_reply_logged(x);
     s->skipped = false;
+    if (x->live != NULL) {
+        s->phase = PHASE_EVENTS;
+        s->live = x->live;
+        http_live_follow(c);
+        return;
+    }
     if (!x->last) {
         s->phase = PHASE_IDLE;
         timer_set(c, s, TIMER_IDLE, x->site->limits.idle_ms);
@@ -465,6 +478,10 @@ static void http_back(struct conn *c, struct errand *back)
     struct http_errand *e = (struct http_errand *)(void *)back;
     struct http_request r;
     struct http_exchange x;
+    if (s->phase == PHASE_EVENTS) {
+        http_live_event(c, back);
+        return;
+    }
     request_recall(s, conn_settings(c), &r);
     exchange_open(&x, c, s, &r);
     x.user = e->user;
@@ -486,6 +503,7 @@ static size_t http_input(struct conn *c, struct span in)
     case PHASE_CHUNKS:
         return take_body(c, s, in);
     case PHASE_AWAY:            /* no input comes */
+    case PHASE_EVENTS:          /* none is expected */
     case PHASE_LAST:
         break;
     }
@@ -503,7 +521,7 @@ static void give_up(struct conn *c, struct http_state *s, unsigned status)
 static void http_eof(struct conn *c)
 {
     struct http_state *s = conn_state(c);
-    if (s->phase != PHASE_IDLE && s->phase != PHASE_LAST)
+    if (s->phase != PHASE_IDLE && s->phase != PHASE_EVENTS && s->phase != PHASE_LAST)
         give_up(c, s, 400);
     conn_finish_now(c);
 }
@@ -511,7 +529,9 @@ static void http_eof(struct conn *c)
 static void http_expired(struct conn *c)
 {
     struct http_state *s = conn_state(c);
-    if (s->phase == PHASE_IDLE)
+    if (s->phase == PHASE_EVENTS)
+        http_live_tick(c, s->live);
+    else if (s->phase == PHASE_IDLE)
         conn_finish_now(c);
     else
         give_up(c, s, 408);
@@ -522,7 +542,7 @@ static void http_expired(struct conn *c)
 static void http_drain(struct conn *c)
 {
     struct http_state *s = conn_state(c);
-    if (s->phase == PHASE_IDLE && !conn_may_stay(c))
+    if (s->phase == PHASE_EVENTS || (s->phase == PHASE_IDLE && !conn_may_stay(c)))
         conn_finish_now(c);
 }
 

@@ -27,7 +27,25 @@ struct span mime_type(const struct mime *m, struct span file_name);
 /* The table that is built in. */
 extern const char mime_builtin[];
 
-enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS };
+enum http_route_kind { HTTP_ROUTE_ROOT, HTTP_ROUTE_RESPOND, HTTP_ROUTE_REDIRECT, HTTP_ROUTE_STATUS, HTTP_ROUTE_LIVE };
+
+/* What the daemon says of itself. */
+enum http_live_kind { HTTP_LIVE_METRICS, HTTP_LIVE_STATUS, HTTP_LIVE_EVENTS };
+
+/* A file of the page that shows it; the page itself has no name.  Constant. */
+struct http_live_part {
+    struct span name, type, body;
+};
+
+struct http_live {
+    /* METRICS: the text format of Prometheus, STATUS: JSON without newlines; from malloc, its length in *n; NULL: memory
+     * is out.  Called in any thread. */
+    char *(*make)(const void *arg, enum http_live_kind kind, size_t *n);
+    const void                  *arg;
+    const struct http_live_part *parts;
+    unsigned                     part_count;
+    unsigned                    *watchers;  /* of events, in this process; counted atomically */
+};
 
 /* Whom a route answers: a network or all that come by Unix sockets. */
 struct http_net {
@@ -70,6 +88,7 @@ struct http_pages {
  *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root; with `alias`, at the path without
  *             the prefix of the route
  *   RESPOND   a fixed reply to GET, HEAD and POST
+ *   LIVE      GET and HEAD of what `live` says, beneath the path
  *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
  * OPTIONS is answered by all of them. */
 struct http_route_spec {
@@ -107,6 +126,7 @@ struct http_route_spec {
     bool                 expires;
     unsigned             expires_s;     /* from Date on; 0: at once */
     const char          *to;            /* REDIRECT: with variables: */
+    const struct http_live *live;       /* LIVE; must outlive the site */
 };
 
 /* What may stand in `to` behind a dollar: the host that was asked, without its port; the path, encoded; the query with

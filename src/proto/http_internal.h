@@ -212,6 +212,7 @@ struct http_route {
     struct http_guard   *guard;         /* NULL: everybody is let in */
     struct http_auth    *auth;          /* NULL: nobody is asked who it is */
     struct http_ready    ready;         /* RESPOND, REDIRECT, STATUS */
+    const struct http_live *live;       /* LIVE */
     struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
     struct http_fields  *fields;        /* NULL: nothing is added or left out */
     char                *memory;        /* of ready.line and ready.rest */
@@ -287,7 +288,8 @@ struct http_exchange {
     struct span                vary;            /* what the choice of the reply depended on; length 0: nothing */
     const struct http_pages   *pages;           /* instead of the small ones */
     uint64_t                   body_bytes;      /* to be sent */
-    uint64_t                   started_us;      /* only when there is an access log */
+    uint64_t                   started_us;      /* when its head was complete */
+    const struct http_live    *live;            /* the answer goes on, by events; NULL: it is whole */
     struct http_errand        *deferred;        /* no reply is written yet: this has to be done first */
     unsigned                   status;
     unsigned                   nth;             /* request on its connection, from 1 */
@@ -421,6 +423,15 @@ bool http_next_choice(struct span *list, struct span *value, unsigned *weight);
 
 /* Is application/json liked better than text/html? */
 bool http_accepts_json(const struct http_request *r);
+
+/* http_live.c: answers GET and HEAD from a LIVE route. */
+void http_live_reply(struct http_exchange *x, const struct http_route *route, struct span path);
+
+/* Of a connection that has events: the next is due in a second; it is due now; it is made, and goes out; no more. */
+void http_live_follow(struct conn *c);
+void http_live_tick(struct conn *c, const struct http_live *live);
+void http_live_event(struct conn *c, struct errand *back);
+void http_live_leave(const struct http_live *live);
 
 /* http_try.c: "$path.html" in its parts; "=404" is none. */
 struct http_candidate http_candidate_of(const char *text);

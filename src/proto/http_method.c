@@ -25,6 +25,7 @@ static unsigned methods_of_kind(enum http_route_kind kind)
 {
     switch (kind) {
     case HTTP_ROUTE_ROOT:
+    case HTTP_ROUTE_LIVE:
         return READING;
     case HTTP_ROUTE_RESPOND:
         return READING | METHOD_BIT(METHOD_POST);

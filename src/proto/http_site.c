@@ -205,6 +205,9 @@ static int route_make(struct http_route *r, const struct http_route_spec *spec)
         return route_root(r, spec);
     case HTTP_ROUTE_REDIRECT:
         return route_redirect(r, spec);
+    case HTTP_ROUTE_LIVE:
+        r->live = spec->live;
+        return 0;
     case HTTP_ROUTE_RESPOND:
     case HTTP_ROUTE_STATUS:
         break;

@@ -11,6 +11,7 @@ enum http_phase {
     PHASE_BODY,                 /* dropping a body of known length; the head is in `head` */
     PHASE_CHUNKS,               /* dropping a chunked body; the same */
     PHASE_AWAY,                 /* the reply waits for an errand; the same */
+    PHASE_EVENTS,               /* the reply goes on and on */
     PHASE_LAST                  /* the last reply is queued */
 };
 
@@ -22,11 +23,12 @@ struct http_state {
         uint64_t          opened_ms;    /* IDLE, while TIMER_FIRST runs */
         struct http_seek  seek;         /* HEAD */
         uint64_t          body_left;    /* BODY */
+        const struct http_live *live;   /* EVENTS */
         struct http_chunk chunk;        /* CHUNKS */
     };
     char    *head;              /* BODY, CHUNKS, AWAY: a copy of the head */
     size_t   head_n;
-    uint64_t started_us;        /* the same: when it was complete; only when there is an access log */
+    uint64_t started_us;        /* the same: when it was complete */
     unsigned answered;          /* requests on this connection */
     uint8_t  phase;             /* enum http_phase */
     uint8_t  timer;             /* enum http_timer */

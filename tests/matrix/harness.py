@@ -17,6 +17,7 @@ from signal import SIGINT, SIGKILL, SIGTERM
 SOCKET_TIMEOUT = 30.0       # seconds: no answer on loopback takes so long, even under sanitizers
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
+LOGGER = "iomuxd-logger"    # what the process that writes the logs calls itself
 LOG_SHOWN = 6000            # characters of the log that a failure shows
 
 SANITIZER = re.compile(
@@ -129,6 +130,14 @@ def title(pid):
         return ""
 
 
+def program_name(pid):
+    """What the process calls itself, even where it has no title."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def told_manager(s):
     """What a daemon says next to the service manager that listens on this socket, beside which descriptors to keep."""
     while (said := s.recv(4096).decode()).startswith("FDSTORE"):
@@ -188,6 +197,7 @@ class Daemon:
         self._death_expected = False
         self._stopping = False
         self._checked_status = 0
+        self._logger = None     # its pid, as it was last seen
         self.status = None
         if config is not None:
             self.config.write_text(config)
@@ -283,7 +293,16 @@ class Daemon:
     # --- the log --------------------------------------------------------------------------------------------
 
     def log(self):
+        """What was logged by now.  A line wakes the process that writes it, so when that sleeps everything is written."""
+        deadline = time.monotonic() + 2
+        while self._logger_state() in "RD" and time.monotonic() < deadline:
+            time.sleep(0.001)
         return self.log_path.read_text(errors="replace")
+
+    def _logger_state(self):
+        if program_name(self._logger or 0) != LOGGER:
+            self._logger = self.logger() if self.alive() else None
+        return parent_and_state(self._logger)[1] if self._logger else "X"
 
     def wait_log(self, pattern, timeout=20.0):
         """Waits for a line that matches; returns the match."""
@@ -309,8 +328,12 @@ class Daemon:
     def alive(self):
         return self.process.poll() is None
 
+    def logger(self):
+        """The pid of the process that writes the logs; None: there is none just now."""
+        return next((p for p in children(self.pid) if program_name(p) == LOGGER), None)
+
     def worker_pids(self):
-        pids = children(self.pid)
+        pids = [p for p in children(self.pid) if program_name(p) != LOGGER]
         titled = [p for p in pids if title(p).startswith("iomuxd: worker")]
         return titled or pids
 

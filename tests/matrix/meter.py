@@ -25,7 +25,8 @@ What is lost is told apart by what a user would say of it:
     other       anything else, as an exception
 
 Each loss is noted with when its connection was made and when it began to wait, by the monotonic clock, which all processes
-share; so is each answer that took longer than SLOW_S.  The clients verify every byte of every answer.
+share; so is each answer that took longer than SLOW_S, and each moment when this process was late by itself.  The clients
+verify every byte of every answer.
 
 It knows nothing of the server but its addresses."""
 
@@ -44,6 +45,7 @@ import time
 
 PATIENCE_S = 30.0       # no answer on loopback takes so long, even under sanitizers on a machine that is busy
 SLOW_S = 0.005          # answers to small requests that took longer are listed
+LATE_S = 0.001          # so are the moments when this process was later than that by itself
 NOTED = 100_000         # losses that are listed; all are counted
 PIECE = 1 << 16
 HEAD_MAX = 1 << 14
@@ -86,7 +88,7 @@ class Book:
         self.counts = collections.Counter()
         self.began, self.took = array.array("d"), array.array("d")     # of small requests
         self.slow = []
-        self.lag = 0.0          # how late this process itself was at worst
+        self.lags = []          # when this process itself was late, and how much
 
     def note(self, kind, lost, born, since):
         self.lost[lost.what] += 1
@@ -108,7 +110,7 @@ class Book:
 
     def report(self):
         return {"lost": {what: self.lost[what] for what in LOSSES}, "noted": self.noted, "counts": dict(self.counts),
-                "slow": self.slow, "lag": self.lag,
+                "slow": self.slow, "lags": self.lags,
                 "p50": self.quantile(0.5), "p99": self.quantile(0.99), "worst": self.quantile(1.0)}
 
 
@@ -699,7 +701,9 @@ class Meter:
         while True:
             before = time.monotonic()
             await asyncio.sleep(0.002)
-            self.book.lag = max(self.book.lag, time.monotonic() - before - 0.002)
+            now = time.monotonic()
+            if now - before - 0.002 > LATE_S:
+                self.book.lags.append((now, now - before - 0.002))
 
     async def until(self, condition, what):
         end = time.monotonic() + 2 * PATIENCE_S

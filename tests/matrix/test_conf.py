@@ -113,7 +113,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd, iomuxd_bin):
         'iomuxd.conf:3: timeouts.idle: must be a number of seconds from 0.001 to 86400, not "long"',
         "iomuxd.conf:4: timeouts.darin: is no known setting; did you mean 'drain'?",
         'iomuxd.conf:8: services.[0].protocol: must be "http", "greet", "echo", "discard", "chargen",'
-        ' "daytime" or "time", not "htpp"; did you mean \'http\'?',
+        ' "daytime", "time" or "status", not "htpp"; did you mean \'http\'?',
         'iomuxd.conf:9: services.[1].name: "a" is taken: each service has a name of its own',
         'iomuxd.conf:11: services.[1].listen.[1]: "localhost:80": \'localhost\' is not an IPv4 address; names'
         ' are not looked up, so write an address such as 127.0.0.1',

@@ -19,6 +19,7 @@ from sites import HELLO, RESPOND_HELLO, http_service, respond_route, root_route,
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
 CHARGEN_LINE = 74
+PATIENT = {"drain": 120, "header": 120, "idle": 120}    # seconds: nothing ends by time on a machine that is busy
 
 
 def services(www, name="web", greeting="hello\\n"):
@@ -41,7 +42,7 @@ def totals(d):
 
 
 def reload_to(d, text, model, count=1, settings="", **timeouts):
-    d.configure(configuration(text, model, count, timeouts, None, settings))
+    d.configure(configuration(text, model, count, {**PATIENT, **timeouts}, None, settings))
     d.reload()
 
 
@@ -139,10 +140,10 @@ PAIRS = [pytest.param(a, b, id=f"{a}-{b}", marks=list(ma) + list(mb))
 
 @pytest.mark.parametrize("old, new", PAIRS)
 def test_all_sessions_go_on_between_two_models_and_back(daemon, site, old, new):
-    d = daemon(site, model=old, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
+    d = daemon(site, model=old, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = Sessions(d)
-    passes(d, sessions, lambda: reload_to(d, site, new, drain=60, settings="poll_interval = 0.001;\n"))
-    passes(d, sessions, lambda: reload_to(d, site, old, drain=60, settings="poll_interval = 0.001;\n"))
+    passes(d, sessions, lambda: reload_to(d, site, new, settings="poll_interval = 0.001;\n"))
+    passes(d, sessions, lambda: reload_to(d, site, old, settings="poll_interval = 0.001;\n"))
     # Who says nothing may not have been accepted yet when the first worker goes (TCP_DEFER_ACCEPT).
     sum_of = wait_until(lambda: (t := totals(d))["passed_on"] == t["taken_over"] and t, what="equal counts")
     assert sum_of["passed_on"] in (15, 16)
@@ -184,7 +185,7 @@ def still_heard(d, sessions, word):
 
 
 def test_a_drained_worker_passes_what_it_has_to_the_others(daemon, site, model):
-    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
+    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = Sessions(d)
     d.expect_worker_death()
     for name in ("main.0", "main.1"):
@@ -193,11 +194,11 @@ def test_a_drained_worker_passes_what_it_has_to_the_others(daemon, site, model):
 
 
 def test_hundreds_of_idle_connections_are_passed_at_once(daemon, site, model):
-    d = daemon(site, workers=1, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
+    d = daemon(site, workers=1, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     webs = [Http(d.connect("web")) for _ in range(150)]
     for web in webs:
         assert web.get("/hello").body == HELLO
-    reload_to(d, site, model, 2, drain=60, settings="poll_interval = 0.001;\n")
+    reload_to(d, site, model, 2, settings="poll_interval = 0.001;\n")
     wait_gone(d)
     for web in webs:
         assert web.get("/hello").body == HELLO
@@ -208,7 +209,7 @@ def test_hundreds_of_idle_connections_are_passed_at_once(daemon, site, model):
 # --- nothing is lost with a process ---------------------------------------------------------------------------------
 
 def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, site, plain_model):
-    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
+    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
     os.kill(heir, signal.SIGSTOP)
@@ -222,7 +223,7 @@ def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, sit
 
 
 def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site, plain_model):
-    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts={"drain": 60})
+    d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
     os.kill(heir, signal.SIGSTOP)
@@ -230,7 +231,7 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
     wait_gone(d)
     d.allow_log("died of signal 9")
     d.expect_worker_death()
-    reload_to(d, site, plain_model, 1, drain=60, settings="poll_interval = 0.001;\n")
+    reload_to(d, site, plain_model, 1, settings="poll_interval = 0.001;\n")
     os.kill(heir, signal.SIGKILL)       # it never heard that it is to go
     wait_gone(d)
     wait_until(lambda: len(on_worker(d, "main.0")) == 6, what="all being at the new worker")
@@ -238,10 +239,10 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
 
 
 def test_sessions_go_on_over_many_generations(daemon, site, others):
-    d = daemon(site, workers=3, timeouts={"drain": 60})
+    d = daemon(site, workers=3, timeouts=PATIENT, settings="generations = 32;\n")
     sessions = Sessions(d)
     for i in range(12):
-        reload_to(d, site, others[i % 2], 1 + i % 3, drain=60)
+        reload_to(d, site, others[i % 2], 1 + i % 3, settings="generations = 32;\n")
         sessions.say(f"generation {i}")
         assert sessions.idle.get("/hello").body == HELLO
         sessions.lines(3)
@@ -257,38 +258,48 @@ def test_sessions_go_on_over_many_generations(daemon, site, others):
 
 # --- what cannot be passed -------------------------------------------------------------------------------------------
 
+def asked_until_told(web):
+    """A thread of the model blocking may hear that its worker goes while it answers."""
+    def told():
+        answer = web.get("/hello")
+        assert answer.body == HELLO
+        return answer.get("connection") == "close"
+
+    wait_until(told, what="the last answer")
+    assert web.at_end()
+
+
 def test_who_has_no_heir_is_told_so_with_his_next_answer(daemon, site, www, model):
-    d = daemon(site, timeouts={"drain": 60})
+    d = daemon(site, timeouts=PATIENT)
     idle, busy = Http(d.connect("web")), Http(d.connect("web", rcvbuf=4096))
     assert idle.get("/hello").body == HELLO
     busy.send(request("/big"))
     first = busy.sock.recv(1000)
-    reload_to(d, services(www({}), name="other"), model, drain=60)
-    answer = idle.get("/hello")
-    assert answer.body == HELLO and answer.get("connection") == "close" and idle.at_end()
+    reload_to(d, services(www({}), name="other"), model)
+    asked_until_told(idle)
     busy.rest = first
     busy.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     assert len(busy.read().body) == BIG
-    assert busy.get("/hello").get("connection") == "close" and busy.at_end()
+    asked_until_told(busy)
     idle.close()
     busy.close()
     wait_gone(d)
 
 
 def test_who_is_idle_and_has_no_heir_ends_with_his_idle_time(daemon, site, www, plain_model):
-    d = daemon(site, timeouts={"drain": 60, "idle": 1})
+    d = daemon(site, timeouts={**PATIENT, "idle": 1})
     idle = Http(d.connect("web"))
     assert idle.get("/hello").body == HELLO
-    reload_to(d, services(www({}), name="other"), plain_model, drain=60, idle=1)
+    reload_to(d, services(www({}), name="other"), plain_model, idle=1)
     assert idle.at_end()
     wait_gone(d)
 
 
 def test_a_stop_does_not_wait_for_who_was_to_stay(daemon, site, www, plain_model):
-    d = daemon(site, timeouts={"drain": 60})
+    d = daemon(site, timeouts=PATIENT)
     idle = Http(d.connect("web"))
     assert idle.get("/hello").body == HELLO
-    reload_to(d, services(www({}), name="other"), plain_model, drain=60)
+    reload_to(d, services(www({}), name="other"), plain_model)
     assert len(workers(d, "draining")) == 1
     assert d.stop(timeout=20) == 0
     assert idle.at_end()
@@ -296,12 +307,12 @@ def test_a_stop_does_not_wait_for_who_was_to_stay(daemon, site, www, plain_model
 
 def test_the_client_that_a_proxy_named_stays_the_same(daemon, others):
     text = tiny_service("greet", more='greeting = "hello\\n"; proxy_protocol = true; trusted = "127.0.0.0/8";')
-    d = daemon(text, timeouts={"drain": 60})
+    d = daemon(text, timeouts=PATIENT)
     named, unnamed = d.connect("greet"), d.connect("greet")
     named.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nfirst\n")
     unnamed.sendall(b"PROXY TCP4 192.0.2.8 192")
     d.wait_log(r'192\.0\.2\.7:4711 says "first"')
-    reload_to(d, text, others[1], drain=60)
+    reload_to(d, text, others[1])
     wait_gone(d)
     named.sendall(b"second\n")
     d.wait_log(r'192\.0\.2\.7:4711 says "second"')
@@ -315,8 +326,8 @@ def test_one_service_of_two_pools_goes_on_in_either(daemon, site, others):
                 f' {{ name = "b"; io_model = "{second}"; workers = 1;'
                 f' services = [ "web", "echo", "discard", "chargen" ]; }} );\n')
 
-    d = daemon(site, settings=pools(others[0], others[1]), model=None, timeouts={"drain": 60})
+    d = daemon(site, settings=pools(others[0], others[1]), model=None, timeouts=PATIENT)
     sessions = Sessions(d)
-    passes(d, sessions, lambda: reload_to(d, site, None, settings=pools(others[1], others[0]), drain=60))
+    passes(d, sessions, lambda: reload_to(d, site, None, settings=pools(others[1], others[0])))
     assert all(c["worker"] == "a.0" for c in d.ask("connections")["connections"] if c["service"] == "greet")
     assert totals(d)["closed"] == 0

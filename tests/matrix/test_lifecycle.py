@@ -468,7 +468,8 @@ def test_sigusr1_opens_the_logs_again_in_every_process(daemon, model, tmp_path):
     old_log, old_access = log.rename(tmp_path / "log.1"), access.rename(tmp_path / "access.1")
     d.signal(signal.SIGUSR1)
     wait_until(lambda: log.exists() and "SIGUSR1" in log.read_text(), what="the new log")
-    wait_until(lambda: all({str(log), str(access)} <= open_files(p) for p in d.worker_pids()), what="all workers")
+    wait_until(lambda: {str(log), str(access)} <= open_files(d.logger()), what="the logger")
+    wait_until(lambda: all(str(log) in open_files(p) for p in d.worker_pids()), what="all workers")
     for _ in range(20):
         get("/after")           # by both workers
     wait_until(lambda: access.exists() and access.read_text().count("/after") == 20, what="the new access log")
@@ -550,7 +551,7 @@ def test_systemd_is_told_of_start_and_stop(daemon, needs, tmp_path):
         assert d.stop() == 0
         said = told_manager(s)
         # drain is 5: so long, the grace for workers that hang, and a little for the end itself
-        assert said.startswith("STOPPING=1\nEXTEND_TIMEOUT_USEC=9000000\nSTATUS=Stopping"), said
+        assert said.startswith("STOPPING=1\nEXTEND_TIMEOUT_USEC=14000000\nSTATUS=Stopping"), said
 
 
 def test_closed_standard_descriptors_do_no_harm(iomuxd_bin, plain, tmp_path):

@@ -183,6 +183,22 @@ def test_times_are_those_of_the_answers(daemon, model, www):
     assert web["first_byte"]["count"] == 51 and web["first_byte"]["max_us"] < web["request"]["max_us"]
 
 
+def test_connections_that_wait_to_be_accepted_are_seen(daemon, plain_model):
+    """A worker that stands still accepts nothing: its queue grows."""
+    d = daemon(http_service(RESPOND_HELLO))
+    os.kill(d.worker(), signal.SIGSTOP)
+    try:
+        waiting = [d.connect("web") for _ in range(5)]
+        for s in waiting:
+            s.sendall(request("/hello"))
+        wait_until(lambda: d.ask("status")["listeners"][0]["waiting"] == 5, what="five that wait")
+    finally:
+        os.kill(d.worker(), signal.SIGCONT)
+    for s in waiting:
+        assert Http(s).read().status == 200
+    wait_until(lambda: d.ask("status")["listeners"][0]["waiting"] == 0, what="nobody waiting")
+
+
 def test_counts_survive_their_worker(daemon, plain_model):
     d = daemon(http_service(RESPOND_HELLO))
     with d.connect("web") as s:

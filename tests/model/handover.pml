@@ -18,18 +18,20 @@
  *   Worker   accept         driver/: a share of a socket is a descriptor of it, dealt by listen_deal
  *            learn heirs    CHANNEL_HEIRS, CHANNEL_HEIR: heir_list_begin, heir_list_add
  *            told           CHANNEL_DRAIN: worker_drain; driver/: no more accepts
- *            pass, let go   driver/: roster_pass, heirs->take, inbox_send; then the connection is dropped
+ *            pass           driver/: roster_pass, heirs->take, inbox_send; then the connection is dropped
  *            adopt          worker_hear_inbox, worker_take_over; driver/: loop.adopt
  *            sweep          CHANNEL_SWEEP: worker_sweep
- *   Master   hear, replace  crew_hear; crew_bury, crew_start: the place, with sockets and inbox, stays
- *            settle         succession_bury, settle_inbox
+ *   Master   hear, replace  crew_hear; crew_bury, crew_start: the place stays, with its sockets and its inbox
+ *            settle, move   succession_bury, settle_inbox, inbox_move
  *            test, exec     program_test_step, program_become: descriptors are carried over (state_write)
  *            open, start    reload_open, generation_may_start, crew_start
  *            commit         commit, old_goes: listen_succeed, succession_tell, generation_drain
- *            abandon        reload_fail, take_down: listen_salvage, succession_tell, generation_drain
+ *            abandon        reload_fail, take_down: succession_tell, generation_drain, crew_kill_unready
+ *            salvage        salvage, pass_stranded
  *
- * Not here: the death of the master itself, which takes all connections with it but those that wait in the queues
- * (the service manager holds these); addresses that come and go; services that differ between generations.
+ * Not here: the death of the master itself, which leaves nothing but what waits in queues that the service manager holds;
+ * addresses that come and go; services that differ between generations.  Taken for granted: who sweeps does not die before
+ * it has, and between its last accept and the close nothing comes (for the kernel that is a moment, in which it does).
  *
  * Each BREAK_ macro is a mistake that somebody could make; tests/model/run sees to it that a claim finds it. */
 
@@ -355,7 +357,7 @@ end:
         step = DRAIN }
     :: d_step { step == DRAIN -> drain_all(); step = SERVE }
 
-    /* who is not ready has no clients, and is killed; what waits on sockets that only the new ones had is for one who
+    /* who is not ready after a while has no clients, and is killed; what waits on sockets that only the new ones had is for one who
      * serves, as soon as none of the new ones accepts there any more */
     :: d_step { step == ABANDON -> tell_heirs(); step = DRAIN }
     :: d_step { IS_GIVEN_UP && MAY_BE_KILLED(FIRST(made)) -> kill(FIRST(made)) }

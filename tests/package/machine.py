@@ -296,8 +296,18 @@ class Machine:
 
     def workers(self):
         """The numbers, inside, of the workers."""
+        return [pid for pid, name in self.children() if name != "iomuxd-logger"]
+
+    def logger(self):
+        """The number, inside, of the process that writes the logs."""
+        return next(pid for pid, name in self.children() if name == "iomuxd-logger")
+
+    def children(self):
+        """Numbers and names of the children of the master."""
         master = self.master()
-        return [int(pid) for pid in self.run("cat", f"/proc/{master}/task/{master}/children").stdout.split()]
+        text = self.sh(f"for p in $(cat /proc/{master}/task/{master}/children); do "
+                       "echo $p $(cat /proc/$p/comm 2>/dev/null || :); done").stdout
+        return [(int(words[0]), words[1]) for words in map(str.split, text.splitlines()) if len(words) > 1]
 
     def kill(self, pid, name):
         self.sh(f"kill -{name} {pid}")

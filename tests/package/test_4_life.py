@@ -21,13 +21,14 @@ def test_installing_an_older_one(life, built):
     assert PAGE in life.get(8080).body
 
 
-def test_upgrading_restarts_it_and_asks_nothing(life, built):
+def test_upgrading_takes_over_while_it_serves_and_asks_nothing(life, built):
     life.write("/etc/iomuxd.conf", MARK + life.read("/etc/iomuxd.conf"))
     master = life.master()
     done = life.install(built.package)
     assert "onfiguration file" not in done.output
     assert life.run("dpkg-query", "-W", "-f", "${Version}", "iomuxd").stdout == built.version
-    assert life.master() not in (0, master)
+    assert life.master() == master
+    assert life.sh(f"readlink /proc/{master}/exe").stdout.strip() == "/usr/sbin/iomuxd"
     assert life.read("/etc/iomuxd.conf").startswith(MARK)
     assert PAGE in life.get(8080).body
 
@@ -51,9 +52,12 @@ def test_what_the_administrator_disabled_stays_disabled(life, built):
 def test_an_upgrade_with_a_broken_configuration_does_not_break_dpkg(life, built):
     good = life.read("/etc/iomuxd.conf")
     life.write("/etc/iomuxd.conf", good + "wrokers = 2;\n")
+    master = life.master()
     life.install(built.older, "--force-downgrade")
-    life.install(built.package)
+    done = life.install(built.package)
+    assert "the configuration has errors: the program from before the upgrade goes on" in done.output
     assert life.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "iomuxd").stdout == "installed"
+    assert life.master() == master and PAGE in life.get(8080).body
     life.configure(good)
     assert PAGE in life.get(8080).body
 

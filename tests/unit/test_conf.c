@@ -24,6 +24,7 @@ START_TEST(conf_has_a_default_for_every_setting)
     ck_assert_ptr_null(c->group);
     ck_assert_int_eq(c->log_target, CONF_TARGET_AUTO);
     ck_assert_int_eq(c->log_level, LOG_INFO);
+    ck_assert_uint_eq(c->log_buffer, 16 << 20);
     ck_assert_int_eq(c->access_target, CONF_TARGET_OFF);
     ck_assert_str_eq(c->access_format, "combined");
     ck_assert_ptr_null(c->mime_types);
@@ -48,7 +49,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
 {
     struct reading r = accepted(
         "workers = 3; io_model = \"select\"; user = \"a\"; group = \"b\";\n"
-        "log : { target = \"file:/var/log/x y\"; level = \"debug\"; };\n"
+        "log : { target = \"file:/var/log/x y\"; level = \"debug\"; buffer = \"64m\"; };\n"
         "access_log : { target = \"file:/a\"; format = \"json\"; };\n"
         "timeouts : { header = 1; body = 0.25; idle = 86400; send = 1.5e1; drain = 0.001; };\n"
         "limits : { connections = 1; request_line = \"1k\"; header_bytes = \"64K\"; header_count = 7;\n"
@@ -67,6 +68,7 @@ START_TEST(conf_reads_every_setting_outside_of_services)
     ck_assert_str_eq(c->log_file, "/var/log/x y");
     ck_assert_uint_eq(c->log_place.line, 2);
     ck_assert_int_eq(c->log_level, LOG_DEBUG);
+    ck_assert_uint_eq(c->log_buffer, 64 << 20);
     ck_assert_int_eq(c->access_target, CONF_TARGET_FILE);
     ck_assert_str_eq(c->access_file, "/a");
     ck_assert_uint_eq(c->access_place.line, 3);
@@ -149,7 +151,7 @@ START_TEST(conf_knows_every_protocol)
     static const struct { const char *name; enum conf_protocol protocol; } all[] = {
         { "greet", CONF_GREET }, { "echo", CONF_ECHO }, { "discard", CONF_DISCARD }, { "chargen",
                                                                                        CONF_CHARGEN },
-        { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }
+        { "daytime", CONF_DAYTIME }, { "time", CONF_TIME }, { "status", CONF_STATUS }
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -191,7 +193,7 @@ START_TEST(conf_complains_about_everything_at_once_in_the_order_of_the_file)
             "t.conf:7: services.[0].name: must not be empty\n"
             "t.conf:7: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
-            " \"daytime\" or \"time\", not \"ehco\"; did you mean 'echo'?\n"
+            " \"daytime\", \"time\" or \"status\", not \"ehco\"; did you mean 'echo'?\n"
             "t.conf:7: services.[0].listen: \"localhost:80\": 'localhost' is not an IPv4 address; names are"
             " not looked"
             " up, so write an address such as 127.0.0.1\n"
@@ -330,11 +332,11 @@ END_TEST
 START_TEST(conf_refuses_what_later_versions_may_know)
 {
     refused("metrics = \"/x\";\n"
-            "services = ( { name = \"s\"; protocol = \"status\"; listen = \"0\"; } );\n",
+            "services = ( { name = \"s\"; protocol = \"proxy\"; listen = \"0\"; } );\n",
             "t.conf:1: metrics: is no known setting\n"
             "t.conf:2: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\","
             " \"chargen\","
-            " \"daytime\" or \"time\", not \"status\"\n");
+            " \"daytime\", \"time\" or \"status\", not \"proxy\"\n");
 }
 END_TEST
 
@@ -495,16 +497,46 @@ START_TEST(conf_checks_names_and_accounts)
 {
     refused("mime_types = \"/etc\";\n" ECHO, "t.conf:1: mime_types: \"/etc\" is not a regular file\n");
     refused("user = \"a b\"; group = \"\"; mime_types = \"/nonexistent\";\n"
-            "log : { target = \"file:x\"; }; access_log : { target = \"journal\"; };\n"
+            "log : { target = \"file:x\"; }; access_log : { target = \"stderr\"; };\n"
             "services = ( { name = \"a.b\"; protocol = \"echo\"; listen = \"0\"; } );\n",
             "t.conf:1: user: \"a b\" cannot be the name of an account\n"
             "t.conf:1: group: must not be empty\n"
             "t.conf:1: mime_types: \"/nonexistent\": No such file or directory\n"
             "t.conf:2: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not"
             " \"file:x\"\n"
-            "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"journal\"\n"
+            "t.conf:2: access_log.target: must be \"off\", \"journal\" or \"file:/PATH\", not \"stderr\"\n"
             "t.conf:3: services.[0].name: \"a.b\" must be made of letters, digits, '-' and '_', at most 64"
             " of them\n");
+}
+END_TEST
+
+static bool neither_journal(const char *target, char *why, size_t why_size)
+{
+    snprintf(why, why_size, "\"%s\" is not in this build", target);
+    return strcmp(target, "journal") != 0;
+}
+
+START_TEST(conf_asks_for_the_targets_of_both_logs)
+{
+    static const char text[] = "log : { target = \"journal\"; };\naccess_log : { target = \"journal\"; };\n" ECHO;
+    struct reading r = reading_by((struct conf_options){ .target_check = neither_journal }, text, sizeof text - 1);
+
+    ck_assert_str_eq(r.said, "t.conf:1: log.target: \"journal\" is not in this build\n"
+                             "t.conf:2: access_log.target: \"journal\" is not in this build\n");
+    reading_end(&r);
+    r = accepted(text, NULL);
+    ck_assert_int_eq(r.conf->log_target, CONF_TARGET_JOURNAL);
+    ck_assert_int_eq(r.conf->access_target, CONF_TARGET_JOURNAL);
+    reading_end(&r);
+}
+END_TEST
+
+START_TEST(conf_bounds_the_buffer_of_the_log)
+{
+    refused("log : { buffer = 65535; };\n" ECHO,
+            "t.conf:1: log.buffer: must be a size from 65536 to 67108864 bytes, such as 65536 or \"64k\", not 65535\n");
+    refused("log : { buffer = \"65m\"; };\n" ECHO,
+            "t.conf:1: log.buffer: must be a size from 65536 to 67108864 bytes, such as 65536 or \"64k\", not \"65m\"\n");
 }
 END_TEST
 
@@ -608,11 +640,12 @@ START_TEST(conf_says_which_word_is_near_wherever_there_is_a_choice)
             " \"Debug\"; did you mean 'debug'?\n"
             "t.conf:1: log.target: must be \"auto\", \"stderr\", \"journal\" or \"file:/PATH\", not \"stder\";"
             " did you mean 'stderr'?\n"
-            "t.conf:2: access_log.target: must be \"off\" or \"file:/PATH\", not \"of\"; did you mean 'off'?\n"
+            "t.conf:2: access_log.target: must be \"off\", \"journal\" or \"file:/PATH\", not \"of\"; did you mean"
+            " 'off'?\n"
             "t.conf:2: access_log.format: must be \"combined\", \"json\" or a text with fields such as \"$peer $status\","
             " not \"jsn\"; did you mean 'json'?\n"
             "t.conf:3: services.[0].protocol: must be \"http\", \"greet\", \"echo\", \"discard\", \"chargen\","
-            " \"daytime\" or \"time\", not \"HTTP\"; did you mean 'http'?\n"
+            " \"daytime\", \"time\" or \"status\", not \"HTTP\"; did you mean 'http'?\n"
             "t.conf:5: services.[1].routes.[0].dotfiles: must be true or false, not \"True\"; did you mean"
             " 'true'?\n"
             "t.conf:5: services.[1].routes.[0].direct_io: must be \"off\", \"on\" or a size in bytes, such as"
@@ -740,8 +773,8 @@ START_TEST(conf_prints_a_configuration_that_prints_the_same)
     prints_the_same_again(ECHO);
     prints_the_same_again(
         "workers = 7; user = \"u\"; group = \"g\"; mime_types = \"/etc/passwd\";\n"
-        "log : { target = \"file:/a \\\"b\\\" \\\\c\"; level = \"error\"; };\n"
-        "access_log : { target = \"file:/x\"; format = \"json\"; };\n"
+        "log : { target = \"file:/a \\\"b\\\" \\\\c\"; level = \"error\"; buffer = 65536; };\n"
+        "access_log : { target = \"journal\"; format = \"json\"; };\n"
         "timeouts : { header = 0.001; body = 0.25; idle = 86400; send = 59.999; drain = 1.01; };\n"
         "limits : { body_bytes = \"1024g\"; };\n"
         "services = (\n"
@@ -816,6 +849,8 @@ int main(void)
     tcase_add_test(complaints, conf_bounds_what_is_compared);
     tcase_add_test(complaints, conf_refuses_two_routes_for_the_same_path_and_host);
     tcase_add_test(complaints, conf_checks_names_and_accounts);
+    tcase_add_test(complaints, conf_asks_for_the_targets_of_both_logs);
+    tcase_add_test(complaints, conf_bounds_the_buffer_of_the_log);
     tcase_add_test(complaints, conf_asks_whether_a_model_can_be_used);
     tcase_add_test(complaints, conf_checks_the_default_model_too);
     tcase_add_test(complaints, conf_asks_for_accounts_and_targets_with_everything_else);

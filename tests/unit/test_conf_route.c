@@ -334,12 +334,45 @@ END_TEST
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 
+/* ---- the status of the daemon ---- */
+
+START_TEST(status_true_is_the_daemons)
+{
+    struct reading r = accepted(HTTP("{ path = \"/s\"; status = true; allow = \"::1\"; }, { path = \"/\"; status = 410; }"), NULL);
+
+    ck_assert_int_eq(first_route(&r)->kind, CONF_ROUTE_LIVE);
+    ck_assert_int_eq(first_route(&r)[1].kind, CONF_ROUTE_STATUS);
+    reading_end(&r);
+    prints(HTTP("{ path = \"/s\"; status = true; }"), "status = true;\n");
+    refused(HTTP("{ path = \"/\"; status = false; }"), AT_ROUTE "status: must be true, for the status of the daemon, or a whole"
+            " number from 400 to 599, not false\n");
+    refused(HTTP("{ path = \"/\"; status = true; methods = \"POST\"; }"), AT_ROUTE "methods: has POST, which such a route does"
+            " not answer: it knows GET, HEAD and OPTIONS\n");
+    refused(HTTP("{ path = \"/\"; status = true; index = \"a\"; }"), AT_ROUTE "index: means nothing here: it is for a route"
+            " with root or alias\n");
+}
+END_TEST
+
+#define STATUS(more) "services = ( { name = \"s\"; protocol = \"status\"; " more " } );\n"
+
+START_TEST(status_is_a_protocol_with_nothing_but_who_is_let_in)
+{
+    prints(STATUS("listen = \"127.0.0.1:0\"; allow = \"127.0.0.1\";"), "protocol = \"status\";\n");
+    refused(STATUS("listen = \"0\"; routes = ();"), "t.conf:1: services.[0].routes: means nothing here: it is for protocol"
+            " \"http\"\n");
+    refused(STATUS("listen = \"udp:127.0.0.1:0\";"), "t.conf:1: services.[0].listen: \"udp:127.0.0.1:0\": \"status\" does not"
+            " work over datagrams; echo, discard, chargen, daytime and time do\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("conf_route");
     TCase *host = tcase_create("host"), *who = tcase_create("who"),
     *headers = tcase_create("headers"), *cache = tcase_create("cache");
 
+    tcase_add_test(host, status_true_is_the_daemons);
+    tcase_add_test(host, status_is_a_protocol_with_nothing_but_who_is_let_in);
     tcase_add_test(host, host_takes_names_addresses_and_wildcards_in_one_form);
     tcase_add_loop_test(host, host_refuses_what_no_client_sends, 0, COUNT(bad_names));
     tcase_add_loop_test(host, host_refuses_wildcards_elsewhere, 0, COUNT(bad_wildcards));

@@ -337,10 +337,127 @@ START_TEST(conn_that_is_new_takes_nothing_older_as_fresh)
 }
 END_TEST
 
+/* --- times of answers --- */
+
+static uint64_t times_of(const struct histogram *h, uint64_t *mean_us)
+{
+    *mean_us = histogram_mean(h);
+    return histogram_count(h);
+}
+
+/* An answer of ten bytes to a request that was complete at `since_us`. */
+static void answer_ten(struct rig *g, uint64_t since_us)
+{
+    conn_answers(g->c, since_us);
+    outq_put(conn_out(g->c), SPAN("0123456789"));
+}
+
+static void sent_at(struct rig *g, size_t n, uint64_t us)
+{
+    g->env.sent_us = us;
+    conn_sent(g->c, n);
+}
+
+START_TEST(conn_times_the_first_and_the_last_byte_of_an_answer)
+{
+    static struct metric_part part;
+    struct rig g;
+    uint64_t mean;
+    memset(&part, 0, sizeof part);
+    rig_prepare(&g, &full);
+    g.service.part = &part;
+    rig_connect(&g);
+    ck_assert(!conn_is_timed(g.c));
+    answer_ten(&g, 1000);
+    ck_assert(conn_is_timed(g.c));
+    sent_at(&g, 4, 1050);
+    ck_assert_uint_eq(times_of(&part.times.first_byte, &mean), 1);
+    ck_assert_uint_eq(mean, 50);
+    ck_assert_uint_eq(times_of(&part.times.request, &mean), 0);
+    sent_at(&g, 3, 1070);
+    sent_at(&g, 3, 1100);
+    ck_assert_uint_eq(times_of(&part.times.first_byte, &mean), 1);
+    ck_assert_uint_eq(times_of(&part.times.request, &mean), 1);
+    ck_assert_uint_eq(mean, 100);
+    ck_assert(!conn_is_timed(g.c));
+    rig_close(&g);
+}
+END_TEST
+
+/* Both are through when the queue is empty; their mean is right. */
+START_TEST(conn_times_answers_that_leave_together)
+{
+    static struct metric_part part;
+    struct rig g;
+    uint64_t mean;
+    memset(&part, 0, sizeof part);
+    rig_prepare(&g, &full);
+    g.service.part = &part;
+    rig_connect(&g);
+    answer_ten(&g, 1000);
+    answer_ten(&g, 1020);
+    sent_at(&g, 20, 1060);
+    ck_assert_uint_eq(times_of(&part.times.request, &mean), 2);
+    ck_assert_uint_eq(mean, 50);
+    ck_assert_uint_eq(times_of(&part.times.first_byte, &mean), 2);
+    answer_ten(&g, 2000);
+    sent_at(&g, 5, 2010);
+    answer_ten(&g, 2010);
+    sent_at(&g, 15, 2035);
+    ck_assert_uint_eq(times_of(&part.times.request, &mean), 4);
+    ck_assert_uint_eq(times_of(&part.times.first_byte, &mean), 4);
+    rig_close(&g);
+}
+END_TEST
+
+/* Its client left before the end: there is no time to tell. */
+START_TEST(conn_that_ends_early_has_no_time)
+{
+    static struct metric_part part;
+    struct rig g;
+    uint64_t mean;
+    memset(&part, 0, sizeof part);
+    rig_prepare(&g, &full);
+    g.service.part = &part;
+    rig_connect(&g);
+    answer_ten(&g, 1000);
+    sent_at(&g, 4, 1050);
+    conn_broke(g.c);
+    rig_close(&g);
+    ck_assert_uint_eq(times_of(&part.times.request, &mean), 0);
+    ck_assert_uint_eq(g.env.count.bytes_queued, 10);
+    ck_assert_uint_eq(g.env.count.bytes_sent, 4);
+    ck_assert_uint_eq(g.env.count.bytes_dropped, 6);
+}
+END_TEST
+
+START_TEST(conn_is_idle_while_nothing_goes_on)
+{
+    struct rig g;
+    rig_open(&g, &full);
+    conn_look(g.c);
+    conn_look(g.c);
+    ck_assert_uint_eq(metric_idle(&g.env.count), 1);
+    outq_put(conn_out(g.c), SPAN("x"));
+    conn_look(g.c);
+    ck_assert_uint_eq(metric_idle(&g.env.count), 0);
+    conn_sent(g.c, 1);
+    conn_look(g.c);
+    ck_assert_uint_eq(metric_idle(&g.env.count), 1);
+    rig_close(&g);
+    ck_assert_uint_eq(g.env.count.rested, 2);
+    ck_assert_uint_eq(metric_idle(&g.env.count), 0);
+}
+END_TEST
+
 static TCase *case_input(void)
 {
     TCase *t = tcase_create("input");
     tcase_add_test(t, conn_has_what_it_was_made_of);
+    tcase_add_test(t, conn_times_the_first_and_the_last_byte_of_an_answer);
+    tcase_add_test(t, conn_times_answers_that_leave_together);
+    tcase_add_test(t, conn_that_ends_early_has_no_time);
+    tcase_add_test(t, conn_is_idle_while_nothing_goes_on);
     tcase_add_test(t, conn_gives_protocol_and_driver_zeroed_memory_of_their_own);
     tcase_add_test(t, conn_has_a_generation_of_its_own_that_is_never_zero);
     tcase_add_test(t, conn_new_says_so_when_memory_is_out);

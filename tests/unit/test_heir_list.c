@@ -187,13 +187,10 @@ START_TEST(inbox_keeps_what_waits_when_the_sender_is_gone)
     char text[4];
     int fd;
 
-    ck_assert(!inbox_holds(ends[0][0]));
     ck_assert_int_eq(inbox_send(ends[0][1], SPAN("parcel"), carried[1]), 0);
     close(ends[0][1]);
     close(carried[1]);                  /* the descriptor lives in the message alone */
     carried[1] = ends[0][1] = -1;
-    ck_assert(inbox_holds(ends[0][0]));
-    ck_assert(inbox_holds(ends[0][0]));
     ck_assert_int_eq(inbox_receive(ends[0][0], buffer, &bytes, &fd), 1);
     ck_assert(span_equal(bytes, SPAN("parcel")));
     ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
@@ -203,6 +200,47 @@ START_TEST(inbox_keeps_what_waits_when_the_sender_is_gone)
     ck_assert_int_eq(inbox_receive(ends[0][0], buffer, &bytes, &fd), -1);
     ck_assert_int_eq(errno, EPIPE);
     on_web->fd = on_mail->fd = -1;
+}
+END_TEST
+
+START_TEST(inbox_moves_what_waits_to_another)
+{
+    struct span bytes;
+    char text[4];
+    int fd;
+
+    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 0);
+    ck_assert_int_eq(inbox_send(ends[0][1], SPAN("parcel"), carried[1]), 0);
+    ck_assert_int_eq(send(ends[0][1], "nothing beside", 14, 0), 14);
+    inbox_shut(ends[0][0]);
+    ck_assert_int_eq(inbox_send(ends[0][1], SPAN("late"), carried[1]), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 1);
+    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 1);
+    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 0);
+    ck_assert_int_eq(inbox_receive(ends[1][0], buffer, &bytes, &fd), 1);
+    ck_assert(span_equal(bytes, SPAN("parcel")));
+    ck_assert_int_eq(write(fd, "ok", 2), 2);
+    ck_assert_int_eq(read(carried[0], text, sizeof text), 2);
+    close(fd);
+    ck_assert_int_eq(inbox_receive(ends[1][0], buffer, &bytes, &fd), 0);
+}
+END_TEST
+
+START_TEST(inbox_keeps_what_another_has_no_room_for)
+{
+    struct span bytes;
+    int fd;
+
+    ck_assert_int_eq(inbox_send(ends[0][1], SPAN("parcel"), carried[1]), 0);
+    while (inbox_send(ends[1][1], SPAN("before"), carried[1]) == 0)
+        ;
+    ck_assert(inbox_is_busy(errno));
+    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), -1);
+    ck_assert(inbox_is_busy(errno));
+    ck_assert_int_eq(inbox_receive(ends[0][0], buffer, &bytes, &fd), 1);
+    ck_assert(span_equal(bytes, SPAN("parcel")));
+    close(fd);
 }
 END_TEST
 
@@ -252,6 +290,8 @@ int main(void)
     tcase_add_test(heirs, heirs_that_are_full_are_busy_and_those_that_are_gone_are_dropped);
     tcase_add_test(heirs, heirs_get_no_connection_that_is_not_portable);
     tcase_add_test(inbox, inbox_keeps_what_waits_when_the_sender_is_gone);
+    tcase_add_test(inbox, inbox_moves_what_waits_to_another);
+    tcase_add_test(inbox, inbox_keeps_what_another_has_no_room_for);
     tcase_add_test(inbox, inbox_takes_nothing_without_a_descriptor_for_it);
     tcase_add_test(inbox, inbox_drops_what_is_no_connection);
     Suite *s = suite_create("heir_list");

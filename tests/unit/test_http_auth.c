@@ -4,10 +4,9 @@
 
 #include <errno.h>
 
-#include "core/access.h"
-#include "core/access_line.h"
 #include "core/errand.h"
 #include "core/verified.h"
+#include "unit/access_tap.h"
 
 #define H "Host: x\r\n"
 #define CHALLENGE "Basic realm=\"A \\\"quoted\\\\\\\" realm\", charset=\"UTF-8\""
@@ -211,23 +210,17 @@ END_TEST
 
 START_TEST(auth_says_in_the_access_log_who_it_was)
 {
-    char path[] = "/tmp/test_http_auth.XXXXXX", text[1024];
-    int fd = mkstemp(path);
-    struct access_log *log = access_log_new(fd, access_form_new("$user $status"), &(struct access_source){ "m", "w" });
-    f.wire.env.access = log;
+    struct access_tap tap;
+    tap_open(&tap, "$user $status", &(struct access_source){ "m", "w" }, TAP_RING);
+    f.wire.env.access = tap.log;
     ask("GET", "/a.txt", basic("anna:secret"));
     ask("GET", "/a.txt", basic("anna:wrong"));
     ask("GET", "/a.txt", basic("bj\xc3\xb6rn:p:w d\xc3\xbc"));
     ask("GET", "/open", basic("anna:secret"));
     wire_close(&f.wire);
     f.wire.env.access = NULL;
-    access_log_free(log);
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    ck_assert_int_ge(n, 0);
-    text[n] = '\0';
-    ck_assert_str_eq(text, "anna 200\n- 401\nbj\\xc3\\xb6rn 200\n- 200\n");
-    close(fd);
-    unlink(path);
+    ck_assert_str_eq(tap_read(&tap), "anna 200\n- 401\nbj\\xc3\\xb6rn 200\n- 200\n");
+    tap_close(&tap);
 }
 END_TEST
 

@@ -2,9 +2,8 @@
 /* The life of an HTTP connection: deadlines, half-close, draining, limits, what its replies say of it, the
  * access log, back-pressure, and what an idle connection costs. */
 #include "test_http.h"
+#include "unit/access_tap.h"
 
-#include "core/access.h"
-#include "core/access_line.h"
 
 #define H "Host: x\r\n"
 #define NEXT "GET /hello HTTP/1.1\r\n" H "\r\n"
@@ -312,24 +311,17 @@ END_TEST
 static struct span logged(const char *requests)
 {
     static char text[8192];
-    char path[] = "/tmp/test_http_log.XXXXXX";
-    int fd = mkstemp(path);
-    ck_assert_int_ne(fd, -1);
-    struct access_log *log = access_log_new(fd, access_form_new("combined"),
-                                            &(struct access_source){ "epoll", "main.0" });
-    ck_assert_ptr_nonnull(log);
-    f.wire.env.access = log;
+    struct access_tap tap;
+    tap_open(&tap, "combined", &(struct access_source){ "epoll", "main.0" }, TAP_RING);
+    f.wire.env.access = tap.log;
     wire_send(&f.wire, span_of(requests));
     wire_close(&f.wire);
     f.wire.env.access = NULL;
-    ck_assert_uint_eq(access_log_flush(log), 0);
-    access_log_free(log);
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    ck_assert_int_ge(n, 0);
-    text[n] = '\0';
-    close(fd);
-    unlink(path);
-    return (struct span){ text, (size_t)n };
+    size_t n = strlen(tap_read(&tap));
+    ck_assert_uint_lt(n, sizeof text);
+    memcpy(text, tap.text, n + 1);
+    tap_close(&tap);
+    return (struct span){ text, n };
 }
 
 START_TEST(life_each_reply_has_its_access_line)

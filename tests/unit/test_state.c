@@ -34,6 +34,7 @@ static void master_blank(struct master *to)
 {
     *to = (struct master){ .again = &again, .program = "/sbin/iomuxd", .signals = -1, .phase = MASTER_RUNNING };
     list_init(&to->generations);
+    logger_desk_init(&to->desk);
     control_init(&to->control);
     survey_init(&to->surveys, command_surveyed, to);
 }
@@ -49,7 +50,7 @@ static struct generation *add_generation(unsigned number, enum generation_phase 
     struct conf_options carried = { .file = "t.conf", .carried = true };
     struct conf *c = conf_read_text(&carried, text, strlen(text), stderr);
     struct generation *g;
-    struct generation_sources from = { .ledger = &m.ledger, .descriptors = 1000000, .abandon = nobody_abandons };
+    struct generation_sources from = { .ledger = &m.ledger, .desk = &m.desk, .descriptors = 1000000, .abandon = nobody_abandons };
 
     ck_assert_ptr_nonnull(c);
     g = generation_new(number, c);
@@ -98,6 +99,7 @@ static void setup(void)
     again = (struct conf_options){ .file = "t.conf" };
     master_blank(&m);
     ck_assert_int_eq(ledger_open(&m.ledger), 0);
+    ck_assert_int_eq(logger_desk_open(&m.desk), 0);
     old = add_generation(3, GENERATION_LEAVING);
     g = add_generation(4, GENERATION_SERVING);
     fill_worker(old, 1);
@@ -139,6 +141,7 @@ static void other_free(void)
     overrides_free(&other.wanted);
     overrides_free(&other.dropped);
     reload_result_free(&other.last);
+    logger_desk_close(&other.desk);
     ledger_close(&other.ledger);
 }
 
@@ -199,8 +202,9 @@ START_TEST(state_keeps_every_descriptor_that_it_names)
     ck_assert_int_eq(state_write(&s, &m), 0);
     for (unsigned i = 0; i < s.kept_count; i++)
         ck_assert_int_ne(fcntl(s.kept[i], F_GETFD), -1);
-    /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state */
-    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1);
+    /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state; the rings and
+     * both ends of their bell */
+    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1 + 3);
     state_close(&s);
 }
 END_TEST
