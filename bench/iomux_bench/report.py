@@ -249,6 +249,8 @@ figures are medians of the rounds, with the least and the most beneath them.</p>
 which all connections are there: what its own counters say it served, and the CPU time of its worker, exact to the nanosecond.
 CPU time is split into user and system as the kernel samples it, over all rounds together.  System calls are those that the
 model makes to wait, accept, receive, send and choose, by its own count.</p>
+<p>The model nonblocking takes a whole CPU whether there is work or not, so its CPU time for a request is the time that a
+request takes.  With one connection all others sleep and wake for each request: the figure is the price of that.</p>
 <p><b>Fixed rate.</b>  All servers of a cell get the same rate, half of what the slowest of them did in the closed loop, and a
 request counts from when it was due, not from when it could be sent: a server that stands still delays all that was due
 meanwhile (no coordinated omission).</p>

@@ -140,6 +140,14 @@ def wait_flow(running, cell, at_work):
     return True
 
 
+def why_not(running, result):
+    """Why requests did not flow."""
+    if result["counts"]["answered"] and not running.said()["served"]:
+        return "it counts nothing: was iomuxd built without statistics?"
+    errors = ", ".join(f"{n} {cause}" for cause, n in errors_of(result).items())
+    return f"the connections could not all be made: {errors or 'they came too slowly'}"
+
+
 def wait_enough(running, before, seconds):
     """The time that was planned, and some more where hardly anything was served in it."""
     for _ in range(STRETCH):
@@ -153,9 +161,7 @@ def speed(setup, running, cell, _rate):
     at_work = load.Load(setup.programs["iomux-load"], setup.site, running, cell, setup.cpus)
     try:
         if not wait_flow(running, cell, at_work):
-            result = at_work.finish(early=True)
-            raise Failure("the connections could not all be made: " +
-                          (", ".join(f"{n} {cause}" for cause, n in errors_of(result).items()) or "they came too slowly"))
+            raise Failure(why_not(running, at_work.finish(early=True)))
         time.sleep(SETTLE_S)
         before = Moment(setup, running, at_work)
         wait_enough(running, before, cell.seconds)
@@ -179,7 +185,7 @@ def pace(setup, running, cell, rate):
     at_work = load.Load(setup.programs["iomux-load"], setup.site, running, cell, setup.cpus, cell.seconds, rate)
     try:
         if not wait_flow(running, cell, at_work):
-            raise Failure("the connections could not all be made")
+            raise Failure(why_not(running, at_work.finish(early=True)))
         before = Moment(setup, running, at_work)
         time.sleep(cell.seconds)
         after = Moment(setup, running, at_work)

@@ -134,3 +134,21 @@ def test_doubts_are_flagged(made, result, served, total, flags):
 def test_a_machine_that_is_not_quiet_is_said():
     assert advice.caution({"steps": textbook()}) is None
     assert "not quiet" in advice.caution({"steps": changed(lambda s: True, flags="N")})
+
+
+class Counting:
+    """A server that has counted so much."""
+
+    def __init__(self, served):
+        self._served = served
+
+    def said(self):
+        return {"served": self._served}
+
+
+def test_why_requests_do_not_flow_is_said():
+    refused = {"counts": {"answered": 5}, "errors": {"total": 7, "refused": 7, "reset": 0}}
+    assert runner.why_not(Counting(5), refused).endswith(": 7 refused")
+    slow = {"counts": {"answered": 0}, "errors": {"total": 0, "refused": 0}}
+    assert runner.why_not(Counting(0), slow).endswith("too slowly")
+    assert "without statistics" in runner.why_not(Counting(0), refused)
