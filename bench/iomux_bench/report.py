@@ -28,7 +28,8 @@ th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var
   font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid var(--rule); }
 td small { color: var(--soft); } td.none { color: var(--soft); white-space: normal; min-width: 9rem; }
-table.claims td, table.claims th { white-space: normal; text-align: left; } table.claims td:nth-child(2) { white-space: nowrap; font-weight: 600; }
+table.claims td, table.claims th { white-space: normal; text-align: left; }
+table.claims td:nth-child(2) { white-space: nowrap; font-weight: 600; }
 @media (max-width: 40rem) { table.claims thead { display: none; } table.claims td, table.claims tr { display: block;
   border-bottom: 0; padding: .1rem 0; } table.claims tr { border-bottom: 1px solid var(--rule); padding: .5rem 0; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .3rem; } figure { overflow-x: auto; } figure svg { min-width: 34rem; } }
@@ -202,15 +203,19 @@ def latency_tables(document):
     return "".join(out)
 
 
+REST_COLUMNS = (("memory_each", "bytes each", 1), ("stacks_each", "stacks each", 1), ("threads", "threads", 1),
+                ("cpu", "CPU %", 100), ("wanted", "wants %", 100), ("wakeups_s", "wakeups a second", 1),
+                ("switches_s", "switches a second", 1))
+
+
 def rest_table(document):
     """What is at rest."""
     for cell, servers in document["cells"].items():
         if plan.cell_of(cell)[0] == plan.REST:
-            rows = [f"<td>{escape(s)}</td>" + _value(servers.get(s), "memory_each") + _value(servers.get(s), "stacks_each")
-                    + _value(servers.get(s), "threads") + _value(servers.get(s), "cpu", 100) + _value(servers.get(s), "wanted", 100) + _value(servers.get(s), "wakeups_s")
-                    + _value(servers.get(s), "switches_s") for s in order(document) if s in servers]
-            return f"<h3>{plan.cell_of(cell)[2]:,} connections at rest</h3>" + _table(
-                ["", "bytes each", "stacks each", "threads", "CPU %", "wants %", "wakeups a second", "switches a second"], rows)
+            rows = [f"<td>{escape(s)}</td>" + "".join(_value(servers.get(s), key, scale) for key, _, scale in REST_COLUMNS)
+                    for s in order(document) if s in servers]
+            return f"<h3>{plan.cell_of(cell)[2]:,} connections at rest</h3>" + \
+                _table(["", *(title for _, title, _ in REST_COLUMNS)], rows)
     return ""
 
 
