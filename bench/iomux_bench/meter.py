@@ -114,22 +114,30 @@ def threads(pids):
 
 
 def memory(pids):
-    """Bytes of memory: proportional share (shared pages divided among those who share them) and resident.
-
-    Who is not allowed to see the share of a process, as that of a worker which cannot be dumped, gets what is resident
-    for both: how much that grows is the same."""
+    """Bytes of memory: proportional share (shared pages divided among those who share them) and resident."""
     pss = rss = 0
     for pid in pids:
-        try:
-            share, resident = _rollup(pid)
-        except PermissionError:
-            with open(f"/proc/{pid}/statm", encoding="ascii") as f:
-                share = resident = int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        pss, rss = pss + share, rss + resident
+        known = _bytes_of(f"/proc/{pid}/smaps_rollup", ("Pss", "Rss"))
+        pss, rss = pss + known["Pss"], rss + known["Rss"]
     return pss, rss
 
 
-def _rollup(pid):
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        known = dict(line.split()[:2] for line in f if line.startswith(("Pss:", "Rss:")))
-    return int(known["Pss:"]) * 1024, int(known["Rss:"]) * 1024
+def heap(pids):
+    """Bytes of memory that is no file's: what a process has allocated and touched, stacks of threads included.  Unlike
+    its share it does not change when others begin or end that share pages with it.
+
+    Who is not allowed to see the exact figure, as that of a worker which cannot be dumped, gets the kernel's estimate."""
+    total = 0
+    for pid in pids:
+        try:
+            total += _bytes_of(f"/proc/{pid}/smaps_rollup", ("Anonymous",))["Anonymous"]
+        except PermissionError:
+            total += _bytes_of(f"/proc/{pid}/status", ("RssAnon",))["RssAnon"]
+    return total
+
+
+def _bytes_of(path, names):
+    """Fields of a file of /proc that are in kB."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        fields = (line.partition(":") for line in f)
+        return {name: int(value.split()[0]) * 1024 for name, _, value in fields if name in names}

@@ -216,17 +216,17 @@ def rest(setup, running, cell, _rate):
     made = spent_between(before, after)
     n = cell.connections
     # On a machine that is busy a server that never waits does not get the CPU that it wants.
-    made.update(wanted=min(1.0, made["cpu"] + waited), memory_each=(full[0] - empty[0]) / n, memory_empty=empty[0], threads=threads,
+    made.update(wanted=min(1.0, made["cpu"] + waited), memory_each=(full - empty) / n, memory_empty=empty, threads=threads,
                 stacks_each=(threads - 1) * STACK_KIB * 1024 / n, flags=doubts(made, None, 0, 0))
     return made
 
 
 def settled_memory(pids):
     """Reads until a server has settled after its last answer."""
-    last = meter.memory(pids)
+    last = meter.heap(pids)
     for _ in range(20):
         time.sleep(0.02)
-        now = meter.memory(pids)
+        now = meter.heap(pids)
         if now == last:
             break
         last = now

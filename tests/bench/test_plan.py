@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured, in which order, for how long."""
 import json
+import os
 
 import pytest
 
-from iomux_bench import machine, plan, state
+from iomux_bench import machine, meter, plan, state
 from iomux_bench.process import Failure
 
 ALL = ["epoll", "poll", "aio"]
@@ -140,3 +141,25 @@ def test_what_is_no_state_is_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(Failure):
             state.read(str(path))
+
+
+def test_what_the_kernel_says_of_a_process():
+    own = [os.getpid()]
+    before = meter.heap(own)
+    kept = bytearray(b"x" * (8 << 20))
+    assert 8 << 20 <= meter.heap(own) - before < 24 << 20
+    assert meter.memory(own)[1] >= meter.heap(own)
+    assert meter.cpu_ns(own) > 0 and meter.threads(own) >= 1 and meter.switches(own) > 0
+    assert meter.tree(own[0])[0] <= own[0] and own[0] in meter.tree(own[0])
+    del kept
+
+
+def test_a_process_that_cannot_be_dumped_has_a_size_too(monkeypatch):
+    exact, real = meter.heap([os.getpid()]), meter._bytes_of
+
+    def closed(path, names):
+        if path.endswith("smaps_rollup"):
+            raise PermissionError
+        return real(path, names)
+    monkeypatch.setattr(meter, "_bytes_of", closed)
+    assert abs(meter.heap([os.getpid()]) - exact) < 8 << 20
