@@ -197,7 +197,7 @@ def direct_io(r):
     cached, direct = (r.get(plan.DISK_IO, "disk", 4, s) for s in (plan.CACHED, plan.DIRECT))
     rates = [figures.median(s, "bytes_s") for s in (cached, direct)]
     if not all(rates):
-        why = (cached or direct or {}).get("failed") if cached or direct else None
+        why = next((s["failed"] for s in (direct, cached) if s and "failed" in s), None)
         return missing(claim, why or "needs epoll and a file system with direct I/O")
     costs = [figures.median(s, "cpu", 0) / rate * 1e9 for s, rate in zip((cached, direct), rates)]
     text = (f"A file of 4 MiB that is asked for again and again: {number(rates[0] / 1e6)} MB/s from the page cache, "

@@ -81,6 +81,7 @@ class Iomuxd:
 
     def __init__(self, site, binary, model, cpu, capacity, direct=False):
         self.model = model
+        self._direct = direct
         place = site.place(model)
         self._control = os.path.join(place, "control.sock")
         config = os.path.join(place, "iomuxd.conf")
@@ -139,6 +140,8 @@ class Iomuxd:
             raise Failure(f"iomuxd was told {self.model} and runs {' '.join(said['models'])}: no figure is taken from that")
         if said["pids"] != self.pids:
             raise Failure(f"the worker on {self.model} was replaced while it was measured:\n{self.log()}")
+        if self._direct and "direct_io is refused" in self.log():
+            raise Failure("the file system of the temporary folder has no direct I/O (see --folder)")
 
     def stop(self):
         self._running.stop(times=2)     # the second ends it at once: nobody waits for answers any more

@@ -72,6 +72,12 @@ def changed(select, **new):
     return [{**s, **{k: v(s) if callable(v) else v for k, v in new.items()}} if select(s) else s for s in textbook()]
 
 
+def test_where_there_is_no_direct_io_that_is_said():
+    failed = [{**s, "failed": "the file system has none"} if s["server"] == plan.DIRECT else s for s in textbook()]
+    last = claims.judge(figures.summaries(failed))[-1]
+    assert (last.verdict, last.evidence) == (MISSING, "The file system has none.")
+
+
 def test_each_verdict_can_be_another_one():
     flat = verdicts(changed(lambda s: "speed idle" in s["cell"], cpu_us=10.0))
     assert flat["the cost"] == FAILS

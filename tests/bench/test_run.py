@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from iomux_bench import plan
+from iomux_bench import plan, server
+from iomux_bench.process import Failure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WHOLE = os.environ.get("IOMUX_BENCH_WHOLE")
@@ -208,3 +209,18 @@ def test_what_would_be_measured_is_said(program, tmp_path):
     assert "speed idle 10000" in done.stdout or "10000" not in done.stdout
     assert re.search(r"\d+ steps in 5 rounds", done.stdout)
     assert os.listdir(tmp_path) == []
+
+
+def test_direct_io_that_is_none_is_no_figure(tmp_path):
+    asked = server.Iomuxd.__new__(server.Iomuxd)
+    asked.model, asked.pids, asked._direct = "epoll", [1], True
+    asked.log = lambda: "warn root /x: direct_io is refused, its files are read through the page cache: Invalid argument\n"
+    with pytest.raises(Failure, match="no direct I/O"):
+        asked.check({"models": ["epoll"], "pids": [1]})
+    asked._direct = False
+    asked.check({"models": ["epoll"], "pids": [1]})
+    with pytest.raises(Failure, match="was told epoll and runs poll"):
+        asked.check({"models": ["poll"], "pids": [1]})
+    asked.log = lambda: ""
+    with pytest.raises(Failure, match="was replaced"):
+        asked.check({"models": ["epoll"], "pids": [2]})
