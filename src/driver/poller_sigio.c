@@ -173,6 +173,11 @@ static void sg_close(struct poller *p)
 {
     struct sigio_self *s = p->self;
     struct timespec none = { 0, 0 };
+
+    /* What others hold by now, a listener or a connection that was passed on, may still name this process: that must
+     * not end it. */
+    signal(s->number, SIG_IGN);
+    signal(SIGIO, SIG_IGN);
     while (sigtimedwait(&s->signals, NULL, &none) > 0)
         ;
     sigprocmask(SIG_SETMASK, &s->before, NULL);

@@ -67,7 +67,8 @@ def test_users_come_in_and_the_log_names_them(guarded):
         assert b"x.txt" in web.get("/private/list/", headers=credentials(user, password)).body
         assert web.get("/fixed", "POST", headers=credentials(user, password), body=b"abc").body == b"fixed"
     entries = d.entries(69)
-    assert [e["user"] for e in entries] == [user for user, _ in RIGHT for _ in range(23)]
+    # the last line of a connection may come behind the first one of the next
+    assert sorted(e["user"] for e in entries) == sorted(user for user, _ in RIGHT for _ in range(23))
 
 
 @pytest.mark.parametrize("headers", [
