@@ -25,11 +25,8 @@ static void apply_overrides(struct conf_reader *r, config_t *tree)
 static void check_default_model(struct conf_reader *r, const config_setting_t *root, const struct conf *c)
 {
     char why[CONF_WHY_SIZE] = "";
-    bool used = false;
 
-    for (unsigned i = 0; i < c->pool_count; i++)
-        used |= c->pools[i].io_model_place.file == NULL;
-    if (!used || config_setting_get_member(root, "io_model") != NULL || r->options->model_check == NULL)
+    if (!conf_pools_inherit_model(c) || config_setting_get_member(root, "io_model") != NULL || r->options->model_check == NULL)
         return;
     if (!r->options->model_check(c->io_model, why, sizeof(why)))
         conf_gripe(r, root, "io_model", "is not set, and the default \"%s\" cannot be used: %s", c->io_model,

@@ -165,6 +165,9 @@ void conf_cache_check(struct conf_reader *r, const struct conf_route *route, con
 /* Makes the pool of everything if there is none. */
 void conf_pools_complete(struct conf_reader *r, struct conf *c);
 
+/* Has a pool its model from outside?  Such a one has no place of its own for it. */
+bool conf_pools_inherit_model(const struct conf *c);
+
 /* "path.key: message"; key may be NULL. */
 void conf_gripe(struct conf_reader *r, const config_setting_t *node, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -233,20 +233,20 @@ static void pools_print(struct conf_printer *p, const struct conf_setting *s, co
                     &(struct conf_list){ c->pools, c->pool_count, sizeof(*c->pools) });
 }
 
-/* The default of io_model, where each pool has a model of its own: who reads it again need not have the default. */
-static bool model_is_idle(const struct conf *c)
+bool conf_pools_inherit_model(const struct conf *c)
 {
-    if (c->io_model_place.file != NULL)
-        return false;
     for (unsigned i = 0; i < c->pool_count; i++)
         if (c->pools[i].io_model_place.file == NULL)
-            return false;
-    return true;
+            return true;
+    return false;
 }
 
+/* A default that no pool uses is not printed: who reads it again need not have that model. */
 static void model_print(struct conf_printer *p, const struct conf_setting *s, const void *base)
 {
-    if (!model_is_idle(base)) {
+    const struct conf *c = base;
+
+    if (c->io_model_place.file != NULL || conf_pools_inherit_model(c)) {
         conf_kind_word.print(p, s, base);
         return;
     }
