@@ -56,7 +56,8 @@ def gone(pids):
 
 
 class Sessions:
-    """One of each kind, between two messages; `half` is in the middle of a request."""
+    """One of each kind, between two messages; `half` is in the middle of a request, and `silent`, who has said nothing yet,
+    waits in a worker or in the queue of the socket (TCP_DEFER_ACCEPT)."""
 
     def __init__(self, d):
         self.idle, self.half, self.silent = (Http(d.connect("web")) for _ in range(3))
@@ -105,7 +106,8 @@ def test_sessions_go_on_in_the_next_daemon(start, site, model, others):
     sessions.last()
     wait_until(lambda: totals(d)["requests"] >= sessions.asked, what="all requests being counted")
     sum_of = totals(d)
-    assert sum_of["accepted"] == sessions.count and sum_of["taken_over"] == sum_of["passed_on"] == 2 * sessions.count
+    assert sum_of["accepted"] == sessions.count
+    assert 2 * (sessions.count - 1) <= sum_of["taken_over"] == sum_of["passed_on"] <= 2 * sessions.count
     assert sum_of["closed"] == sum_of["resets"] == sum_of["refused"] == 0
     assert d.ask("status")["connections"] == sessions.count
 
@@ -197,9 +199,8 @@ def test_whose_service_is_no_more_is_ended(start, keeper, site, www, plain_model
     sessions = Sessions(d)
     stopped(d)
     d = start(services(www({}), name="other"))
-    d.wait_log("notice master: 3 connections of the daemon before ended: no service goes on with them")
-    for web in (sessions.idle, sessions.half, sessions.silent):
-        assert web.at_end()
+    d.wait_log("notice master: [23] connections of the daemon before ended: no service goes on with them")
+    assert sessions.idle.at_end() and sessions.half.at_end()
     sessions.echo.sendall(b"still")
     assert read_exactly(sessions.echo, 5) == b"still"
     wait_until(lambda: len(keeper.lobbies()) == 1, what="the end of the lobby before")
