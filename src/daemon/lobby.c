@@ -114,7 +114,7 @@ int lobby_open(struct lobby *l, const struct handed *kept)
     return channel_open(l->ends);
 }
 
-static void close_one(int *fd)
+static void shut_end(int *fd)
 {
     if (*fd != -1)
         close(*fd);
@@ -123,13 +123,13 @@ static void close_one(int *fd)
 
 void lobby_abandon(struct lobby *l, bool is_worker)
 {
-    close_one(&l->ends[0]);
+    shut_end(&l->ends[0]);
     if (!is_worker)
-        close_one(&l->ends[1]);
+        shut_end(&l->ends[1]);
     for (unsigned i = 0; i < l->former_count; i++)
-        close_one(&l->former[i].fd);
+        shut_end(&l->former[i].fd);
     for (unsigned i = 0; i < l->bench_count; i++)
-        close_one(&l->benches[i]);
+        shut_end(&l->benches[i]);
     l->former_count = l->bench_count = 0;
     bench_close(&l->bench);
 }

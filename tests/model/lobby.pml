@@ -29,7 +29,6 @@
 
 #define DAEMONS 3
 #define CONNS   2
-#define ENDS    2               /* daemons that end: the last one goes on */
 
 #define BIT(n)  (1 << (n))
 
@@ -53,6 +52,7 @@ byte  inside[DAEMONS];          /* benches in a lobby: a bit for that of each wo
 byte  known[DAEMONS];           /* benches that a master has taken over */
 byte  put[DAEMONS];             /* ... and put into his own lobby, and not out of the other one yet */
 bool  opened[DAEMONS], own[DAEMONS];    /* the worker has a bench; the master */
+byte  conns, most;              /* how many connections there are, and daemons that end: the last one goes on */
 byte  ends;
 hidden byte k;
 
@@ -246,8 +246,8 @@ end:
         kept[1] = false;
         check() }
     /* its end, but for the last one: killed, or stopped when its lobby is kept */
-    :: d_step { LIVES(d) && ends < ENDS && ends == d -> killed(d) }
-    :: d_step { master[d] == RUNNING && ends < ENDS && ends == d && kept[d] && hand[0] == 0 && hand[1] == 0 ->
+    :: d_step { LIVES(d) && ends < most && ends == d -> killed(d) }
+    :: d_step { master[d] == RUNNING && ends < most && ends == d && kept[d] && hand[0] == 0 && hand[1] == 0 ->
         master[d] = STOPPING;
         own[d] = true;
         inside[d] = inside[d] | BIT(OWN(d)) }
@@ -270,8 +270,8 @@ proctype Client()
 {
     do
     :: d_step { !came[0] -> came[0] = true; queue[0] = true }
-    :: d_step { came[0] && !came[1] -> came[1] = true; queue[1] = true }
-    :: came[1] -> break
+    :: d_step { conns == 2 && came[0] && !came[1] -> came[1] = true; queue[1] = true }
+    :: came[conns - 1] -> break
     od
 }
 
@@ -280,7 +280,7 @@ active proctype Judge()
 {
     timeout ->
     d_step {
-        for (k : 0 .. CONNS - 1) {
+        for (k : 0 .. conns - 1) {
             assert(gone[k] || (served[k] == BIT(ends) && master[ends] == RUNNING))
         }
         k = 0
@@ -289,6 +289,10 @@ active proctype Judge()
 
 init {
     atomic {
+        if
+        :: conns = 1; most = 2
+        :: conns = 2; most = 1
+        fi;
         run Manager();
         run Client()
     }
