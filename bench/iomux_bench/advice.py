@@ -91,6 +91,19 @@ def _latency(table):
     return f"{load}: 99 of 100 answers come within {number(p99)} us on {best}, within {number(worst)} us on {last}."
 
 
+def not_done(document):
+    """Sentences about what is missing in a run, and why."""
+    said = []
+    out = document.get("left_out")
+    if out and out["connections"]:
+        counts = names([f"{n:,}" for n in out["connections"]])
+        said.append(f"Not measured with {counts} connections: {out['why']}.")
+    missing = [cell for cell in document["options"]["cells"] if cell not in document["cells"]]
+    if missing:
+        said.append(f"Time was up before these were measured: {', '.join(missing)}.")
+    return said
+
+
 def caution(document):
     """Why not to believe it too firmly; None where there is no reason."""
     steps = [s for s in document["steps"] if "failed" not in s]

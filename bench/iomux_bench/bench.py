@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A whole run: from the options to the steps, with the time that is left, and what came of it as one document."""
+import json
 import os
 import re
 import signal
@@ -81,6 +82,11 @@ class Run:
         self.limit_s = options.limit or preset.limit_s
         most = min(self.files - machine.SPARE_FILES, options.most)
         self.cells = plan.cells_of(preset, options.workloads, options.connections, most)
+        self.left_out = {"connections": plan.counts_left_out(preset, options.connections, most),
+                         "why": f"--most {most}" if most == options.most else
+                                f"a process may have {self.files:,} open files (ulimit -Hn)"}
+        if not self.cells:
+            raise Failure(f"nothing can be measured: {self.left_out['why']}")
         self.preset = preset
 
     @property
@@ -91,7 +97,7 @@ class Run:
         known = machine.facts({name: path for name, path in self.programs.items() if path and name != "floor"})
         return {"program": "iomux-bench", "preset": self.preset.name, "machine": known,
                 "fingerprint": machine.fingerprint(known), "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "models": self.models, "cpus": {"server": self.cpus.server, "load": self.cpus.load,
+                "models": self.models, "left_out": self.left_out, "cpus": {"server": self.cpus.server, "load": self.cpus.load,
                                                 "shared": self.cpus.shared},
                 "options": {"models": self.names, "cells": [plan.cell_name(c) for c in self.cells],
                             "seconds": [c.seconds for c in self.cells], "rounds": self.rounds,
@@ -144,13 +150,37 @@ class Run:
                                if s["cell"] == twin and s["round"] == 0 and s["server"] != plan.FLOOR])
 
 
+def rounded(value):
+    """Six digits of each number that is not whole: none of them is known better."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value
+
+
 def document(header, steps, whole):
     """Everything that is known of a run, for JSON and for reports."""
-    rounds = {}
-    for s in steps:
-        rounds.setdefault(s["round"], []).append(s)
-    return {**header, "whole": whole, "took_s": sum(s["took"] for s in steps), "rounds_begun": len(rounds),
-            "cells": figures.summaries(steps), "steps": [{k: v for k, v in s.items() if k != "histogram"} for s in steps]}
+    rounds = {s["round"] for s in steps}
+    return rounded({**header, "whole": whole, "took_s": sum(s["took"] for s in steps), "rounds_begun": len(rounds),
+                    "cells": figures.summaries(steps),
+                    "steps": [{k: v for k, v in s.items() if k != "histogram"} for s in steps]})
+
+
+def text_of(made):
+    """A document as JSON: a line for each cell and each step, for people who look something up and for diff(1)."""
+    def line(value):
+        return json.dumps(value, separators=(",", ":"))
+    parts = []
+    for key, value in made.items():
+        if key == "cells":
+            value = "{\n" + ",\n".join(f"{line(k)}: {line(v)}" for k, v in value.items()) + "\n}"
+        elif key == "steps":
+            value = "[\n" + ",\n".join(map(line, value)) + "\n]"
+        else:
+            value = json.dumps(value)
+        parts.append(f"{line(key)}: {value}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 class Stop:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from iomux_bench import bench, live, plan, report, state, summary, talk
+from iomux_bench import advice, bench, live, plan, report, state, summary, talk
 from iomux_bench.process import Failure
 
 INTERRUPTED = 130
@@ -100,7 +100,7 @@ def write_whole(path, text):
 
 
 def write_report(name, document):
-    write_whole(name + ".json", json.dumps(document, indent=1) + "\n")
+    write_whole(name + ".json", bench.text_of(document))
     write_whole(name + ".html", report.page(document))
 
 
@@ -110,6 +110,8 @@ def describe(run):
         print(f"{m['model']:<12} {'is measured' if m['measured'] else 'is not: ' + m['why']}")
     if not run.programs["floor"]:
         print("floor        is not measured")
+    for said in advice.not_done({"left_out": run.left_out, "options": {"cells": []}, "cells": {}}):
+        print(said)
     print()
     for cell in run.cells:
         print(f"{plan.cell_name(cell):<24} {cell.seconds:g} s for each server"

@@ -15,12 +15,15 @@ LEAST_S = 6
 INTERVALS = 30          # of a period, at most
 INTERVAL_S = 1.0        # at least: what a process has used is looked at ten times a second by the daemon
 FEW = 20                # requests in an interval: with fewer, its figures are chance
+WIDTH = 1.02            # times: what lies in buckets of a histogram that are neighbours cannot be told apart
 
 # key, title, is less better (None: neither)
 ROWS = (("rate", "requests a second", None), ("cpu_us", "CPU us for each", True), ("user_us", "  of these user", True),
         ("syscalls", "system calls for each", True), ("switches", "context switches for each", True),
         ("wakeups", "wakeups for each", True), ("p50", "request time p50 us", True), ("p99", "request time p99 us", True),
         ("connections", "connections", None))
+
+QUANTILES = ("p50", "p99")
 
 
 def served(pool):
@@ -39,7 +42,7 @@ def between(a, b, seconds):
     if n < FEW:
         return None
     user, system = (b[key] - a[key] for key in ("cpu_user_us", "cpu_system_us"))
-    made = {"rate": n / seconds, "cpu_us": (user + system) / n, "user_us": user / n,
+    made = {"served": n, "seconds": seconds, "rate": n / seconds, "cpu_us": (user + system) / n, "user_us": user / n,
             "syscalls": (b["totals"]["syscalls"] - a["totals"]["syscalls"]) / n,
             "wakeups": (b["totals"]["wakeups"] - a["totals"]["wakeups"]) / n, "connections": b["connections"],
             "switches": (b["switches_own"] + b["switches_forced"] - a["switches_own"] - a["switches_forced"]) / n}
@@ -70,28 +73,38 @@ def choose(status, wanted):
     return list(known)
 
 
+def comparable(name, before, after):
+    """Is it still the pool that it was?"""
+    if name not in after:
+        raise Failure(f"the pool {name} has gone")
+    was, now = before[name]["model"], after[name]["model"]
+    if was != now:
+        raise Failure(f"the pool {name} changed from {was} to {now}: its figures cannot be compared")
+    if served(after[name]) < served(before[name]):
+        raise Failure("the daemon was restarted meanwhile: its counters began again")
+
+
 def watch(ask, names, duration, tell=lambda left: None):
-    """[{key: value} or None] for each pool, and its model at the end."""
+    """([{key: value}] for each pool, its model, the seconds that it took).  Ctrl-C ends it early, with what there is."""
     step = max(INTERVAL_S, duration / INTERVALS)
     made = {name: [] for name in names}
-    last, at = pools_of(ask()), time.monotonic()
+    last = pools_of(ask())
+    began = at = time.monotonic()
     models = {name: last[name]["model"] for name in names}
-    end = at + duration
-    while at + step / 2 < end:
-        tell(end - at)
-        time.sleep(max(0.0, at + step - time.monotonic()))
-        now, then = pools_of(ask()), time.monotonic()
-        for name in names:
-            if name not in now:
-                raise Failure(f"the pool {name} has gone")
-            if now[name]["model"] != models[name]:
-                raise Failure(f"the pool {name} changed from {models[name]} to {now[name]['model']}: its figures cannot be "
-                              "compared")
-            value = between(last[name], now[name], then - at)
-            if value:
-                made[name].append(value)
-        last, at = now, then
-    return made, models
+    try:
+        while at + step / 2 < began + duration:
+            tell(began + duration - at)
+            time.sleep(max(0.0, at + step - time.monotonic()))
+            now, then = pools_of(ask()), time.monotonic()
+            for name in names:
+                comparable(name, last, now)
+                value = between(last[name], now[name], then - at)
+                if value:
+                    made[name].append(value)
+            last, at = now, then
+    except KeyboardInterrupt:
+        pass
+    return made, models, at - began
 
 
 def compare(samples):
@@ -108,11 +121,11 @@ def verdicts(table, names, models):
         a, b = table[key][first], table[key][second]
         if less is None or a is None or b is None:
             continue
-        if not figures.apart(a, b):
+        low, high = sorted((a[0], b[0]))
+        if not figures.apart(a, b) or key in QUANTILES and high < low * WIDTH:
             open_.append(title.strip())
             continue
         best, worst = (first, second) if a[0] < b[0] else (second, first)
-        low, high = sorted((a[0], b[0]))
         part = f"{100 * (1 - low / high):.0f} % less" if high else "less"
         said.append(f"{title.strip()}: {best} ({models[best]}) has {part} than {worst} ({models[worst]})")
     if open_:
@@ -125,7 +138,7 @@ def cell(value):
 
 
 def text(table, names, models, samples, duration):
-    lines = [f"{duration:g} s in {max(len(v) for v in samples.values())} intervals; medians with their 95 % intervals", "",
+    lines = [f"{duration:.0f} s in {max(len(v) for v in samples.values())} intervals; medians with their 95 % intervals", "",
              "%-28s" % "" + "".join("%28s" % f"{name} ({models[name]})" for name in names)]
     for key, title, _ in ROWS:
         if any(table[key].values()):
@@ -145,12 +158,12 @@ def run(options):
         if sys.stderr.isatty():
             print(f"\r\033[K{left:.0f} s left", end="", file=sys.stderr, flush=True)
 
-    samples, models = watch(ask, names, options.duration, tell)
+    samples, models, seconds = watch(ask, names, options.duration, tell)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     table = compare(samples)
     if options.json:
-        document = {"program": "iomux-bench", "live": options.live or talk.default_control(), "duration_s": options.duration,
+        document = {"program": "iomux-bench", "live": options.live or talk.default_control(), "duration_s": seconds,
                     "pools": [{"pool": name, "model": models[name], "intervals": samples[name],
                                "figures": {key: dict(zip(("median", "low", "high"), table[key][name]))
                                            for key, _, _ in ROWS if table[key][name]}} for name in names],
@@ -164,5 +177,5 @@ def run(options):
                 f.write("\n")
         except OSError as e:
             raise Failure(f"{options.json}: {e.strerror}") from e
-    sys.stdout.write(text(table, names, models, samples, options.duration))
+    sys.stdout.write(text(table, names, models, samples, seconds))
     return 0

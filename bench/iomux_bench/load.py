@@ -14,6 +14,7 @@ ANSWER_S = 10
 TIMEOUT_S = 5               # for an answer, under load
 DATAGRAM_S = 0.5            # after that one is lost
 LONG_S = 60                 # more than any step takes: it is told when to end
+WARM_S = 0.2                # of a fixed rate, beside the time in which each connection asks once
 SOURCE_PORTS = 20000        # connections that one source address can have for sure
 LATENCIES = {"p50": "p50_us", "p90": "p90_us", "p99": "p99_us", "p99.9": "p99.9_us", "max": "max_us", "mean": "mean_us"}
 
@@ -34,7 +35,7 @@ class Load:
                 str(DATAGRAM_S if workload.scheme == "echo+udp" else TIMEOUT_S), "-t", str(workers),
                 "--json", "-", *workload.extra]
         argv += ["-i", str(idle)] if idle else []
-        argv += ["-r", str(rate), "-w", "0.2"] if rate else []
+        argv += ["-r", str(rate), "-w", f"{WARM_S + 1.5 * active / rate:.2f}"] if rate else []
         argv += ["--source", sources(cell.connections)] if sources(cell.connections) else []
         argv += ["--verify", site.page(workload.path)] if workload.scheme == "http" else []
         self._errors = os.path.join(site.place("load"), "errors")
@@ -47,12 +48,15 @@ class Load:
     def over(self):
         return self._process.poll() is not None
 
-    def cpu_s(self):
-        """CPU time of all its processes."""
-        try:
-            return meter.cpu_ns(meter.tree(self._process.pid)) / 1e9
-        except OSError:
-            return 0.0
+    def spent(self):
+        """{process: (ns that it ran, ns that it was ready to run and had no CPU)}"""
+        made = {}
+        for pid in meter.tree(self._process.pid):
+            try:
+                made[pid] = meter.cpu_ns([pid]), meter.waited_ns([pid])
+            except OSError:
+                pass                            # it has ended
+        return made
 
     def finish(self, early=False):
         """What it says at the end.  early: it is told to end now."""
@@ -111,6 +115,19 @@ def _answer(s):
                 raise Failure(f"no answer that can be copied: {data[:end]!r}")
             length = end + int(size[1])
     return data[:end], data[end:]
+
+
+def warm_up(server, requests):
+    """Makes so many requests on one connection: a server that takes its buffers in turn has touched them all by then, and
+    memory that it takes later is for connections."""
+    try:
+        with socket.create_connection(("127.0.0.1", server.port()), ANSWER_S) as s:
+            for _ in range(requests):
+                s.sendall(Crowd.REQUEST)
+                if not s.recv(4096):
+                    raise Failure("no answer")
+    except OSError as e:
+        raise Failure(f"a connection that was to warm it up: {e}") from e
 
 
 class Crowd:

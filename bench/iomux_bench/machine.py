@@ -49,6 +49,12 @@ def _mitigations():
     return {name: text for name in names if (text := read_line(os.path.join(folder, name))) != "Not affected"}
 
 
+def _virtualisation():
+    """A container, the machine that a hypervisor makes of another, or both: `docker on kvm'."""
+    found = [kind for kind in (_said("systemd-detect-virt", option) for option in ("--container", "--vm")) if kind != "none"]
+    return " on ".join(kind for kind in found if kind) or ("unknown" if found else "none")
+
+
 def facts(programs):
     """Everything that moves the figures from machine to machine.  programs: {name: path}."""
     made = {
@@ -57,7 +63,7 @@ def facts(programs):
         "memory_mib": int((_field("/proc/meminfo", "MemTotal").split() or ["0"])[0]) // 1024,
         "kernel": platform.release(), "architecture": platform.machine(),
         "system": _field_of_release() or platform.system(), "libc": " ".join(platform.libc_ver()),
-        "virtualisation": _said("systemd-detect-virt") or "unknown",
+        "virtualisation": _virtualisation(),
         "governor": read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "unknown"),
         "clock": read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", "unknown"),
         "smt": read_line("/sys/devices/system/cpu/smt/control", "unknown"),

@@ -90,6 +90,12 @@ def cells_of(preset, workloads, counts, most):
     return sorted(cells, key=lambda c: c.once)
 
 
+def counts_left_out(preset, counts, most):
+    """The counts of connections that cells_of() leaves out, because limits do not allow them."""
+    wanted = counts or list(preset.counts) + (list(BEYOND) if preset.speed is None else [])
+    return [n for n in wanted if n > most]
+
+
 def in_round(cell, number):
     return number == 0 or not cell.once
 
@@ -140,14 +146,14 @@ def refusal(model, cell, files, tasks):
     n = cell.connections
     if cell.workload in ("echo-udp", "disk") or model == FLOOR:
         return None
+    if model == "aio" and n > 4096:
+        return "it carries at most 4,096 connections for each worker"
     per = 2 if model == "aio" else 1
     if n * per + 200 > files:
-        return f"{n * per + 200} descriptors are needed, the limit is {files}"
-    if model == "aio" and n > 4096:
-        return "it carries at most 4096 connections for each worker"
+        return f"{n * per + 200:,} descriptors are needed, the limit is {files:,}"
     threads = {"blocking": n, "aio": 2 * n}.get(model, 0)
     if tasks is not None and threads > tasks:
-        return f"{threads} threads are needed, limits allow {tasks}"
+        return f"{threads:,} threads are needed, limits allow {tasks:,}"
     return None
 
 

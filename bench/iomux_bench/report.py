@@ -289,6 +289,7 @@ def page(document):
         warn += '<p class="warn">There is one CPU for server and load: read the CPU time, not the rate.</p>'
     out = [f"{m['model']} ({m['why']})" for m in document["models"] if not m["measured"]]
     warn += f'<p class="warn">Not measured, and not replaced: {escape("; ".join(out))}.</p>' if out else ""
+    warn += "".join(f'<p class="warn">{escape(text)}</p>' for text in advice.not_done(document))
     said = "".join(f"<li>{escape(text)}</li>" for text in advice.paragraphs(table)) or "<li>Too little was measured.</li>"
     parts = [
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -71,9 +71,12 @@ class Site:
         return made
 
 
-def _nobody():
+def user_line():
+    """Whom root has its workers be."""
+    if os.geteuid() != 0:
+        return ""
     account = pwd.getpwnam("nobody")
-    return account.pw_name, grp.getgrgid(account.pw_gid).gr_name
+    return f'user = "{account.pw_name}"; group = "{grp.getgrgid(account.pw_gid).gr_name}";'
 
 
 class Iomuxd:
@@ -88,7 +91,7 @@ class Iomuxd:
         text = CONFIG % {
             "model": model, "control": self._control, "root": site.www, "direct": "on" if direct else "off",
             "capacity": max(capacity, CAPACITY_MIN), "body": FIXED_BODY.decode().replace("\n", "\\n"),
-            "user": 'user = "%s"; group = "%s";' % _nobody() if os.geteuid() == 0 else ""}
+            "user": user_line()}
         with open(config, "w", encoding="utf-8") as f:
             f.write(text)
         self._running = Running(f"iomuxd on {model}", [binary, "-c", config], cpu, place)

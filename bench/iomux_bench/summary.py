@@ -67,6 +67,7 @@ def text(document, width=100):
         lines += ["", paragraph("CAUTION: " + caution)]
     seen = sorted({f for servers in document["cells"].values() for s in servers.values() for f in s.get("flags", {})})
     lines += [""] + [f"{flag}: {FLAGS[flag]}" for flag in seen]
+    lines += advice.not_done(document)
     out = [m for m in document["models"] if not m["measured"]]
     lines += [f"{m['model']} was not measured: {m['why']}" for m in out]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 
 IOMUX_BENCH names the program in the build folder.  Nothing here asserts how fast anything is."""
 import os
+import subprocess
 import sys
 
 import pytest
@@ -18,6 +19,17 @@ MODELS = ("epoll", "poll", "select", "nonblocking", "blocking", "sigio", "aio", 
 @pytest.fixture(scope="session")
 def program():
     return os.environ.get("IOMUX_BENCH", os.path.join(TOP, "build", "iomux-bench"))
+
+
+def daemon(program):
+    """The iomuxd of that build folder."""
+    return os.path.join(os.path.dirname(os.path.realpath(program)), "iomuxd")
+
+
+def available(program):
+    """The models that can run here."""
+    said = subprocess.run([daemon(program), "--list-models"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in said.splitlines() if line.split()[2] == "yes"]
 
 
 def step(server, kind, workload, connections, number=0, **more):

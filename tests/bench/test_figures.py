@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What many measurements say together, what the textbooks' claims make of it, and the advice."""
 import re
+import types
 
 import pytest
 from conftest import idle_cost, step, textbook
@@ -118,7 +119,7 @@ def test_latencies_are_compared_only_where_they_are_apart():
     assert advice.paragraphs(figures.summaries(slow))[-1].endswith("within 9,000 us on aio.")
 
 
-QUIET = {"foreign": 0.01, "steal": 0.0}
+QUIET = {"foreign": 0.01, "steal": 0.0, "load_pressed": 0.5}
 
 
 def load_said(limit=False, errors=0):
@@ -128,6 +129,7 @@ def load_said(limit=False, errors=0):
 @pytest.mark.parametrize("made, result, served, total, flags", [
     (QUIET, load_said(), 1000, 1000, ""),
     (QUIET, load_said(limit=True), 1000, 1000, "L"),            # the client was the limit
+    ({**QUIET, "load_pressed": 0.95}, load_said(), 1000, 1000, "L"),
     ({**QUIET, "foreign": 0.06}, load_said(), 1000, 1000, "N"), # somebody else was at work
     ({**QUIET, "steal": 0.03}, load_said(), 1000, 1000, "N"),
     (QUIET, load_said(errors=3), 1000, 1000, "E"),
@@ -142,19 +144,53 @@ def test_a_machine_that_is_not_quiet_is_said():
     assert "not quiet" in advice.caution({"steps": changed(lambda s: True, flags="N")})
 
 
-class Counting:
-    """A server that has counted so much."""
+def test_the_busiest_process_of_the_load_is_looked_at():
+    a = types.SimpleNamespace(load={1: (0, 0), 2: (10 ** 9, 0), 3: (0, 0)})
+    b = types.SimpleNamespace(load={1: (10 ** 8, 0), 2: (15 * 10 ** 8, 4 * 10 ** 8), 4: (9, 9)})
+    assert runner.load_between(a, b) == (pytest.approx(0.6), pytest.approx(0.9))
+    assert runner.load_between(types.SimpleNamespace(load={}), types.SimpleNamespace(load={})) == (0, 0)
 
-    def __init__(self, served):
-        self._served = served
+
+def test_what_is_missing_in_a_run_is_said(whole):
+    assert advice.not_done(whole) == []
+    less = {**whole, "left_out": {"connections": [1000, 10000], "why": "a limit"},
+            "options": {"cells": ["speed fixed 1", "speed fixed 20000"]}}
+    assert advice.not_done(less) == ["Not measured with 1,000 and 10,000 connections: a limit.",
+                                     "Time was up before these were measured: speed fixed 20000."]
+
+
+class Counting:
+    """A server that has counted so much and has so many connections, and a load on it that goes on."""
+
+    def __init__(self, served, connections=100):
+        self._said = {"served": served, "open": connections}
 
     def said(self):
-        return {"served": self._served}
+        return self._said
+
+    @staticmethod
+    def over():
+        return False
+
+
+HUNDRED = plan.Cell(plan.SPEED, "fixed", 100, 1)
 
 
 def test_why_requests_do_not_flow_is_said():
     refused = {"counts": {"answered": 5}, "errors": {"total": 7, "refused": 7, "reset": 0}}
-    assert runner.why_not(Counting(5), refused).endswith(": 7 refused")
     slow = {"counts": {"answered": 0}, "errors": {"total": 0, "refused": 0}}
-    assert runner.why_not(Counting(0), slow).endswith("too slowly")
-    assert "without statistics" in runner.why_not(Counting(0), refused)
+
+    def said(server, result, cell=HUNDRED):
+        return runner.why_not(server, cell, server.said(), result)
+    assert said(Counting(5), refused).endswith(": 7 refused")
+    assert said(Counting(0), slow).endswith("too slowly")
+    assert said(Counting(5, 60), refused).endswith(": 60 of 100 were there; 7 refused")
+    assert "without statistics" in said(Counting(0), refused)
+
+
+@pytest.mark.parametrize("workload, served, connections, flows", [
+    ("fixed", 100, 100, True), ("fixed", 100, 98, False),       # the others still wait to be accepted
+    ("fixed", 50, 100, False), ("connect", 100, 3, True), ("echo-udp", 100, 0, True)])
+def test_it_is_measured_when_the_server_has_all_connections(monkeypatch, workload, served, connections, flows):
+    monkeypatch.setattr(runner, "START_S", 0)
+    assert runner.wait_flow(Counting(served, connections), HUNDRED._replace(workload=workload), Counting(0)) == flows

@@ -2,6 +2,8 @@
 """What is measured, in which order, for how long."""
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -70,8 +72,8 @@ def test_the_rate_is_half_of_the_slowest():
 
 def test_what_limits_forbid_is_said():
     many = plan.Cell(plan.SPEED, "fixed", 10000, 1)
-    assert "descriptors" in plan.refusal("aio", many, 20000, None)
-    assert "4096" in plan.refusal("aio", many, 200000, None)
+    assert "descriptors" in plan.refusal("blocking", many, 10000, None)
+    assert "4,096" in plan.refusal("aio", many, 200000, None)
     assert "threads" in plan.refusal("blocking", many, 200000, 5000)
     assert plan.refusal("epoll", many, 20000, 5000) is None
 
@@ -152,6 +154,43 @@ def test_what_the_kernel_says_of_a_process():
     assert meter.cpu_ns(own) > 0 and meter.threads(own) >= 1 and meter.switches(own) > 0
     assert meter.tree(own[0])[0] <= own[0] and own[0] in meter.tree(own[0])
     del kept
+
+
+HOLDER = """
+import mmap, os, sys
+size = 16 << 20
+def wait(word):
+    print(word, flush=True)
+    sys.stdin.readline()
+wait("empty")
+if sys.argv[1] == "file":
+    with open(sys.argv[2], "rb") as f:
+        held = mmap.mmap(f.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
+    sum(held[i] for i in range(0, size, mmap.PAGESIZE))
+else:
+    held = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for i in range(0, size, mmap.PAGESIZE):
+        held[i] = 1
+wait("full")
+wait("end")
+"""
+
+
+@pytest.mark.parametrize("what, grows", [("own", 16 << 20), ("file", 0)])
+def test_memory_is_what_a_process_has_taken_and_not_what_it_shares_with_files(tmp_path, what, grows):
+    (tmp_path / "file").write_bytes(bytes(16 << 20))
+    with subprocess.Popen([sys.executable, "-c", HOLDER, what, str(tmp_path / "file")], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as process:
+        def size(word):
+            assert process.stdout.readline().strip() == word
+            seen = meter.heap([process.pid])
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return seen
+        empty, full = size("empty"), size("full")
+        assert process.stdout.readline().strip() == "end"
+        process.stdin.close()
+    assert abs(full - empty - grows) < 1 << 20
 
 
 def test_a_process_that_cannot_be_dumped_has_a_size_too(monkeypatch):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The report and the summary: everything is in them, nothing outside is needed, nothing can break out of its place."""
 import html.parser
+import json
 import math
 import re
 
@@ -48,6 +49,18 @@ def test_the_page_is_whole_and_needs_nothing_else(whole):
     assert sum(tag == "svg" for tag, _ in seen) >= 7
     for model in MODELS:
         assert f"<td>{model}</td>" in page
+
+
+def test_json_has_everything_with_a_line_for_each_step(whole):
+    text = bench.text_of(whole)
+    assert json.loads(text) == whole
+    assert len(text.splitlines()) == len(whole) + len(whole["steps"]) + len(whole["cells"]) + 4
+    empty = bench.document(header(), [], False)
+    assert json.loads(bench.text_of(empty)) == empty
+
+
+def test_numbers_are_as_long_as_they_are_known():
+    assert bench.rounded({"a": [1 / 3, 1e10 / 3, 7], "b": "x", "c": None}) == {"a": [0.333333, 3.33333e9, 7], "b": "x", "c": None}
 
 
 def test_what_comes_from_outside_is_escaped(whole):

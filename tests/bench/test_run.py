@@ -7,16 +7,19 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+import types
 
 import pytest
+from conftest import available, daemon
 
-from iomux_bench import plan, server
+from iomux_bench import bench, plan, runner, server, state
 from iomux_bench.process import Failure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WHOLE = os.environ.get("IOMUX_BENCH_WHOLE")
-QUICK_S = 120               # what a quick run may take, by its manual
+DEBIAN = {"epoll", "epoll-level", "poll", "select", "nonblocking", "blocking", "sigio", "aio", "io_uring"}
 
 DAEMON = """#!/bin/sh
 # The daemon, but with something about it that is not as it should be.
@@ -25,12 +28,8 @@ exec '%s' "$@"
 """
 
 
-def run(program, *argv, cwd, timeout=180, env=None):
+def run(program, *argv, cwd, timeout=400, env=None):
     return subprocess.run([program, *argv], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, env=env)
-
-
-def daemon(program):
-    return os.path.join(os.path.dirname(os.path.realpath(program)), "iomuxd")
 
 
 def another(tmp_path, program, change):
@@ -41,44 +40,40 @@ def another(tmp_path, program, change):
     return str(path)
 
 
-def document(tmp_path, name="iomux-bench"):
-    with open(tmp_path / f"{name}.json", encoding="utf-8") as f:
+def document(folder, name="iomux-bench"):
+    with open(os.path.join(folder, f"{name}.json"), encoding="utf-8") as f:
         return json.load(f)
-
-
-def available(program):
-    said = subprocess.run([daemon(program), "--list-models"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[0] for line in said.splitlines() if line.split()[2] == "yes"]
 
 
 @pytest.fixture(scope="session")
 def finished(program, tmp_path_factory):
-    """A run that is over: (folder, seconds, what it printed)."""
+    """A run that is over: (folder, what it printed)."""
     folder = tmp_path_factory.mktemp("run")
     part = () if WHOLE else ("-c", "10", "-w", "fixed,echo-udp", "--rounds", "1")
-    began = time.monotonic()
     done = run(program, "--quick", *part, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return folder, time.monotonic() - began, done.stdout
+    return folder, done.stdout
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_every_model_is_measured_and_named_by_the_daemon_itself(program, finished):
-    folder, seconds, printed = finished
-    assert seconds < QUICK_S
+    folder, printed = finished
     made = document(folder)
+    assert {m["model"] for m in made["models"]} == DEBIAN
     assert [m["model"] for m in made["models"] if m["measured"]] == available(program)
-    for cell, servers in made["cells"].items():
-        if plan.cell_of(cell)[0] == plan.SPEED and cell.split()[1] == "fixed":
-            assert set(available(program)) <= set(servers)
-            for name, figures in servers.items():
-                assert figures.get("cpu_us", {}).get("median", 0) > 0, (cell, name, figures)
+    assert all(m["why"] for m in made["models"] if not m["measured"])
+    fixed = [servers for cell, servers in made["cells"].items() if cell.startswith("speed fixed ")]
+    for name in available(program):
+        # Where a machine is so busy that connections cannot be made in time, there is a reason and no figure.
+        seen = [servers[name] for servers in fixed if name in servers]
+        assert all(s.get("failed") or s["cpu_us"]["median"] > 0 for s in seen), (name, seen)
+        assert any("cpu_us" in s for s in seen), (name, seen)
     for name in available(program):
         assert re.search(rf"^{name} ", printed, re.M)
     assert not os.path.exists(folder / "iomux-bench.state")
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_a_browser_opens_the_report_without_complaint(finished, tmp_path):
     browser = shutil.which("chromium")
     if browser is None:
@@ -91,7 +86,7 @@ def test_a_browser_opens_the_report_without_complaint(finished, tmp_path):
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(500)
 def test_the_report_can_be_written_once_more(program, finished, tmp_path):
     done = run(program, "--report", str(finished[0] / "iomux-bench.json"), "-o", "again", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout
@@ -111,6 +106,7 @@ def fault_in_poll(tmp_path, program, fault):
     LD_PRELOAD={compiled(tmp_path)} {fault}; export LD_PRELOAD {fault.replace('=', ' ').split()[0]} STALL_AT STALL_MS; fi""")
 
 
+SLOW_US = 100
 TWO = ("--quick", "-m", "epoll,poll", "-w", "fixed", "--rounds", "1", "--no-floor")
 
 
@@ -121,12 +117,16 @@ def needs(program, *names):
 
 
 def test_a_delay_in_one_model_is_reported(program, tmp_path):
+    """With one connection each request is one sleep and one wakeup, of the slow model as of the other, so what lies between
+    them is the delay.  Others on the CPU make single rounds dearer, of both alike: that is what rounds are for."""
     needs(program, "epoll", "poll")
-    slow = fault_in_poll(tmp_path, program, "SLOW_US=1000")
-    assert run(program, *TWO, "-c", "1", "--iomuxd", slow, cwd=tmp_path).returncode == 0
-    cell = document(tmp_path)["cells"]["speed fixed 1"]
-    delay = cell["poll"]["cpu_us"]["median"] - cell["epoll"]["cpu_us"]["median"]
-    assert 900 < delay < 1100
+    slow = fault_in_poll(tmp_path, program, f"SLOW_US={SLOW_US}")
+    options = ("--quick", "-m", "epoll,poll", "-w", "fixed", "-c", "1", "--rounds", "9", "--no-floor")
+    assert run(program, *options, "--iomuxd", slow, cwd=tmp_path).returncode == 0
+    made = document(tmp_path)["cells"]["speed fixed 1"]
+    delay = made["poll"]["cpu_us"]["median"] - made["epoll"]["cpu_us"]["median"]
+    assert 0.9 * SLOW_US < delay < 1.1 * SLOW_US, made
+    assert made["poll"]["latency"]["p50"]["median"] >= SLOW_US
 
 
 def test_a_server_that_stands_still_shows_in_the_latency(program, tmp_path):
@@ -136,6 +136,19 @@ def test_a_server_that_stands_still_shows_in_the_latency(program, tmp_path):
     assert run(program, *TWO, "-c", "100", "--iomuxd", stalls, cwd=tmp_path).returncode == 0
     latency = document(tmp_path)["cells"]["pace fixed 100"]["poll"]["latency"]
     assert latency["p99.9"]["median"] > 150000
+
+
+def test_a_client_that_is_the_limit_is_flagged(program, tmp_path):
+    """Its delay is so long that it has no time left, whether it gets all of its CPU or not."""
+    needs(program, "epoll", "poll")
+    load = tmp_path / "another-load"
+    load.write_text(f"#!/bin/sh\nSLOW_US=500 LD_PRELOAD={compiled(tmp_path)} exec '{os.path.dirname(daemon(program))}/iomux-load' \"$@\"\n")
+    load.chmod(0o755)
+    done = run(program, *TWO, "-c", "20", "--load", str(load), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for servers in document(tmp_path)["cells"]["speed fixed 20"].values():
+        assert servers["flags"].get("L") == 1
+    assert f"L: {runner.FLAGS['L']}" in done.stdout
 
 
 def test_a_model_that_cannot_run_is_listed_and_not_replaced(program, tmp_path):
@@ -178,6 +191,71 @@ def test_a_run_is_stopped_and_gone_on_with(program, tmp_path):
     assert [s["cell"] for s in steps] == [f"speed fixed {n}" for n in (1, 2, 3, 4, 5)]
     assert steps[0]["cpu_us"] == json.loads(before[1])["cpu_us"]
     assert not kept.exists()
+
+
+@pytest.fixture
+def nobody(program):
+    """(command that makes a user without privileges of who runs it, folder of that user)"""
+    become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    if subprocess.run([*become, program, "--version"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("another user cannot run what was built")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield become, folder
+
+
+@pytest.mark.timeout(500)
+def test_a_user_with_low_limits_gets_what_they_allow_and_the_reasons(program, nobody):
+    needs(program, "epoll", "blocking", "aio")
+    become, folder = nobody
+    options = ("--quick", "-m", "epoll,blocking,aio", "-w", "fixed", "-c", "10,100,1000", "--rounds", "1", "--folder", folder)
+    done = subprocess.run(["prlimit", "--nofile=350:350", *become, program, *options], cwd=folder, capture_output=True, text=True,
+                          timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    left_out = "Not measured with 1,000 connections: a process may have 350 open files (ulimit -Hn)."
+    assert left_out in done.stdout
+    made = document(folder)
+    assert all("cpu_us" in s for s in made["cells"]["speed fixed 10"].values()), made["cells"]["speed fixed 10"]
+    many = made["cells"]["speed fixed 100"]
+    assert {name for name, s in many.items() if "cpu_us" in s} == {"epoll", "blocking", "floor"}, many
+    assert many["aio"]["failed"] == "400 descriptors are needed, the limit is 350"
+    with open(f"{folder}/iomux-bench.html", encoding="utf-8") as f:
+        assert left_out in f.read()
+
+
+def test_limits_that_leave_nothing_are_said(program, tmp_path):
+    done = subprocess.run(["prlimit", "--nofile=205:205", program, "-c", "10", "-w", "fixed"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "nothing can be measured: a process may have 205 open files" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("limit_s, whole", [(40, False), (4000, True)])
+def test_a_run_ends_within_its_limit(tmp_path, monkeypatch, limit_s, whole):
+    now = [0.0]
+
+    def slow_step(_setup, _name, cell, _rate):
+        now[0] += 3 * cell.seconds
+        return {"flags": "", "rate": 1000.0}
+
+    monkeypatch.setattr(bench, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(runner, "step", slow_step)
+    asked = bench.Run.__new__(bench.Run)
+    asked.options = types.SimpleNamespace(folder=str(tmp_path))
+    asked.models = [{"model": m, "measured": True} for m in ("epoll", "poll")]
+    asked.programs, asked.cpus, asked.files, asked.tasks = {"floor": None}, None, 1 << 20, None
+    asked.cells, asked.rounds, asked.limit_s = plan.cells_of(plan.QUICK, None, None, 2000), 2, limit_s
+    kept = state.State(str(tmp_path / "a.state"), {"options": {}, "fingerprint": ""}, False)
+    assert asked.go(kept, bench.Progress(), Quiet()) == whole
+    assert 0 < now[0] <= limit_s - bench.REPORT_S
+    assert whole == (len(kept.steps) == len(asked.steps()))
+    kept.close()
+
+
+class Quiet:
+    """Nobody asks it to stop."""
+
+    asked = False
 
 
 @pytest.mark.parametrize("argv, said", [

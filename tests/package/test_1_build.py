@@ -62,6 +62,7 @@ def test_what_measures_is_a_package_of_its_own(built):
                  "/usr/share/iomux-bench/iomux_bench/cli.py",
                  "/usr/share/bash-completion/completions/iomux-bench", "/usr/share/zsh/vendor-completions/_iomux-bench",
                  "/usr/share/bash-completion/completions/iomux-load", "/usr/share/zsh/vendor-completions/_iomux-load",
+                 "/usr/share/doc/iomux-bench/iomux-bench.html", "/usr/share/doc-base/iomux-bench.iomux-bench",
                  "/usr/share/doc/iomux-bench/copyright"):
         assert path in files
     assert not {p for p in files if not p.endswith("/")} & {p for p in files_of(built.package) if not p.endswith("/")}
