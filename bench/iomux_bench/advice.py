@@ -8,7 +8,9 @@ from iomux_bench.svg import number
 
 MARGIN = 1.05           # times the cheapest: closer than that is no reason to choose
 MARGIN_FEW = 1.15       # the same where fewer than FEW rounds cannot say how far they scatter
+MARGIN_NOISY = 1.3      # and where somebody else was at work in all rounds of one
 FEW = 3
+DEAR = 1.15             # times the one that is named: worth a word
 
 
 def costs(table, workload, connections):
@@ -37,6 +39,13 @@ def counts_of(table, workload):
     return sorted({plan.cell_of(c)[2] for c in table if plan.cell_of(c)[:2] == (plan.SPEED, workload)})
 
 
+def _margin(rounds, summaries):
+    """How far apart two have to be to be told apart."""
+    if rounds >= FEW:
+        return MARGIN
+    return MARGIN_NOISY if any(s["flags"].get("N", 0) == s["rounds"] for s in summaries) else MARGIN_FEW
+
+
 def _sentence(table, workload, connections, load):
     """One load: what to take, and why."""
     found = costs(table, workload, connections)
@@ -44,12 +53,12 @@ def _sentence(table, workload, connections, load):
         return None
     servers = table[f"{plan.SPEED} {workload} {connections}"]
     rounds = min(servers[name]["rounds"] for *_, name in found)
-    best, last = equals(found, MARGIN if rounds >= FEW else MARGIN_FEW), found[-1]
+    best, last = equals(found, _margin(rounds, [servers[name] for *_, name in found])), found[-1]
     cost = next(f for f in found if f[3] == best[0])[0]
     text = f"{load}: {best[0]}, because a {plan.BY_NAME[workload].unit} costs {number(cost)} us of CPU there"
     if len(best) > 1:
         text += f" ({names(best[1:])} cannot be told from it)"
-    if last[3] not in best:
+    if last[3] not in best and last[0] > DEAR * cost:
         text += f"; the dearest is {last[3]} with {number(last[0])} us"
     floor = figures.median(servers.get(plan.FLOOR), "cpu_us")
     return text + (f".  The bare floor, on epoll, takes {number(floor)} us." if floor else ".")

@@ -27,8 +27,9 @@ figure { margin: 1rem 0 1.6rem; } figcaption { font-weight: 600; margin-bottom: 
 th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var(--rule); white-space: nowrap;
   font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid var(--rule); }
-td small { color: var(--soft); } td.none { color: var(--soft); white-space: normal; min-width: 9rem; }
+td small { color: var(--soft); } td.none { color: var(--soft); white-space: normal; } td[colspan] { text-align: left; } thead th { white-space: normal; }
 table.claims td, table.claims th { white-space: normal; text-align: left; }
+table.claims td:first-child { font-weight: 600; }
 table.claims td:nth-child(2) { white-space: nowrap; font-weight: 600; }
 @media (max-width: 40rem) { table.claims thead { display: none; } table.claims td, table.claims tr { display: block;
   border-bottom: 0; padding: .1rem 0; } table.claims tr { border-bottom: 1px solid var(--rule); padding: .5rem 0; }
@@ -105,7 +106,7 @@ def latency_charts(document):
             continue
         about = plan.BY_NAME[workload]
         title = f"{_begun(about.title)}: latency at {rates[0]:,} {about.unit}s a second, {n:,} connections"
-        out.append(_figure(title, svg.lines(title, "of the answers came within", "us", series, TICKS, marks=False)))
+        out.append(_figure(title, svg.lines(title, "of the answers came within", "latency, us", series, TICKS, marks=False)))
     return "".join(out)
 
 
@@ -149,14 +150,19 @@ def memory_chart(document):
 
 def _value(summary, key, scale=1):
     """A figure with its spread, as a table's cell."""
-    if not summary:
+    if not summary or summary.get(key) is None:
         return '<td class="none">-</td>'
-    if key not in summary or summary[key] is None:
-        return f'<td class="none">{escape(summary.get("failed", "-"))}</td>'
     v = summary[key]
     flags = " ".join(f"{f}{n}" for f, n in summary.get("flags", {}).items())
     spread = f"{number(v['min'] * scale)}&ndash;{number(v['max'] * scale)}" if v["n"] > 1 else ""
     return f"<td>{number(v['median'] * scale)}<br><small>{spread} {flags}</small></td>"
+
+
+def _row(name, summary, values):
+    """A server's line: its cells, or why there are none."""
+    if summary and "failed" in summary:
+        return f'<td>{escape(name)}</td><td class="none" colspan="{len(values)}">{escape(summary["failed"])}</td>'
+    return f"<td>{escape(name)}</td>" + "".join(values)
 
 
 def _table(head, rows, css=""):
@@ -176,7 +182,7 @@ def speed_tables(document):
         about = plan.BY_NAME[workload]
         for n in counts:
             servers = document["cells"][f"{plan.SPEED} {workload} {n}"]
-            rows = [f"<td>{escape(s)}</td>" + "".join(_value(servers.get(s), key, scale) for key, _, scale in COLUMNS)
+            rows = [_row(s, servers[s], [_value(servers[s], key, scale) for key, _, scale in COLUMNS])
                     for s in order(document) if s in servers]
             out.append(f"<h3>{escape(about.title)}, {n:,} connection{'s' * (n > 1)}</h3>" +
                        _table(["for each " + about.unit, *(title for _, title, _ in COLUMNS)], rows))
@@ -195,8 +201,8 @@ def latency_tables(document):
                 summary = servers.get(s)
                 if summary:
                     latency = summary.get("latency") or {}
-                    cells = (_value({"flags": {}, **summary, **latency}, q) for q in figures.QUANTILES)
-                    rows.append(f"<td>{escape(s)}</td>" + "".join(cells) + _value(summary, "cpu_us"))
+                    cells = [_value({"flags": {}, **summary, **latency}, q) for q in figures.QUANTILES]
+                    rows.append(_row(s, summary, [*cells, _value(summary, "cpu_us")]))
             if rates:
                 out.append(f"<h3>{escape(plan.BY_NAME[workload].title)}, {n:,} connections, {rates[0]:,} a second</h3>" +
                            _table(["us", *figures.QUANTILES, "CPU us each"], rows))
@@ -212,7 +218,7 @@ def rest_table(document):
     """What is at rest."""
     for cell, servers in document["cells"].items():
         if plan.cell_of(cell)[0] == plan.REST:
-            rows = [f"<td>{escape(s)}</td>" + "".join(_value(servers.get(s), key, scale) for key, _, scale in REST_COLUMNS)
+            rows = [_row(s, servers[s], [_value(servers[s], key, scale) for key, _, scale in REST_COLUMNS])
                     for s in order(document) if s in servers]
             return f"<h3>{plan.cell_of(cell)[2]:,} connections at rest</h3>" + \
                 _table(["", *(title for _, title, _ in REST_COLUMNS)], rows)

@@ -17,13 +17,14 @@ ENOUGH = 300            # requests: with fewer, where the time is cut decides to
 STRETCH = 4             # times as long as planned is waited for these, at most
 FOREIGN_MAX = 0.05      # of a CPU, taken by somebody else
 STEAL_MAX = 0.02        # by the hypervisor
+TICKS_MIN = 2           # of its time, which is told in hundredths of a second: one is chance
 PRESSED = 0.9           # of a CPU that a process of the load wants: it has no time left to measure with
 COUNT_OFF = 0.02        # that load and server may differ in what was served
 POOL_IDLE_S = 1.2       # a pool of threads keeps those that have nothing to do for a second
 STACK_KIB = 16          # that the kernel keeps for a thread on x86-64 and arm64
 FLAGS = {
     "L": "the load generator was the limit: rate and latency are the client's, not the server's",
-    "N": "noise: other processes or the hypervisor took more than 5 % of the CPUs that measure",
+    "N": "noise: other processes took more than 5 % of the CPUs that measure, or the hypervisor more than 2 %",
     "E": "requests failed; of datagrams: they were lost, as when more come at once than a socket can hold",
     "C": "load and server differ by more than 2 % in what was served",
 }
@@ -131,7 +132,8 @@ def doubts(made, result, served, total):
     """Why figures are not to be trusted: letters of FLAGS."""
     # iomux-load says it of the CPU time that it got; where others took its CPU, it got less than it wanted.
     flags = "L" if result and (result["client"]["limit"] or made["load_pressed"] >= PRESSED) else ""
-    if made["foreign"] > FOREIGN_MAX or made["steal"] > STEAL_MAX:
+    stolen = made["steal"] > STEAL_MAX and made["steal"] * made["seconds"] * meter.TICK > TICKS_MIN - 0.5
+    if made["foreign"] > FOREIGN_MAX or stolen:
         flags += "N"
     if result and result["errors"]["total"]:
         flags += "E"

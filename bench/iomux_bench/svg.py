@@ -38,7 +38,7 @@ def short(value):
 def log_ticks(low, high):
     """Powers of ten, and with few of them 2 and 5 times these."""
     decades = math.log10(high / low)
-    steps = (1, 2, 5) if decades <= 2.2 else (1,)
+    steps = (1, 2, 5) if decades <= 2.7 else (1,)
     first = math.floor(math.log10(low))
     made = [s * 10.0 ** e for e in range(first, math.ceil(math.log10(high)) + 1) for s in steps]
     return [t for t in made if low * 0.999 <= t <= high * 1.001]

@@ -101,9 +101,12 @@ def compiled(tmp_path):
     return made
 
 
-def fault_in_poll(tmp_path, program, fault):
-    return another(tmp_path, program, f"""if [ "$1" = -c ] && grep -q 'io_model = "poll"' "$2"; then
-    LD_PRELOAD={compiled(tmp_path)} {fault}; export LD_PRELOAD {fault.replace('=', ' ').split()[0]} STALL_AT STALL_MS; fi""")
+def fault(tmp_path, program, in_poll, in_all=""):
+    """A daemon with a fault on the model poll, or on all."""
+    return another(tmp_path, program, f"""if [ "$1" = -c ]; then
+    {in_all}
+    if grep -q 'io_model = "poll"' "$2"; then {in_poll}; fi
+    LD_PRELOAD={compiled(tmp_path)}; export LD_PRELOAD SLOW_US STALL_AT STALL_MS; fi""")
 
 
 SLOW_US = 100
@@ -116,23 +119,30 @@ def needs(program, *names):
         pytest.skip(f"not here: {' '.join(missing) or 'preloading'}")
 
 
+def delay_seen(program, tmp_path, daemon_):
+    options = ("--quick", "-m", "epoll,poll", "-w", "fixed", "-c", "10", "--rounds", "9", "--no-floor")
+    assert run(program, *options, "--iomuxd", daemon_, cwd=tmp_path).returncode == 0
+    made = document(tmp_path)["cells"]["speed fixed 10"]
+    assert made["epoll"]["latency"]["p50"]["median"] < made["poll"]["latency"]["p50"]["median"]
+    return made["poll"]["cpu_us"]["median"] - made["epoll"]["cpu_us"]["median"]
+
+
+@pytest.mark.timeout(500)
 def test_a_delay_in_one_model_is_reported(program, tmp_path):
-    """With one connection each request is one sleep and one wakeup, of the slow model as of the other, so what lies between
-    them is the delay.  Others on the CPU make single rounds dearer, of both alike: that is what rounds are for."""
+    """100 us more in one model than in the other, which has as much already: then the client sleeps for each answer of both,
+    and what it costs them to wake it is the same.  Who else is on the CPUs moves a median by some us, so it has two tries."""
     needs(program, "epoll", "poll")
-    slow = fault_in_poll(tmp_path, program, f"SLOW_US={SLOW_US}")
-    options = ("--quick", "-m", "epoll,poll", "-w", "fixed", "-c", "1", "--rounds", "9", "--no-floor")
-    assert run(program, *options, "--iomuxd", slow, cwd=tmp_path).returncode == 0
-    made = document(tmp_path)["cells"]["speed fixed 1"]
-    delay = made["poll"]["cpu_us"]["median"] - made["epoll"]["cpu_us"]["median"]
-    assert 0.9 * SLOW_US < delay < 1.1 * SLOW_US, made
-    assert made["poll"]["latency"]["p50"]["median"] >= SLOW_US
+    slow = fault(tmp_path, program, f"SLOW_US={2 * SLOW_US}", f"SLOW_US={SLOW_US}")
+    delays = [delay_seen(program, tmp_path, slow)]
+    if abs(delays[0] - SLOW_US) > SLOW_US / 10:
+        delays.append(delay_seen(program, tmp_path, slow))
+    assert abs(delays[-1] - SLOW_US) <= SLOW_US / 10, delays
 
 
 def test_a_server_that_stands_still_shows_in_the_latency(program, tmp_path):
     # 0.2 s of warm-up and 0.5 s are measured: it falls into these
     needs(program, "epoll", "poll")
-    stalls = fault_in_poll(tmp_path, program, "STALL_AT=300 STALL_MS=200")
+    stalls = fault(tmp_path, program, "STALL_AT=300 STALL_MS=200")
     assert run(program, *TWO, "-c", "100", "--iomuxd", stalls, cwd=tmp_path).returncode == 0
     latency = document(tmp_path)["cells"]["pace fixed 100"]["poll"]["latency"]
     assert latency["p99.9"]["median"] > 150000
@@ -189,7 +199,7 @@ def test_a_run_is_stopped_and_gone_on_with(program, tmp_path):
     assert done.returncode == 0, done.stderr
     steps = document(tmp_path)["steps"]
     assert [s["cell"] for s in steps] == [f"speed fixed {n}" for n in (1, 2, 3, 4, 5)]
-    assert steps[0]["cpu_us"] == json.loads(before[1])["cpu_us"]
+    assert steps[0]["cpu_us"] == pytest.approx(json.loads(before[1])["cpu_us"], rel=1e-5)
     assert not kept.exists()
 
 
