@@ -153,16 +153,17 @@ def _value(summary, key, scale=1):
     if not summary or summary.get(key) is None:
         return '<td class="none">-</td>'
     v = summary[key]
-    flags = " ".join(f"{f}{n}" for f, n in summary.get("flags", {}).items())
-    spread = f"{number(v['min'] * scale)}&ndash;{number(v['max'] * scale)}" if v["n"] > 1 else ""
-    return f"<td>{number(v['median'] * scale)}<br><small>{spread} {flags}</small></td>"
+    least, most = number(v["min"] * scale), number(v["max"] * scale)
+    spread = f"<br><small>{least}&ndash;{most}</small>" if least != most else ""
+    return f"<td>{number(v['median'] * scale)}{spread}</td>"
 
 
 def _row(name, summary, values):
     """A server's line: its cells, or why there are none."""
     if summary and "failed" in summary:
         return f'<td>{escape(name)}</td><td class="none" colspan="{len(values)}">{escape(summary["failed"])}</td>'
-    return f"<td>{escape(name)}</td>" + "".join(values)
+    flags = " ".join(f"{f}{n}" for f, n in (summary or {}).get("flags", {}).items())
+    return f"<td>{escape(name)}{f'<br><small>{flags}</small>' if flags else ''}</td>" + "".join(values)
 
 
 def _table(head, rows, css=""):
@@ -201,7 +202,7 @@ def latency_tables(document):
                 summary = servers.get(s)
                 if summary:
                     latency = summary.get("latency") or {}
-                    cells = [_value({"flags": {}, **summary, **latency}, q) for q in figures.QUANTILES]
+                    cells = [_value(latency, q) for q in figures.QUANTILES]
                     rows.append(_row(s, summary, [*cells, _value(summary, "cpu_us")]))
             if rates:
                 out.append(f"<h3>{escape(plan.BY_NAME[workload].title)}, {n:,} connections, {rates[0]:,} a second</h3>" +
@@ -275,7 +276,7 @@ run is listed with its reason and never replaced.</p>
 
 
 def _flags():
-    return "<p>Letters beside figures, each with the number of rounds in which it was seen:</p><dl>" + "".join(
+    return "<p>Letters beneath names, each with the number of rounds in which it was seen:</p><dl>" + "".join(
         f"<dt>{letter}</dt><dd>{escape(text)}</dd>" for letter, text in FLAGS.items()) + "</dl>"
 
 

@@ -21,6 +21,7 @@ def test_histograms_are_merged_and_read():
     assert merged == [[1, 90], [5, 10], [9, 100]]
     assert [figures.quantile(merged, p) for p in (0.4, 0.5, 0.51, 1)] == [1, 5, 9, 9]
     assert figures.quantile([], 0.5) is None
+    assert figures.thinned([[100, 1], [101, 2], [102, 3], [104, 4], [110, 5]]) == [[100, 10], [110, 5]]
 
 
 def test_the_ratio_to_the_floor_is_taken_round_by_round():
