@@ -203,6 +203,19 @@ def test_a_run_is_stopped_and_gone_on_with(program, tmp_path):
     assert not kept.exists()
 
 
+def test_what_connections_at_rest_take(program, tmp_path):
+    """Kinds and orders of magnitude, which no load of the machine changes."""
+    needs(program, "epoll", "blocking")
+    done = run(program, "--quick", "-m", "epoll,blocking", "-w", "idle", "-c", "10", "--rounds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    cell = document(tmp_path)["cells"]["rest idle 1000"]
+    figure = {name: {key: s[key]["median"] for key in ("memory_each", "stacks_each", "threads")} for name, s in cell.items()}
+    assert 100 < figure["epoll"]["memory_each"] < 4096 and figure["epoll"]["threads"] < 10
+    assert 4096 <= figure["blocking"]["memory_each"] < 1 << 18 and figure["blocking"]["threads"] > 1000
+    assert 16384 <= figure["blocking"]["stacks_each"] < 16600
+    assert 0 <= figure["floor"]["memory_each"] < 100
+
+
 @pytest.fixture
 def nobody(program):
     """(command that makes a user without privileges of who runs it, folder of that user)"""
