@@ -9,6 +9,7 @@ SPREAD_OF = ("rate", "cpu_us", "cpu", "syscalls_each", "switches_each", "wakeups
              "syscalls_s", "memory_each", "stacks_each", "threads", "load_cpu", "wanted", "bytes_s")
 QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
 RESAMPLES = 2000
+LEAST = 6               # values for an interval of confidence: with fewer none of 95 % exists
 
 
 def spread(values):
@@ -118,8 +119,8 @@ def growth(table, workload, server, key="cpu_us"):
 def interval(values, confidence=0.95, seed=1):
     """(median, low, high): where the median of what lies behind these values is, by resampling them.
 
-    None where there are fewer than six: no interval of that confidence exists."""
-    if len(values) < 6:
+    None where there are fewer than LEAST."""
+    if len(values) < LEAST:
         return None
     source = random.Random(seed)
     medians = sorted(statistics.median(source.choices(values, k=len(values))) for _ in range(RESAMPLES))

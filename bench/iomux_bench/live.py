@@ -12,7 +12,7 @@ from iomux_bench.process import Failure
 from iomux_bench.svg import number
 
 LEAST_S = 6
-INTERVALS = 30          # of a period, at most
+INTERVALS = 120         # of a period, at most
 INTERVAL_S = 1.0        # at least: what a process has used is looked at ten times a second by the daemon
 FEW = 20                # requests in an interval: with fewer, its figures are chance
 WIDTH = 1.02            # times: what lies in buckets of a histogram that are neighbours cannot be told apart
@@ -134,7 +134,7 @@ def verdicts(table, names, models):
 
 
 def cell(value):
-    return "too few requests" if value is None else f"{number(value[0])} [{number(value[1])}, {number(value[2])}]"
+    return "too few" if value is None else f"{number(value[0])} [{number(value[1])}, {number(value[2])}]"
 
 
 def text(table, names, models, samples, duration):
@@ -145,7 +145,8 @@ def text(table, names, models, samples, duration):
             lines.append("%-28s" % title + "".join("%28s" % cell(table[key][name]) for name in names))
     if len(names) == 2:
         found = verdicts(table, names, models)
-        lines += ["", *(found or ["Too little was served to say anything."])]
+        few = f"Too little was seen to say anything: it takes {figures.LEAST} intervals with {FEW} requests in each."
+        lines += ["", *(found or [few])]
     return "\n".join(lines) + "\n"
 
 
