@@ -185,7 +185,9 @@ def test_another_model_than_the_one_named_is_no_figure(program, tmp_path):
 def test_a_run_is_stopped_and_gone_on_with(program, tmp_path):
     options = ("--quick", "-m", "epoll", "-w", "fixed", "-c", "1,2,3,4,5", "--rounds", "1", "--no-floor")
     kept = tmp_path / "iomux-bench.state"
-    with subprocess.Popen([program, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+    # Behind a shell's & a program ignores Ctrl-C, and so would this one.
+    with subprocess.Popen([program, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as first:
         deadline = time.monotonic() + 60
         while not kept.exists() or len(kept.read_text().splitlines()) < 3:
             assert time.monotonic() < deadline and first.poll() is None
