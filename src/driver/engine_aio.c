@@ -149,14 +149,15 @@ static int completions_open(struct aio_self *a)
 static int watched_grow(struct aio_self *a)
 {
     unsigned room = a->polled_room > 0 ? 2 * a->polled_room : POLLED_MIN;
-    struct polled *polled = realloc(a->polled, room * sizeof *polled);
-    a->polled = polled != NULL ? polled : a->polled;
-    struct pollfd *fds = realloc(a->fds, (room + 1) * sizeof *fds);
-    a->fds = fds != NULL ? fds : a->fds;
-    if (polled == NULL || fds == NULL)
-        return -1;
-    a->polled_room = room;
-    return 0;
+    void *polled = realloc(a->polled, room * sizeof *a->polled);
+    if (polled != NULL)
+        a->polled = polled;
+    void *fds = realloc(a->fds, (room + 1) * sizeof *a->fds);
+    if (fds != NULL)
+        a->fds = fds;
+    bool grown = polled != NULL && fds != NULL;
+    a->polled_room = grown ? room : a->polled_room;
+    return grown ? 0 : -1;
 }
 
 static int ai_open(struct engine *e)

@@ -287,7 +287,8 @@ def test_who_is_passed_to_a_worker_without_descriptors_waits_for_one(daemon, www
     half = len(clients["main.0"]) // 2
     for _ in range(50):
         assert other.get("/hello").body == HELLO
-    assert half <= totals(d)["taken_over"] <= half + 1
+    wait_until(lambda: totals(d)["taken_over"] >= half, what="the other half being taken over")
+    assert totals(d)["taken_over"] <= half + 1
     resource.prlimit(heir, resource.RLIMIT_NOFILE, limits)
     for web in clients["main.0"]:
         assert web.get("/hello").body == HELLO
