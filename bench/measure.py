@@ -13,7 +13,7 @@ import sys
 import time
 
 import load
-import meter
+from iomux_bench import meter
 from servers import Failure
 
 SPARE_FILES = 200       # descriptors for everything that is not a connection
@@ -107,7 +107,8 @@ def _figures(counted, spent, wrk_cpu, reply_size, one_cpu, threads):
     requests, seconds = counted["requests"], counted["us"] / 1e6
     foreign = max(0.0, spent["busy"] - spent["cpu"] - spent["logger"] - wrk_cpu - spent["own"])
     made = {"us": spent["cpu"] * 1e6 / requests, "user_s": spent["user"], "system_s": spent["system"],
-            "logger_us": spent["logger"] * 1e6 / requests, "rate": requests / seconds, "busy": spent["cpu"] / seconds, "load_busy": wrk_cpu / seconds,
+            "logger_us": spent["logger"] * 1e6 / requests, "rate": requests / seconds,
+            "busy": spent["cpu"] / seconds, "load_busy": wrk_cpu / seconds,
             "foreign": foreign / spent["wall"], "steal": spent["steal"] / spent["wall"],
             "waited": spent["waited"] / seconds, "requests": requests, "seconds": seconds,
             "reply_bytes": counted["bytes"] / requests, "p50_us": counted["p50"], "p99_us": counted["p99"],

@@ -55,10 +55,14 @@ def test_the_package_has_everything_that_belongs_to_it(built):
     assert not [path for path, mode in files.items() if "s" in mode or "t" in mode[-1]]
 
 
-def test_the_load_generator_is_a_package_of_its_own(built):
+def test_what_measures_is_a_package_of_its_own(built):
     files = files_of(built.bench)
     for path in ("/usr/bin/iomux-load", "/usr/share/man/man1/iomux-load.1.gz",
+                 "/usr/bin/iomux-bench", "/usr/share/man/man1/iomux-bench.1.gz", "/usr/libexec/iomux-bench/iomux-floor",
+                 "/usr/share/iomux-bench/iomux_bench/cli.py",
+                 "/usr/share/bash-completion/completions/iomux-bench", "/usr/share/zsh/vendor-completions/_iomux-bench",
                  "/usr/share/bash-completion/completions/iomux-load", "/usr/share/zsh/vendor-completions/_iomux-load",
+                 "/usr/share/doc/iomux-bench/iomux-bench.html", "/usr/share/doc-base/iomux-bench.iomux-bench",
                  "/usr/share/doc/iomux-bench/copyright"):
         assert path in files
     assert not {p for p in files if not p.endswith("/")} & {p for p in files_of(built.package) if not p.endswith("/")}

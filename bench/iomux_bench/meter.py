@@ -58,6 +58,26 @@ def cpu_ns(pids):
     return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
 
 
+def each_cpu_ns(pids):
+    """{process: its CPU time} of those that are still there."""
+    made = {}
+    for pid in pids:
+        try:
+            made[pid] = cpu_ns([pid])
+        except OSError:
+            pass
+    return made
+
+
+def kernel_threads():
+    """The threads of the kernel, as far as they can be seen from here: not from within most containers."""
+    try:
+        with open("/proc/2/comm", encoding="utf-8") as f:
+            return tree(2) if f.read().strip() == "kthreadd" else []
+    except OSError:
+        return []
+
+
 def user_and_system(pids):
     """Seconds in user and kernel mode, sampled by the kernel at its ticks: good for their ratio."""
     user = system = 0
@@ -95,14 +115,49 @@ def machine(cpus):
     return busy / TICK, steal / TICK
 
 
+def switches(pids):
+    """Context switches of the threads that live, own and forced ones."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8", errors="replace") as f:
+                    total += sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
+            except OSError:
+                pass                        # the thread ended
+    return total
+
+
+def threads(pids):
+    """How many threads these processes have."""
+    return sum(int(_stat(pid)[17]) for pid in pids)
+
+
 def memory(pids):
     """Bytes of memory: proportional share (shared pages divided among those who share them) and resident."""
     pss = rss = 0
     for pid in pids:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            for line in f:
-                if line.startswith("Pss:"):
-                    pss += int(line.split()[1]) * 1024
-                elif line.startswith("Rss:"):
-                    rss += int(line.split()[1]) * 1024
+        known = _bytes_of(f"/proc/{pid}/smaps_rollup", ("Pss", "Rss"))
+        pss, rss = pss + known["Pss"], rss + known["Rss"]
     return pss, rss
+
+
+def heap(pids):
+    """Bytes of memory that is no file's: what a process has allocated and touched, stacks of threads included.  Unlike
+    its share it does not change when others begin or end that share pages with it.
+
+    Who is not allowed to see the exact figure, as that of a worker which cannot be dumped, gets the kernel's estimate."""
+    total = 0
+    for pid in pids:
+        try:
+            total += _bytes_of(f"/proc/{pid}/smaps_rollup", ("Anonymous",))["Anonymous"]
+        except PermissionError:
+            total += _bytes_of(f"/proc/{pid}/status", ("RssAnon",))["RssAnon"]
+    return total
+
+
+def _bytes_of(path, names):
+    """Fields of a file of /proc that are in kB."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        fields = (line.partition(":") for line in f)
+        return {name: int(value.split()[0]) * 1024 for name, _, value in fields if name in names}
