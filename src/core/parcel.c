@@ -14,6 +14,8 @@ enum { PARCEL_MAGIC = 0x696f6d70 };     /* "iomp" */
 
 enum { PARCEL_HEADER_DUE = 1 };         /* flags */
 
+enum { GRACE_MS = 250 };                /* for what its client has sent before it came to be expired */
+
 /* The head of a parcel; names, state and kept input follow it without a gap. */
 struct parcel_head {
     uint32_t    magic;
@@ -147,12 +149,18 @@ static uint64_t at_most(uint64_t value, uint64_t most)
     return value < most ? value : most;
 }
 
-/* A deadline is never further away than its span. */
+/* A deadline is never further away than its span; and who was on his way when it was over is first heard. */
+static uint64_t parcel_deadline(const struct parcel *p, uint64_t now)
+{
+    uint64_t due = at_most(p->deadline_ms, now + p->timeout_ms), least = now + at_most(p->timeout_ms, GRACE_MS);
+    return p->deadline_ms == 0 || due > least ? due : least;
+}
+
 static void parcel_times(struct conn *c, const struct parcel *p)
 {
     uint64_t now = c->out.env->now_ms;
     c->timeout_ms = p->timeout_ms;
-    c->deadline_ms = at_most(p->deadline_ms, now + p->timeout_ms);
+    c->deadline_ms = parcel_deadline(p, now);
     c->progress_ms = at_most(p->progress_ms, now);
     c->opened_s = (uint32_t)at_most(p->opened_s, now / 1000);
 }

@@ -29,7 +29,7 @@ int channel_open(int ends[2])
 static bool channel_carries_fd(enum channel_kind kind)
 {
     return kind == CHANNEL_LOG || kind == CHANNEL_LOGGER_LOG || kind == CHANNEL_LOGGER_ACCESS ||
-           kind == CHANNEL_SURVEY || kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR;
+           kind == CHANNEL_SURVEY || kind == CHANNEL_SWEEP || kind == CHANNEL_HEIR || kind == CHANNEL_BENCH;
 }
 
 int channel_send(int end, const struct channel_message *m)
@@ -57,7 +57,7 @@ static bool frame_is_sound(const struct channel_frame *frame, ssize_t n, const s
     return channel_carries_fd((enum channel_kind)frame->kind) == (fd != -1);
 }
 
-int channel_receive(int end, struct channel_message *m)
+static int channel_look(int end, struct channel_message *m, int flags)
 {
     struct channel_frame frame = { 0 };
     struct iovec iov = { .iov_base = &frame, .iov_len = sizeof frame };
@@ -68,7 +68,7 @@ int channel_receive(int end, struct channel_message *m)
     int fd;
 
     do
-        n = recvmsg(end, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(end, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n == -1 && errno == EINTR);
     if (n == -1)
         return errno == EAGAIN ? 0 : -1;
@@ -81,4 +81,24 @@ int channel_receive(int end, struct channel_message *m)
         close(fd);
     errno = n == 0 ? EPIPE : EBADMSG;
     return -1;
+}
+
+int channel_receive(int end, struct channel_message *m)
+{
+    return channel_look(end, m, 0);
+}
+
+int channel_peek(int end, struct channel_message *m)
+{
+    if (rights_have_place(end))
+        return channel_look(end, m, MSG_PEEK);
+    errno = EMFILE;
+    return -1;
+}
+
+void channel_drop(int end)
+{
+    char byte;
+
+    (void)recv(end, &byte, 1, MSG_DONTWAIT);
 }

@@ -10,8 +10,8 @@
 enum channel_kind {
     CHANNEL_READY = 1,          /* worker to master: I accept connections */
     CHANNEL_SHUT,               /* worker to master: I accept no more */
-    CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end.  value 1: others accept
-                                 * what waits on the listeners, but for those that are gone (listen_set.gone) */
+    CHANNEL_DRAIN,              /* master to worker: accept no more, finish what is there, end; `value`: enum
+                                 * channel_drain */
     CHANNEL_HURRY,              /* master to worker, after DRAIN: the time for that is over */
     CHANNEL_RECLAIM,            /* master to worker: who had a share in your listeners has gone, see to them again */
     CHANNEL_SWEEP,              /* master to worker, with a descriptor: a socket that goes away, with the address
@@ -32,7 +32,16 @@ enum channel_kind {
     CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
     CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes
                                  * connections over */
-    CHANNEL_LAST = CHANNEL_HEIR
+    CHANNEL_BENCH,              /* worker to the next master, with a descriptor: where connections wait for it (bench.h) */
+    CHANNEL_LAST = CHANNEL_BENCH
+};
+
+/* Who goes on when a worker goes. */
+enum channel_drain {
+    CHANNEL_DRAIN_ALONE,        /* nobody: the daemon is going */
+    CHANNEL_DRAIN_SERVED,       /* others accept what waits on the listeners, but for those that are gone
+                                 * (listen_set.gone) */
+    CHANNEL_DRAIN_KEPT          /* the next daemon, with what can be passed and is kept for it */
 };
 
 enum {
@@ -64,5 +73,10 @@ int channel_send(int end, const struct channel_message *m);
 /* 1: a message came.  0: there is none now.  -1 with errno: EPIPE when the other side is gone, EBADMSG when
  * what came is no message of this program (it is dropped, the next call goes on), or what recvmsg(2) said. */
 int channel_receive(int end, struct channel_message *m);
+
+/* The same, and what came stays where it is until channel_drop, also what is no message of this program; a descriptor in it
+ * is a copy, and -1 with errno EMFILE says that there is none free for it. */
+int channel_peek(int end, struct channel_message *m);
+void channel_drop(int end);
 
 #endif

@@ -322,7 +322,7 @@ static json_t *run_stop(struct master *m, struct control_client *c, const json_t
     if (m->phase == MASTER_STOPPING)
         return refusal("the daemon is stopping already");
     say_by_whom(c, "stop");
-    master_stop(m, "iomuxctl");
+    master_stop(m, "iomuxctl", false);
     return done();
 }
 

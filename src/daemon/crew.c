@@ -294,24 +294,25 @@ void crew_tell(struct crew *c, const struct channel_message *m)
         crew_tell_one(c, i, m);
 }
 
-void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms)
+void crew_drain_one(struct crew *c, unsigned at, enum channel_drain how, uint64_t kill_ms)
 {
     struct worker_slot *s = &c->v[at];
+    bool passes = how == CHANNEL_DRAIN_SERVED;
 
     s->next_start_ms = UINT64_MAX;
     if (s->pid == 0)
         return;
-    if (!s->told || (s->passes && !passed))     /* who was to pass what he has is to end it after all */
-        crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_DRAIN, .value = passed, .fd = -1 });
+    if (!s->told || (s->passes && !passes))     /* nobody serves after all to whom he could pass what he has */
+        crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_DRAIN, .value = how, .fd = -1 });
     s->told = true;
-    s->passes = passed;
+    s->passes = passes;
     s->kill_ms = kill_ms < s->kill_ms ? kill_ms : s->kill_ms;
 }
 
-void crew_drain(struct crew *c, bool passed, uint64_t kill_ms)
+void crew_drain(struct crew *c, enum channel_drain how, uint64_t kill_ms)
 {
     for (unsigned i = 0; i < c->count; i++)
-        crew_drain_one(c, i, passed, kill_ms);
+        crew_drain_one(c, i, how, kill_ms);
 }
 
 void crew_kill_unready(struct crew *c, uint64_t ready_by_ms)

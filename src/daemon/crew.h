@@ -87,8 +87,8 @@ bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
 
 /* Tells those that live, and were not told before, to drain, and gives them time until kill_ms; nobody is started
  * again. */
-void crew_drain(struct crew *c, bool passed, uint64_t kill_ms);
-void crew_drain_one(struct crew *c, unsigned at, bool passed, uint64_t kill_ms);
+void crew_drain(struct crew *c, enum channel_drain how, uint64_t kill_ms);
+void crew_drain_one(struct crew *c, unsigned at, enum channel_drain how, uint64_t kill_ms);
 
 /* Who is not ready has time until then to be it. */
 void crew_kill_unready(struct crew *c, uint64_t ready_by_ms);

@@ -22,6 +22,8 @@ static const char *const calls_of_workers[] = {
     "accept", "accept4", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64", "send", "sendto", "sendmsg",
     "sendmmsg", "sendfile", "sendfile64", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername",
     "poll", "ppoll", "ppoll_time64",
+    /* ... but pairs, in which connections wait for the next daemon */
+    "socketpair",
     /* files beneath the roots, the pipes of signals and helpers, logs */
     "openat", "openat2", "close", "read", "readv", "pread64", "preadv2", "write", "writev", "fstat", "fstat64",
     "newfstatat", "fstatat64", "statx", "fstatfs", "fstatfs64", "getdents64", "lseek", "_llseek", "fsync", "fcntl",
@@ -69,7 +71,7 @@ struct condition {
     unsigned             count;
 };
 
-enum { CONDITIONS = 12 };        /* the rows below */
+enum { CONDITIONS = 13 };        /* the rows below */
 
 static void conditions_fill(struct condition c[CONDITIONS])
 {
@@ -90,6 +92,7 @@ static void conditions_fill(struct condition c[CONDITIONS])
         { "prlimit64", { SCMP_CMP(2, SCMP_CMP_EQ, 0, 0) }, 1 },                             /* only ask */
         { "ioctl", { SCMP_CMP(1, SCMP_CMP_EQ, FIONREAD, 0), SCMP_CMP(1, SCMP_CMP_EQ, TIOCOUTQ, 0) }, 2 },
         { "socket", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX, 0) }, 1 },                          /* the journal */
+        { "socketpair", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX, 0) }, 1 },
     };
 
     for (unsigned i = 0; i < CONDITIONS; i++)

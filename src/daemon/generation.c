@@ -72,6 +72,7 @@ void generation_equip(struct generation *g, const struct generation_sources *fro
     g->crew.common = (struct worker_start){ .conf = g->conf, .priv = &g->priv, .logger = &g->logger,
                                             .listens = &g->listens, .desk = g->desk, .notes = g->notes.at,
                                             .connections_max = connections_max, .generation = g->number,
+                                            .lobby = from->lobby,
                                             .abandon = from->abandon, .abandon_arg = from->abandon_arg };
     g->leaving.ledger = from->ledger;
 }
@@ -186,20 +187,20 @@ void generation_tell(struct generation *g, const struct channel_message *m)
     crew_tell(&g->leaving, m);
 }
 
-void generation_drain(struct generation *g, bool passed, uint64_t now_ms)
+void generation_drain(struct generation *g, enum channel_drain how, uint64_t now_ms)
 {
     uint64_t kill_ms = now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS;
 
     g->phase = GENERATION_LEAVING;
-    crew_drain(&g->crew, passed, kill_ms);
-    crew_drain(&g->leaving, passed, kill_ms);
+    crew_drain(&g->crew, how, kill_ms);
+    crew_drain(&g->leaving, how, kill_ms);
 }
 
 void generation_hurry(struct generation *g, uint64_t now_ms)
 {
     generation_tell(g, &(struct channel_message){ .kind = CHANNEL_HURRY, .fd = -1 });
-    crew_drain(&g->crew, true, now_ms + GENERATION_GRACE_MS);
-    crew_drain(&g->leaving, true, now_ms + GENERATION_GRACE_MS);
+    crew_drain(&g->crew, CHANNEL_DRAIN_SERVED, now_ms + GENERATION_GRACE_MS);
+    crew_drain(&g->leaving, CHANNEL_DRAIN_SERVED, now_ms + GENERATION_GRACE_MS);
 }
 
 void generation_kill(struct generation *g)

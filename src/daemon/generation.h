@@ -60,6 +60,7 @@ struct generation_sources {
     struct listen_sources listens;
     struct ledger         *ledger;
     struct logger_desk    *desk;
+    int                   lobby;        /* where its workers leave connections for the next daemon; -1: there will be none */
     unsigned long         descriptors;  /* that a process may have */
     void                (*abandon)(void *arg, const struct listen_set *kept);
     void                 *abandon_arg;
@@ -92,8 +93,8 @@ bool generation_is_over(const struct generation *g);
 bool generation_is_ready(const struct generation *g);
 void generation_tell(struct generation *g, const struct channel_message *m);
 
-/* Everybody is to go; `passed` as for CHANNEL_DRAIN. */
-void generation_drain(struct generation *g, bool passed, uint64_t now_ms);
+/* Everybody is to go. */
+void generation_drain(struct generation *g, enum channel_drain how, uint64_t now_ms);
 
 /* ... at once. */
 void generation_hurry(struct generation *g, uint64_t now_ms);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The heirs of a worker that goes.  Owns the descriptors of their inboxes.  The threads of the model blocking pass their
- * connections themselves, so there is a lock; it is held while one message is sent. */
+/* The heirs of a worker that goes.  Owns the descriptors of their inboxes, or the bench where connections wait for the next
+ * daemon.  The threads of the model blocking pass their connections themselves, so there is a lock; it is held while one
+ * message is sent. */
 #include "daemon/heir_list.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/parcel.h"
+#include "daemon/bench.h"
 #include "daemon/channel.h"
 #include "daemon/inbox.h"
 
@@ -30,6 +32,7 @@ struct heir_list {
     unsigned           next;            /* who is asked first */
     uint32_t          *serves;          /* values of CHANNEL_SERVES */
     unsigned           serves_count;
+    struct bench       bench;           /* open: it is the heir, of all services */
     char               parcel[PARCEL_MAX];
 };
 
@@ -61,9 +64,10 @@ static bool pool_takes(const struct heir_list *h, uint32_t pool, unsigned servic
 static bool list_serves(struct heirs *face, const struct service *s)
 {
     struct heir_list *h = list_of(face);
-    bool any = false;
+    bool any;
 
     pthread_mutex_lock(&h->lock);
+    any = bench_is_open(&h->bench);
     for (unsigned i = 0, number = service_number(h, s); i < h->count && !any; i++)
         any = pool_takes(h, h->v[i].pool, number);
     pthread_mutex_unlock(&h->lock);
@@ -96,6 +100,17 @@ static enum heir_answer list_pass(struct heir_list *h, struct span parcel, unsig
     return answer;
 }
 
+/* If nobody keeps it any more there is no heir. */
+static enum heir_answer list_leave(struct heir_list *h, struct span parcel, int fd)
+{
+    if (bench_send(&h->bench, parcel, fd) == 0)
+        return HEIR_TOOK;
+    if (inbox_is_busy(errno))
+        return HEIR_BUSY;
+    bench_close(&h->bench);
+    return HEIR_NONE;
+}
+
 static enum heir_answer list_take(struct heirs *face, const struct conn *c, int fd)
 {
     struct heir_list *h = list_of(face);
@@ -104,7 +119,9 @@ static enum heir_answer list_take(struct heirs *face, const struct conn *c, int 
 
     pthread_mutex_lock(&h->lock);
     n = conn_pack(c, h->parcel);
-    if (n > 0)
+    if (n > 0 && bench_is_open(&h->bench))
+        answer = list_leave(h, (struct span){ h->parcel, n }, fd);
+    else if (n > 0)
         answer = list_pass(h, (struct span){ h->parcel, n }, service_number(h, conn_service(c)), fd);
     pthread_mutex_unlock(&h->lock);
     return answer;
@@ -118,6 +135,7 @@ struct heir_list *heir_list_new(const struct conf *c)
         return NULL;
     h->face = (struct heirs){ .serve = list_serves, .take = list_take };
     h->conf = c;
+    bench_init(&h->bench);
     pthread_mutex_init(&h->lock, NULL);
     return h;
 }
@@ -129,6 +147,7 @@ static void list_clear(struct heir_list *h)
     free(h->serves);
     h->serves = NULL;
     h->serves_count = 0;
+    bench_close(&h->bench);
 }
 
 void heir_list_free(struct heir_list *h)
@@ -184,4 +203,31 @@ void heir_list_end(struct heir_list *h)
 {
     __atomic_store_n(&h->face.patient, false, __ATOMIC_RELAXED);
     heir_list_begin(h, 0);
+}
+
+int heir_list_keep(struct heir_list *h, int lobby)
+{
+    int rc;
+
+    heir_list_end(h);
+    pthread_mutex_lock(&h->lock);
+    rc = bench_open(&h->bench, lobby);
+    pthread_mutex_unlock(&h->lock);
+    return rc;
+}
+
+/* When no thread passes anything any more. */
+bool heir_list_keeps(const struct heir_list *h)
+{
+    return bench_is_open(&h->bench);
+}
+
+bool heir_list_fill(struct heir_list *h, int inbox)
+{
+    bool all;
+
+    pthread_mutex_lock(&h->lock);
+    all = bench_fill(&h->bench, inbox);
+    pthread_mutex_unlock(&h->lock);
+    return all;
 }

@@ -3,7 +3,6 @@
 #include "daemon/inbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,17 +42,7 @@ bool inbox_is_busy(int error)
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS;
 }
 
-/* A message whose descriptor finds no place is lost, so there must be one before. */
-static bool has_descriptor(int end)
-{
-    int probe = fcntl(end, F_DUPFD_CLOEXEC, 0);
-
-    if (probe != -1)
-        close(probe);
-    return probe != -1;
-}
-
-int inbox_receive(int end, char *to, struct span *parcel, int *fd)
+static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags)
 {
     struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
     union rights control;
@@ -61,12 +50,12 @@ int inbox_receive(int end, char *to, struct span *parcel, int *fd)
                         .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
     ssize_t n;
 
-    if (!has_descriptor(end)) {
+    if (!rights_have_place(end)) {
         errno = EMFILE;
         return -1;
     }
     do
-        n = recvmsg(end, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(end, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n == -1 && errno == EINTR);
     if (n == -1)
         return errno == EAGAIN ? 0 : -1;
@@ -76,8 +65,29 @@ int inbox_receive(int end, char *to, struct span *parcel, int *fd)
         return 1;
     if (*fd != -1)
         close(*fd);
+    *fd = -1;
     errno = n == 0 ? EPIPE : EBADMSG;
     return -1;
+}
+
+int inbox_receive(int end, char *to, struct span *parcel, int *fd)
+{
+    return inbox_look(end, to, parcel, fd, 0);
+}
+
+int inbox_peek(int end, char *to, struct span *parcel)
+{
+    ssize_t n;
+
+    do
+        n = recv(end, to, PARCEL_MAX, MSG_PEEK | MSG_DONTWAIT);
+    while (n == -1 && errno == EINTR);
+    if (n == 0)
+        errno = EPIPE;
+    if (n <= 0)
+        return n == -1 && errno == EAGAIN ? 0 : -1;
+    *parcel = (struct span){ to, (size_t)n };
+    return 1;
 }
 
 void inbox_shut(int end)
@@ -85,41 +95,46 @@ void inbox_shut(int end)
     (void)shutdown(end, SHUT_RD);
 }
 
-/* Looks at the first message and leaves it there; the descriptor is a copy, -1: it has none. */
-static ssize_t peek(int end, char *to, int *fd)
+static void drop_first(int end)
 {
-    struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
-    union rights control;
-    struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
-                        .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
-    ssize_t n;
+    char byte;
 
-    do
-        n = recvmsg(end, &h, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n == -1 && errno == EINTR);
-    *fd = n > 0 ? rights_detach(&h) : -1;
-    return n;
+    (void)recv(end, &byte, 1, MSG_DONTWAIT);
 }
 
-/* What is no connection is only dropped. */
-int inbox_move(int from, int to)
+/* It is looked at first, with a copy of its descriptor, and goes when it is where it is to be. */
+int inbox_pass(int from, inbox_taker *take, void *arg)
 {
-    char *room = malloc(PARCEL_MAX), byte;
-    int fd = -1, sent = 0, error;
-    ssize_t n = -1;
+    char *room = malloc(PARCEL_MAX);
+    struct span parcel;
+    int fd = -1, error, got = room != NULL ? inbox_look(from, room, &parcel, &fd, MSG_PEEK) : -1;
+    bool over = got == -1 && errno == EPIPE, junk = got == -1 && errno == EBADMSG;
 
-    if (room != NULL && has_descriptor(from))
-        n = peek(from, room, &fd);
-    if (fd != -1)
-        sent = inbox_send(to, (struct span){ room, (size_t)n }, fd);
+    if (got == 1 && take(arg, parcel, fd) == -1)
+        got = -1;
     error = errno;
-    if (n > 0 && sent == 0)
-        (void)recv(from, &byte, 1, MSG_DONTWAIT);
+    if (got == 1 || junk)
+        drop_first(from);
     if (fd != -1)
         close(fd);
     free(room);
     errno = error;
-    if (n > 0)
-        return sent == 0 ? 1 : -1;
-    return n == 0 || error == EAGAIN ? 0 : -1;
+    return junk ? 1 : over ? 0 : got;
+}
+
+bool inbox_is_over(int end)
+{
+    char byte;
+
+    return recv(end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static int send_there(void *to, struct span parcel, int fd)
+{
+    return inbox_send(*(const int *)to, parcel, fd);
+}
+
+int inbox_move(int from, int to)
+{
+    return inbox_pass(from, send_there, &to);
 }

@@ -22,11 +22,23 @@ bool inbox_is_busy(int error);
  * EBADMSG: what came is no connection (it is dropped, the next call goes on). */
 int inbox_receive(int end, char *to, struct span *parcel, int *fd);
 
+/* The same without taking it: the parcel alone; it may be none. */
+int inbox_peek(int end, char *to, struct span *parcel);
+
 /* Nothing more can be passed there; what waits can still be taken out. */
 void inbox_shut(int end);
 
-/* Passes on what waits first in one inbox, where nothing is passed any more, to another; whatever happens, it is in one of
- * them.  1: it is there now.  0: nothing waits.  -1 with errno: it stays, for now if inbox_is_busy says so. */
+/* Takes a parcel over, as inbox_send does. */
+typedef int inbox_taker(void *arg, struct span parcel, int fd);
+
+/* Passes on what waits first; nobody else may take out anything meanwhile.  Whatever happens, it is here or with who takes it.
+ * 1: he has it, or it was no connection.  0: nothing waits now.  -1 with errno, of `take` or of a shortage: it stays. */
+int inbox_pass(int from, inbox_taker *take, void *arg);
+
+/* The same, to another inbox; for now if inbox_is_busy says so. */
 int inbox_move(int from, int to);
+
+/* Nothing waits there, and nothing ever will. */
+bool inbox_is_over(int end);
 
 #endif

@@ -89,9 +89,12 @@ static void tell_stopping(struct master *m)
 }
 
 /* All that live are told to go.  From here on new connections are refused as soon as the workers have
- * closed their sockets too. */
-static void stop_begin(struct master *m)
+ * closed their sockets too, but for those that the service manager keeps.  `again`: what can be passed waits for the next
+ * daemon. */
+static void stop_begin(struct master *m, bool again)
 {
+    bool kept = again && m->lobby.kept && bench_open(&m->lobby.bench, m->lobby.ends[1]) == 0;
+
     m->phase = MASTER_STOPPING;
     m->told_ms = clock_monotonic_ms();
     reload_cancel(m);
@@ -101,7 +104,7 @@ static void stop_begin(struct master *m)
         if (m->store.count > 0)
             listen_leave_files(&generation_of(l)->listens);
         listen_close(&generation_of(l)->listens, true);
-        generation_drain(generation_of(l), false, m->told_ms);
+        generation_drain(generation_of(l), kept ? CHANNEL_DRAIN_KEPT : CHANNEL_DRAIN_ALONE, m->told_ms);
     }
 }
 
@@ -109,7 +112,7 @@ static void start_failed(struct master *m, const char *why)
 {
     log_write(LOG_ERROR, &(struct log_about){ .event = "start-failed" }, "master: the start failed: %s", why);
     m->status = 1;
-    stop_begin(m);
+    stop_begin(m, false);
 }
 
 static void stop_by_force(struct master *m, const char *why)
@@ -122,7 +125,7 @@ static void stop_by_force(struct master *m, const char *why)
         generation_kill(generation_of(l));
 }
 
-void master_stop(struct master *m, const char *who)
+void master_stop(struct master *m, const char *who, bool again)
 {
     unsigned alive = all_alive(m);
 
@@ -136,7 +139,7 @@ void master_stop(struct master *m, const char *who)
     log_write(LOG_NOTICE, &(struct log_about){ .event = "stopping" },
               "master: %s: stopping, %u worker%s may take %.1f s", who, alive, plural(alive),
               m->serving->conf->timeouts.drain_ms / 1000.0);
-    stop_begin(m);
+    stop_begin(m, again);
 }
 
 /* ---- what it is told ---- */
@@ -168,10 +171,10 @@ static void master_signal(struct master *m, int number)
 {
     switch (number) {
     case SIGTERM:
-        master_stop(m, "SIGTERM");
+        master_stop(m, "SIGTERM", true);
         break;
     case SIGINT:
-        master_stop(m, "SIGINT");
+        master_stop(m, "SIGINT", false);
         break;
     case SIGHUP:
         log_write(LOG_NOTICE, &(struct log_about){ .event = "reloading" },
@@ -315,7 +318,7 @@ static uint64_t due_ms(const struct master *m)
     if (m->test.pid != 0)
         due = sooner(due, m->test.until_ms);
     if (m->phase == MASTER_RUNNING)
-        due = sooner(due, store_due_ms(&m->store));
+        due = sooner(due, sooner(store_due_ms(&m->store), lobby_due_ms(&m->lobby)));
     return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
@@ -333,7 +336,7 @@ static int idle_ms(const struct master *m)
 
 size_t master_polled(const struct master *m)
 {
-    size_t n = 2 + CONTROL_POLLED_MAX;
+    size_t n = 2 + CONTROL_POLLED_MAX + lobby_polled(&m->lobby);
 
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
         n += generation_of(l)->crew.count + generation_of(l)->leaving.count;
@@ -371,6 +374,8 @@ static void master_wait(struct master *m)
     m->polled[n++] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
     m->polled[n++] = (struct pollfd){ .fd = m->test.pid != 0 ? m->test.output : -1, .events = POLLIN };
     n += control_poll(&m->control, m->polled + n);
+    if (m->phase == MASTER_RUNNING)
+        n += lobby_poll(&m->lobby, m->polled + n, m->polled_room - n);
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next) {
         const struct generation *g = generation_of(l);
 
@@ -386,6 +391,15 @@ static void master_wait(struct master *m)
         wait_ms = wait_ms == -1 || wait_ms > 100 ? 100 : wait_ms;
     }
     poll(m->polled, n, wait_ms);        /* whatever it says, everything is looked at */
+}
+
+/* What the service manager has for us, and is to have.  Not of one who stops: he has closed the sockets. */
+static void look_after_kept(struct master *m, uint64_t now_ms)
+{
+    bool over = lobby_turn(&m->lobby, m->serving, now_ms);
+
+    if (over || now_ms >= store_due_ms(&m->store))
+        store_sync(&m->store, &m->serving->listens, &m->ledger, &m->lobby);
 }
 
 static void master_turn(struct master *m)
@@ -407,8 +421,8 @@ static void master_turn(struct master *m)
     live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
-    if (m->phase == MASTER_RUNNING && now_ms >= store_due_ms(&m->store))    /* who stops has closed the sockets */
-        store_sync(&m->store, &m->serving->listens, &m->ledger);
+    if (m->phase == MASTER_RUNNING)
+        look_after_kept(m, now_ms);
 }
 
 /* ---- beginning and end ---- */
@@ -424,6 +438,7 @@ static void master_end(struct master *m)
     handed_close(&m->handed);
     handed_close(&m->kept);
     store_free(&m->store);
+    lobby_close(&m->lobby);
     overrides_free(&m->in_force);
     overrides_free(&m->trying);
     overrides_free(&m->wanted);
@@ -439,6 +454,7 @@ static void master_init(struct master *m, const struct conf_options *again, cons
     *m = (struct master){ .again = again, .program = program, .signals = -1, .began_s = clock_wall_s(),
                           .began_ms = clock_monotonic_ms() };
     list_init(&m->generations);
+    lobby_init(&m->lobby);
     logger_desk_init(&m->desk);
     control_init(&m->control);
     survey_init(&m->surveys, command_surveyed, m);

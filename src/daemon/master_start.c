@@ -14,6 +14,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
+#include "daemon/sysd.h"
 #include "daemon/title.h"
 
 static void say_who(const struct priv *p)
@@ -64,6 +65,13 @@ static int take_handed(struct master *m)
     return -1;
 }
 
+/* Without one connections end with the daemon; whatever else is kept goes on. */
+static void open_lobby(struct master *m)
+{
+    if (sysd_listens() && lobby_open(&m->lobby, &m->kept) == -1)
+        fprintf(stderr, "iomuxd: connections cannot be kept for the next daemon: %s\n", strerror(errno));
+}
+
 static int open_desk(struct master *m)
 {
     if (logger_desk_open(&m->desk) == 0)
@@ -90,6 +98,7 @@ int master_begin(struct master *m, struct conf *taken)
         conf_free(taken);
         return -1;
     }
+    open_lobby(m);
     if (reload_open(m, taken) == -1 || open_loop(m) == -1)
         return -1;
     if (open_ledger(m) == -1)

@@ -16,6 +16,7 @@
 #include "daemon/handed.h"
 #include "daemon/health.h"
 #include "daemon/ledger.h"
+#include "daemon/lobby.h"
 #include "daemon/logger_desk.h"
 #include "daemon/notice.h"
 #include "daemon/overrides.h"
@@ -62,6 +63,7 @@ struct master {
     struct handed      handed;
     struct handed      kept;            /* that the service manager has kept for us; until the first generation serves */
     struct store       store;           /* what it keeps now */
+    struct lobby       lobby;           /* where connections wait from one daemon to the next */
     struct list        generations;     /* the oldest first */
     struct generation *serving;         /* NULL: none yet; its log is the master's */
     struct generation *fresh;           /* the one that is STARTING, or NULL */
@@ -152,8 +154,8 @@ int master_take_over(struct master *m, int state);
 /* Room for the descriptors that the loop waits for. */
 size_t master_polled(const struct master *m);
 
-/* Everything ends; `who` wants it. */
-void master_stop(struct master *m, const char *who);
+/* Everything ends; `who` wants it.  `again`: it may be that the service manager starts the next daemon. */
+void master_stop(struct master *m, const char *who, bool again);
 
 /* Logs the least important level from now on, in all processes, until the next reload. */
 void master_set_level(struct master *m, enum log_level level);

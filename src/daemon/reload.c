@@ -76,6 +76,7 @@ void master_abandon(void *arg, const struct listen_set *kept)
     program_test_abandon(&m->test);
     handed_close(&m->handed);
     handed_close(&m->kept);
+    lobby_abandon(&m->lobby, kept != NULL);
     ledger_abandon(&m->ledger);
 }
 
@@ -83,7 +84,7 @@ static struct generation_sources sources_of(struct master *m)
 {
     return (struct generation_sources){
         .listens = { .running = m->serving != NULL ? &m->serving->listens : NULL, .handed = &m->handed, .kept = &m->kept },
-        .ledger = &m->ledger, .desk = &m->desk, .descriptors = m->descriptors, .abandon = master_abandon,
+        .ledger = &m->ledger, .desk = &m->desk, .lobby = m->lobby.ends[1], .descriptors = m->descriptors, .abandon = master_abandon,
         .abandon_arg = m
     };
 }
@@ -224,7 +225,7 @@ static void take_down(struct master *m, struct generation *g)
     listen_salvage(&g->listens, pass_stranded, &(struct stranding){ .m = m });
     g->stranded = true;
     succession_tell(g, m->serving);
-    generation_drain(g, true, now_ms);
+    generation_drain(g, CHANNEL_DRAIN_SERVED, now_ms);
     crew_kill_unready(&g->crew, now_ms + GENERATION_GRACE_MS);
     generation_tell(m->serving, &(struct channel_message){ .kind = CHANNEL_RECLAIM, .fd = -1 });
 }
@@ -303,7 +304,7 @@ static void old_goes(struct master *m, struct generation *old, uint64_t now_ms)
         if (g != m->serving)
             succession_tell(g, m->serving);
     }
-    generation_drain(old, true, now_ms);
+    generation_drain(old, CHANNEL_DRAIN_SERVED, now_ms);
     hurry_oldest(m, now_ms);
     m->settling = old;
     m->settle_until_ms = now_ms + SETTLE_MS;
@@ -334,7 +335,7 @@ static void commit(struct master *m, uint64_t now_ms)
     health_set(&m->health, g->conf->watchdog_ms, now_ms);
     reload_note(m, g, true);
     overrides_move(&m->in_force, &m->trying);
-    store_sync(&m->store, &g->listens, &m->ledger);
+    store_sync(&m->store, &g->listens, &m->ledger, &m->lobby);
     handed_close(&m->kept);
     if (old != g)
         old_goes(m, old, now_ms);

@@ -2,6 +2,7 @@
 /* SCM_RIGHTS (unix(7)), one descriptor at a time. */
 #include "daemon/rights.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,4 +36,13 @@ int rights_detach(struct msghdr *h)
         }
     }
     return fd;
+}
+
+bool rights_have_place(int end)
+{
+    int probe = fcntl(end, F_DUPFD_CLOEXEC, 0);
+
+    if (probe != -1)
+        close(probe);
+    return probe != -1;
 }

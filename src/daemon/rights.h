@@ -3,6 +3,7 @@
 #ifndef DAEMON_RIGHTS_H
 #define DAEMON_RIGHTS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /* Room for the control message that carries one descriptor, aligned as recvmsg(2) wants it. */
@@ -16,5 +17,8 @@ void rights_attach(struct msghdr *h, union rights *r, int fd);
 
 /* The descriptor that came with a message, -1: none. */
 int rights_detach(struct msghdr *h);
+
+/* A message whose descriptor finds no place in this process is lost, so there must be one before; `end`: any open one. */
+bool rights_have_place(int end);
 
 #endif

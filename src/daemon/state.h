@@ -12,7 +12,7 @@
 #include "daemon/master_state.h"
 
 enum {
-    STATE_FORM = 2,
+    STATE_FORM = 3,
     STATE_MAX = 256 << 20,              /* bytes: nobody has so many workers and settings */
     STATE_WHY_SIZE = 512
 };

@@ -90,6 +90,33 @@ static void store_read(struct state_reader *r, const json_t *all, struct store *
     }
 }
 
+/* Who only looks has no descriptors, and so notes none. */
+static void lobby_read(struct state_reader *r, const json_t *from, struct lobby *l)
+{
+    const json_t *former = state_list(r, from, "former"), *benches = state_list(r, from, "benches");
+
+    l->ends[0] = state_descriptor_in(r, from, "out");
+    l->ends[1] = state_descriptor_in(r, from, "in");
+    l->number = (unsigned)state_number(r, from, "number", UINT32_MAX);
+    l->kept = state_flag(r, from, "kept");
+    l->seated = state_number(r, from, "seated", INT64_MAX);
+    l->lost = state_number(r, from, "lost", INT64_MAX);
+    for (size_t i = 0; i < json_array_size(former) && !r->failed; i++) {
+        const json_t *one = json_array_get(former, i);
+        unsigned number = (unsigned)state_integer(r, json_array_get(one, 1), "former", UINT32_MAX);
+        int fd = state_descriptor(r, json_array_get(one, 0), "former");
+
+        if (fd != -1 && lobby_add_former(l, fd, number) == -1)
+            state_wrong(r, "\"former\": %s", strerror(errno));
+    }
+    for (size_t i = 0; i < json_array_size(benches) && !r->failed; i++) {
+        int fd = state_descriptor(r, json_array_get(benches, i), "benches");
+
+        if (fd != -1 && lobby_add_bench(l, fd) == -1)
+            state_wrong(r, "\"benches\": %s", strerror(errno));
+    }
+}
+
 static void overrides_read(struct state_reader *r, const json_t *from, const char *name, struct overrides *o)
 {
     const json_t *all = state_list(r, from, name);
@@ -210,6 +237,7 @@ static void master_read(struct state_reader *r, const json_t *from)
     reload_read(r, json_object_get(from, "reload"));
     handed_read(r, json_object_get(from, "handed"), &m->handed);
     store_read(r, json_object_get(from, "store"), &m->store);
+    lobby_read(r, json_object_get(from, "lobby"), &m->lobby);
     control_read(r, json_object_get(from, "control"), &m->control);
     logger_read(r, json_object_get(from, "logger"));
     if (!r->failed)

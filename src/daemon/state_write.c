@@ -267,6 +267,19 @@ static json_t *store_write(struct state *s, const struct store *kept)
     return all;
 }
 
+static json_t *lobby_write(struct state *s, const struct lobby *l)
+{
+    json_t *former = json_array(), *benches = json_array();
+
+    for (unsigned i = 0; i < l->former_count; i++)
+        append(s, former, json_pack("[o, I]", descriptor_write(s, l->former[i].fd), (json_int_t)l->former[i].number));
+    for (unsigned i = 0; i < l->bench_count; i++)
+        append(s, benches, descriptor_write(s, l->benches[i]));
+    return json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:I, s:I}", "out", descriptor_write(s, l->ends[0]),
+                     "in", descriptor_write(s, l->ends[1]), "number", (json_int_t)l->number, "kept", l->kept,
+                     "former", former, "benches", benches, "seated", (json_int_t)l->seated, "lost", (json_int_t)l->lost);
+}
+
 static json_t *target_log_write(const struct logger_target *t, enum logger_kind kind)
 {
     return json_pack("{s:i, s:o}", "form", (int)t->form[kind], "path", text_write(t->path[kind]));
@@ -304,7 +317,7 @@ static json_t *master_write(struct state *s, const struct master *m)
     char layout[LEDGER_LAYOUT_SIZE];
 
     ledger_layout(layout);
-    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:i, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "iomuxd", PACKAGE_VERSION, "form", STATE_FORM, "pid", (json_int_t)getpid(), "layout", layout,
                      "began_ms", (json_int_t)m->began_ms, "began_s", (json_int_t)m->began_s,
                      "last_number", (json_int_t)m->last_number, "tell_ms", (json_int_t)m->health.tell_ms,
@@ -312,6 +325,7 @@ static json_t *master_write(struct state *s, const struct master *m)
                      "ledger", descriptor_write(s, m->ledger.page.fd), "generations", generations_write(s, m),
                      "control", control_write(s, &m->control), "handed", handed_write(s, &m->handed),
                      "reload", reload_write(s, m), "store", store_write(s, &m->store),
+                     "lobby", lobby_write(s, &m->lobby),
                      "logger", logger_write(s, &m->desk));
 }
 

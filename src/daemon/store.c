@@ -100,8 +100,13 @@ int store_counters(struct handed *kept)
 
 /* ---- what is to be there ---- */
 
-/* As large as the name of a descriptor may be. */
-typedef void store_each(void *arg, const char name[HANDED_NAME_SIZE], int fd);
+struct store_wish {
+    const struct listen_set *listens;
+    const struct ledger     *ledger;
+    const struct lobby      *lobby;
+};
+
+typedef void store_each(void *arg, const char *name, int fd);
 
 static bool first_of_number(const struct listen_address *a, unsigned at)
 {
@@ -128,10 +133,25 @@ static void each_socket(const struct listen_set *listens, store_each *visit, voi
     }
 }
 
-static void each_wanted(const struct listen_set *listens, const struct ledger *ledger, store_each *visit, void *arg)
+static void each_lobby(const struct lobby *l, store_each *visit, void *arg)
 {
-    visit(arg, STORE_COUNTERS, ledger->page.fd);
-    each_socket(listens, visit, arg);
+    char name[LOBBY_NAME_SIZE];
+
+    for (unsigned i = 0; i < l->former_count; i++) {
+        lobby_name(name, l->former[i].number);
+        visit(arg, name, l->former[i].fd);
+    }
+    lobby_name(name, l->number);
+    if (l->ends[0] != -1)
+        visit(arg, name, l->ends[0]);
+}
+
+/* The lobby first: who comes while not all could be said is to be kept too. */
+static void each_wanted(const struct store_wish *w, store_each *visit, void *arg)
+{
+    each_lobby(w->lobby, visit, arg);
+    visit(arg, STORE_COUNTERS, w->ledger->page.fd);
+    each_socket(w->listens, visit, arg);
 }
 
 static void store_later(struct store *s)
@@ -144,13 +164,13 @@ uint64_t store_due_ms(const struct store *s)
     return s->again_ms != 0 ? s->again_ms : UINT64_MAX;
 }
 
-static void note_wanted(void *arg, const char name[HANDED_NAME_SIZE], int fd)
+static void note_wanted(void *arg, const char *name, int fd)
 {
     (void)store_note(arg, name, inode_of(fd));
 }
 
 /* What is there already is not sent again: the service manager would ask the kernel about each of its descriptors. */
-static void send_wanted(void *arg, const char name[HANDED_NAME_SIZE], int fd)
+static void send_wanted(void *arg, const char *name, int fd)
 {
     struct store *s = arg;
     struct store_one one = { .name = (char *)name, .inode = inode_of(fd) };
@@ -177,18 +197,29 @@ static bool remove_unwanted(struct store *s, const struct store *wanted)
     return true;
 }
 
-/* Removing goes by name, so it comes before a name is given to another socket. */
-void store_sync(struct store *s, const struct listen_set *listens, const struct ledger *ledger)
+static bool keeps_lobby(const struct store *s, const struct lobby *l)
 {
+    char name[LOBBY_NAME_SIZE];
+    struct store_one one = { .name = name, .inode = inode_of(l->ends[0]) };
+
+    lobby_name(name, l->number);
+    return l->ends[0] != -1 && store_has(s, &one);
+}
+
+/* Removing goes by name, so it comes before a name is given to another socket. */
+void store_sync(struct store *s, const struct listen_set *listens, const struct ledger *ledger, struct lobby *lobby)
+{
+    const struct store_wish w = { .listens = listens, .ledger = ledger, .lobby = lobby };
     struct store wanted = { 0 };
 
     s->again_ms = 0;
     if (!sysd_listens())
         return;
-    each_wanted(listens, ledger, note_wanted, &wanted);
+    each_wanted(&w, note_wanted, &wanted);
     if (remove_unwanted(s, &wanted))
-        each_wanted(listens, ledger, send_wanted, s);
+        each_wanted(&w, send_wanted, s);
     else
         store_later(s);
+    lobby->kept = keeps_lobby(s, lobby);
     store_free(&wanted);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Succession, as the master arranges it.  An heir is named by its inbox, which belongs to a place and not to a process:
  * if it dies, the next process in its place takes over what waits there.  Where there will be no next process, the master
- * moves it to the inboxes of other places.
+ * moves it to the inboxes of other places, or, when the daemon stops, to where it waits for the next one.
  * A service is the same to old and new if name and protocol are the same and it still has connections. */
 #include "daemon/succession.h"
 
@@ -89,7 +89,7 @@ void succession_retire(struct generation *g, uint64_t now_ms)
         if (at == g->crew.count || !g->crew.v[at].ready)
             continue;
         tell_one(&g->leaving, i, g->conf, g);
-        crew_drain_one(&g->leaving, i, true, now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS);
+        crew_drain_one(&g->leaving, i, CHANNEL_DRAIN_SERVED, now_ms + g->conf->timeouts.drain_ms + GENERATION_GRACE_MS);
     }
 }
 
@@ -145,6 +145,8 @@ static void settle_inbox(struct master *m, struct worker_slot *dead, uint64_t no
         dead->next_start_ms = now_ms + SETTLE_AGAIN_MS;
         return;
     }
+    if (m->phase == MASTER_STOPPING)
+        (void)bench_fill(&m->lobby.bench, dead->inbox[0]);
     dead->next_start_ms = UINT64_MAX;
     crew_close_inbox(dead);
 }

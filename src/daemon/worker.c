@@ -83,13 +83,17 @@ static void worker_drain(struct worker *w, const char *why, bool passed)
     w->loop.phase = LOOP_DRAIN;
 }
 
-/* The daemon is going after all: nobody goes on with anything. */
-static void worker_drain_alone(struct worker *w)
+/* The daemon is going: nobody serves any more.  `kept`: what can be passed waits for the next one, if somebody keeps it. */
+static void worker_drain_last(struct worker *w, const char *why, bool kept)
 {
-    bool again = w->loop.phase == LOOP_DRAIN && w->loop.passed;
+    bool again = w->loop.phase == LOOP_DRAIN;
 
-    heir_list_end(w->heirs);
-    worker_drain(w, "told by the master", false);
+    if (!kept || w->start->lobby == -1)
+        heir_list_end(w->heirs);
+    else if (heir_list_keep(w->heirs, w->start->lobby) == -1 && errno != EPIPE)
+        log_errno(LOG_WARN, &w->env.about, "worker %s (pid %d): cannot leave connections for the next daemon: they end",
+                  w->start->name, (int)getpid());
+    worker_drain(w, why, false);
     w->loop.passed = false;
     w->loop.review |= again;
 }
@@ -188,10 +192,10 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
     case CHANNEL_DRAIN:
-        if (m->value != 0)
+        if (m->value == CHANNEL_DRAIN_SERVED)
             worker_drain(w, "told by the master", true);
         else
-            worker_drain_alone(w);
+            worker_drain_last(w, "told by the master", m->value == CHANNEL_DRAIN_KEPT);
         break;
     case CHANNEL_HURRY:
         worker_hurry(w);
@@ -239,7 +243,16 @@ static void worker_orphaned(struct worker *w)
         return;
     w->orphaned = true;
     alarm(w->start->conf->timeouts.drain_ms / 1000 + ORPHAN_GRACE_S);
-    worker_drain(w, "the master is gone", false);
+    worker_drain_last(w, "the master is gone", true);
+}
+
+/* What was passed to it and not taken over is for the next daemon too; if there is a master he looks again. */
+static void worker_leave_mail(struct worker *w)
+{
+    if (w->heirs == NULL || !heir_list_keeps(w->heirs))
+        return;
+    inbox_shut(w->start->inbox);
+    (void)heir_list_fill(w->heirs, w->start->inbox);
 }
 
 static void worker_hear_master(void *arg)
@@ -542,6 +555,7 @@ int worker_run(const struct worker_start *start)
     if (rc == 0 && model->driver->run(&w.loop, model->ops) == -1)
         rc = log_errno(LOG_ERROR, &w.env.about, "worker %s (pid %d): cannot run the model %s", start->name,
                        (int)getpid(), model->name);
+    worker_leave_mail(&w);
     worker_end(&w);
     return rc == 0 && !w.failed ? 0 : 1;
 }

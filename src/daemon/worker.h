@@ -34,6 +34,7 @@ struct worker_start {
     bool                *notes;         /* service_notes_size; shared by its workers */
     int                  channel;       /* its end */
     int                  inbox;         /* where connections of other workers come in */
+    int                  lobby;         /* where it leaves connections for the next daemon; -1: there will be none */
     void               (*abandon)(void *arg, const struct listen_set *kept);    /* closes what is the master's alone */
     void                *abandon_arg;
     const sigset_t      *signals_before;/* all signals are held back over fork; this is to rule again */

@@ -52,6 +52,8 @@ Fixtures
           .folder (where its files are)  .config (its file)
 
   tmp_path        a folder of the test's own, which workers under another account may pass (unlike pytest's)
+  keeper          a service manager that keeps descriptors: keeper.start(daemon, services, ...) starts a daemon with
+                  what the ones before have left (class Keeper in keeper.py)
   www             a factory for a folder of files: www({"a.html": b"...", "sub/b.txt": 5000}) -> Path; a
                   number makes that many seeded random bytes
 
@@ -72,6 +74,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from keeper import Keeper
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL = "epoll"
@@ -271,6 +274,14 @@ def daemon(request, iomuxd_bin, tmp_path):
             failures.append(str(e))
     if failures:
         pytest.fail("\n".join(failures), pytrace=False)
+
+
+@pytest.fixture
+def keeper(needs, tmp_path):
+    needs("systemd")
+    k = Keeper(tmp_path / "notify")
+    yield k
+    k.end()
 
 
 @pytest.fixture

@@ -120,6 +120,21 @@ START_TEST(parcel_has_no_deadline_that_is_too_far_away)
 }
 END_TEST
 
+START_TEST(parcel_that_was_long_on_its_way_is_heard_before_it_is_late)
+{
+    struct rig a, b;
+    rig_open(&a, &moving);
+    say(&a, "wait\n");
+    move(&a, &b, 3000);
+    ck_assert_uint_eq(conn_due(b.c), NOW_MS + 3000 + 250);
+    b.c->timeout_ms = 60000;
+    b.c->deadline_ms = b.env.now_ms + 200;
+    move(&b, &a, 100);
+    ck_assert_uint_eq(conn_due(a.c), NOW_MS + 3000 + 100 + 250);
+    rig_close(&a);
+}
+END_TEST
+
 static void check_stays(struct rig *g)
 {
     ck_assert(!conn_portable(g->c));
@@ -363,6 +378,7 @@ int main(void)
     tcase_add_test(moves, parcel_brings_everything_and_greets_nobody);
     tcase_add_test(moves, parcel_offers_at_once_what_is_complete_by_now);
     tcase_add_test(moves, parcel_has_no_deadline_that_is_too_far_away);
+    tcase_add_test(moves, parcel_that_was_long_on_its_way_is_heard_before_it_is_late);
     tcase_add_test(moves, parcel_is_made_between_messages_only);
     tcase_add_test(moves, parcel_does_not_hold_any_amount_of_input);
     tcase_add_test(limits, parcel_takes_half_a_header_of_a_proxy_along);

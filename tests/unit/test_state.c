@@ -34,6 +34,7 @@ static void master_blank(struct master *to)
 {
     *to = (struct master){ .again = &again, .program = "/sbin/iomuxd", .signals = -1, .phase = MASTER_RUNNING };
     list_init(&to->generations);
+    lobby_init(&to->lobby);
     logger_desk_init(&to->desk);
     control_init(&to->control);
     survey_init(&to->surveys, command_surveyed, to);
@@ -96,6 +97,18 @@ static void leave_target(void)
     m.desk.rings.head->targets[1].use = LOGGER_FREE;
 }
 
+/* One of our own, that of a master before, and a bench. */
+static void open_lobbies(void)
+{
+    static const struct handed none;
+
+    ck_assert_int_eq(lobby_open(&m.lobby, &none), 0);
+    ck_assert_int_eq(lobby_add_former(&m.lobby, dup(m.lobby.ends[0]), 7), 0);
+    ck_assert_int_eq(lobby_add_bench(&m.lobby, dup(m.lobby.ends[0])), 0);
+    m.lobby.kept = true;
+    m.lobby.seated = 99;
+}
+
 static void read_memory(int fd, char **to, size_t *size)
 {
     struct stat st;
@@ -125,6 +138,7 @@ static void setup(void)
     ck_assert_int_eq(crew_retire(&g->crew, 0, &g->leaving), 0);
     m.serving = g;
     leave_target();
+    open_lobbies();
     m.last_number = 4;
     m.attempts = 3;
     m.last = (struct reload_result){ .attempt = 2, .when = 77, .errors = strdup("one\ntwo \xfe\n") };
@@ -155,6 +169,7 @@ static void master_free(struct master *of)
         generation_free(LIST_ENTRY(of->generations.next, struct generation, siblings));
     handed_close(&of->handed);
     store_free(&of->store);
+    lobby_close(&of->lobby);
     overrides_free(&of->in_force);
     overrides_free(&of->trying);
     overrides_free(&of->wanted);
@@ -220,6 +235,9 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_str_eq(other.desk.rings.own[1].path[LOGGER_LOG], "");
     ck_assert_uint_eq(other.desk.rings.own[1].use, LOGGER_USED);
     ck_assert_int_eq(logger_target_take(&other.desk.rings), 3);
+    ck_assert_int_eq(other.lobby.ends[1], m.lobby.ends[1]);
+    ck_assert_uint_eq(other.lobby.former[0].number, 7);
+    ck_assert(other.lobby.kept);
     ck_assert_int_eq(state_write(&s, &other), 0);
     read_memory(s.fd, &later, &later_size);
     rest = memmem(later, later_size, "\"generations\"", 13);
@@ -238,8 +256,9 @@ START_TEST(state_keeps_every_descriptor_that_it_names)
     for (unsigned i = 0; i < s.kept_count; i++)
         ck_assert_int_ne(fcntl(s.kept[i], F_GETFD), -1);
     /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state; the rings and
-     * both ends of their bell; where each logs, if it is not standard error itself */
-    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1 + 3 + 2 * (m.serving->logger.fd > STDERR_FILENO));
+     * both ends of their bell; both ends of the lobby, another one, a bench; where each logs, if it is not standard error
+     * itself */
+    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1 + 3 + 4 + 2 * (m.serving->logger.fd > STDERR_FILENO));
     state_close(&s);
 }
 END_TEST
@@ -262,8 +281,8 @@ START_TEST(state_that_is_cut_off_is_refused)
 END_TEST
 
 static const struct { const char *from, *to; } changes[] = {
-    { "\"form\":2", "\"form\":3" },
-    { "\"form\":2", "\"form\":\"2\"" },
+    { "\"form\":3", "\"form\":4" },
+    { "\"form\":3", "\"form\":\"3\"" },
     { "\"layout\":\"", "\"layout\":\"x" },
     { "\"phase\":1", "\"phase\":7" },
     { "\"phase\":1", "\"phase\":2" },                   /* nobody serves */
@@ -283,6 +302,9 @@ static const struct { const char *from, *to; } changes[] = {
     { "\"generations\":", "\"generations\":[],\"rest\":" },
     { "\"control\":", "\"kontrol\":" },
     { "workers=2", "workers" },                         /* an override */
+    { "\"kept\":true", "\"kept\":1" },
+    { "\"benches\":[", "\"benches\":[\"x\"," },
+    { "\"former\":[[", "\"former\":[[-2,7],[" },
 };
 
 START_TEST(state_that_makes_no_sense_is_refused)

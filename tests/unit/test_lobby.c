@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Connections that wait for the next daemon: more of them than one bench holds, of several workers, of services that are no
+ * more; where they go on; what is kept of them while they are on their way. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "core/conn_driver.h"
+#include "core/heirs.h"
+#include "core/parcel.h"
+#include "daemon/bench.h"
+#include "daemon/channel.h"
+#include "daemon/generation.h"
+#include "daemon/heir_list.h"
+#include "daemon/inbox.h"
+#include "daemon/lobby.h"
+#include "proto/tiny.h"
+
+static const char text[] =
+    "services = ( { name = \"one\"; protocol = \"echo\"; listen = \"127.0.0.1:0\"; },\n"
+    "             { name = \"two\"; protocol = \"echo\"; listen = \"127.0.0.1:0\"; } );\n"
+    "pools = ( { name = \"a\"; workers = 2; services = [ \"one\" ]; },\n"
+    "          { name = \"b\"; workers = 1; services = [ \"one\", \"two\" ]; } );\n";
+
+enum { PLACES = 3, MANY = 3000 };
+
+static const struct tiny_settings tiny = { .idle_ms = 1000 };
+static const struct service one = { .name = "one", .proto = &proto_echo, .settings = &tiny, .message_max = 100 };
+static const struct service two = { .name = "two", .proto = &proto_echo, .settings = &tiny, .message_max = 100 };
+static const struct service gone = { .name = "gone", .proto = &proto_echo, .settings = &tiny, .message_max = 100 };
+static const struct service other = { .name = "one", .proto = &proto_discard, .settings = &tiny, .message_max = 100 };
+
+static struct generation *g;
+static struct lobby old, new;           /* of the master before, and of the next one */
+static int door;                        /* the end of the former that its worker has */
+static struct heir_list *list;          /* of a worker of the former */
+static struct heirs *face;
+static struct env env;
+static int carried[2];
+static char buffer[PARCEL_MAX];
+
+static void places_open(void)
+{
+    struct conf_options carried_over = { .file = "t.conf", .carried = true };
+    struct conf *c = conf_read_text(&carried_over, text, strlen(text), stderr);
+
+    ck_assert_ptr_nonnull(c);
+    g = generation_new(1, c);
+    ck_assert_ptr_nonnull(g);
+    ck_assert_int_eq(pool_set_init(&g->pools, c), 0);
+    ck_assert_int_eq(crew_init(&g->crew, &g->pools, NULL), 0);
+    ck_assert_uint_eq(g->crew.count, PLACES);
+    for (unsigned i = 0; i < PLACES; i++)
+        ck_assert_int_eq(inbox_open(g->crew.v[i].inbox), 0);
+}
+
+static void setup(void)
+{
+    static const struct handed none;
+
+    log_set_level(LOG_ERROR);
+    places_open();
+    lobby_init(&old);
+    lobby_init(&new);
+    ck_assert_int_eq(lobby_open(&old, &none), 0);
+    door = dup(old.ends[1]);
+    list = heir_list_new(g->conf);
+    face = heir_list_face(list);
+    env_init(&env, NULL);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, carried), 0);
+}
+
+static void teardown(void)
+{
+    lobby_close(&old);
+    lobby_close(&new);
+    heir_list_free(list);
+    env_free(&env);
+    crew_free(&g->crew);
+    pool_set_free(&g->pools);
+    conf_free(g->conf);
+    report_free(g->report);
+    free(g);
+    close(carried[0]);
+    close(carried[1]);
+}
+
+static enum heir_answer leave(const struct service *s)
+{
+    struct peer peer = { .port = 77 };
+    struct conn *c = conn_new(&env, s, carried[1], &peer, 0);
+    enum heir_answer answer = face->take(face, c, carried[1]);
+
+    conn_free(c);
+    return answer;
+}
+
+/* The next master: what the service manager has kept is given to it, and the one before is dead. */
+static void next_master(void)
+{
+    struct handed_one kept = { .fd = dup(old.ends[0]) };
+    const struct handed handed = { .v = &kept, .count = 1 };
+    unsigned number = old.number;
+
+    lobby_name(kept.name, number);
+    lobby_close(&old);
+    lobby_close(&new);
+    ck_assert_int_eq(lobby_open(&new, &handed), 0);
+    ck_assert_uint_eq(new.former[0].number, number);
+    ck_assert_uint_ne(new.number, number);
+    close(kept.fd);
+    new.kept = true;
+}
+
+static void worker_ends(void)
+{
+    heir_list_free(list);
+    list = heir_list_new(g->conf);
+    face = heir_list_face(list);
+    close(door);
+    door = -1;
+}
+
+/* How many connections of a service wait in a place; they are taken out. */
+static unsigned count_in(unsigned place, const char *service)
+{
+    struct span bytes;
+    struct parcel p;
+    unsigned n = 0;
+    int fd;
+
+    while (inbox_receive(g->crew.v[place].inbox[0], buffer, &bytes, &fd) == 1) {
+        ck_assert(parcel_open(&p, bytes));
+        ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        close(fd);
+        n += span_equal(p.service, span_of(service));
+    }
+    return n;
+}
+
+static bool hears(const struct lobby *l)
+{
+    struct pollfd polled[8];
+    size_t n = lobby_poll(l, polled, 8);
+
+    return poll(polled, n, 0) > 0;
+}
+
+START_TEST(lobby_holds_more_than_a_bench_does)
+{
+    unsigned got = 0;
+
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    worker_ends();
+    next_master();
+    for (int i = 0; i < 1000 && lobby_polled(&new) > 0; i++) {
+        (void)lobby_turn(&new, g, 1 + 1000 * (uint64_t)i);
+        for (unsigned place = 0; place < PLACES; place++)
+            got += count_in(place, "one");
+    }
+    ck_assert_uint_eq(got, MANY);
+    ck_assert_uint_eq(lobby_polled(&new), 0);
+}
+END_TEST
+
+START_TEST(lobby_seats_who_comes_later_and_is_over_when_nobody_can)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    next_master();
+    ck_assert(!lobby_turn(&new, g, 1));
+    ck_assert(!hears(&new));
+    ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    ck_assert(hears(&new));
+    ck_assert(!lobby_turn(&new, g, 2));
+    ck_assert_uint_eq(count_in(0, "one") + count_in(1, "one") + count_in(2, "one"), 1);
+    ck_assert(!hears(&new));
+    worker_ends();
+    ck_assert(hears(&new));
+    ck_assert(lobby_turn(&new, g, 3));
+    ck_assert_uint_eq(lobby_polled(&new), 0);
+}
+END_TEST
+
+START_TEST(lobby_spreads_them_over_those_who_serve_them)
+{
+    struct bench b;
+
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert(face->serve(face, &gone));
+    for (int i = 0; i < 30; i++)
+        ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(leave(&gone), HEIR_TOOK);
+        ck_assert_int_eq(leave(&other), HEIR_TOOK);     /* the same name, another protocol */
+    }
+    bench_init(&b);                     /* another worker's */
+    ck_assert_int_eq(bench_open(&b, door), 0);
+    ck_assert_int_eq(bench_send(&b, SPAN("no parcel"), carried[1]), 0);
+    next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(new.lost, 7);
+    ck_assert_uint_eq(new.seated, 30);
+    for (unsigned i = 0; i < PLACES; i++)
+        ck_assert_uint_eq(count_in(i, "one"), 10);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(count_in(2, "two"), 4);
+    bench_close(&b);
+}
+END_TEST
+
+START_TEST(lobby_waits_for_inboxes_that_are_full)
+{
+    unsigned n = 0;
+
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    worker_ends();
+    while (inbox_send(g->crew.v[2].inbox[1], SPAN("before"), carried[1]) == 0)
+        n++;
+    next_master();
+    (void)lobby_turn(&new, g, 1000);
+    ck_assert_uint_gt(lobby_due_ms(&new), 1000);
+    ck_assert_uint_lt(lobby_due_ms(&new), 2000);
+    ck_assert(!hears(&new));            /* else the master would never sleep */
+    for (struct span bytes; n > 0; n--) {
+        int fd;
+
+        ck_assert_int_eq(inbox_receive(g->crew.v[2].inbox[0], buffer, &bytes, &fd), 1);
+        close(fd);
+    }
+    (void)lobby_turn(&new, g, 1001);
+    ck_assert_uint_eq(count_in(2, "two"), 0);
+    (void)lobby_turn(&new, g, 3000);
+    ck_assert_uint_eq(count_in(2, "two"), 1);
+    ck_assert_uint_eq(lobby_due_ms(&new), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(lobby_loses_nobody_when_the_next_master_dies_too)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    next_master();
+    while (inbox_send(g->crew.v[2].inbox[1], SPAN("before"), carried[1]) == 0)
+        ;
+    (void)lobby_turn(&new, g, 1);       /* has taken the bench over, and nobody from it */
+    ck_assert_uint_eq(new.bench_count, 1);
+    old = new;
+    lobby_init(&new);
+    next_master();
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);   /* the worker of the first one has noticed nothing */
+    crew_close_inbox(&g->crew.v[2]);
+    ck_assert_int_eq(inbox_open(g->crew.v[2].inbox), 0);
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(count_in(2, "two"), 11);
+}
+END_TEST
+
+START_TEST(lobby_takes_nothing_over_before_its_own_is_kept)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    next_master();
+    new.kept = false;
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(new.bench_count, 0);
+    ck_assert(!hears(&new));
+    new.kept = true;
+    ck_assert(hears(&new));
+    (void)lobby_turn(&new, g, 2);
+    ck_assert_uint_eq(count_in(2, "two"), 1);
+}
+END_TEST
+
+START_TEST(lobby_that_nobody_keeps_is_no_heir)
+{
+    close(old.ends[0]);
+    old.ends[0] = -1;
+    ck_assert_int_eq(heir_list_keep(list, door), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert(!face->serve(face, &one));
+    ck_assert_int_eq(leave(&one), HEIR_NONE);
+}
+END_TEST
+
+START_TEST(lobby_that_is_kept_no_more_is_no_heir)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    close(old.ends[0]);                 /* with the bench in it */
+    old.ends[0] = -1;
+    ck_assert_int_eq(leave(&one), HEIR_NONE);
+    ck_assert(!face->serve(face, &one));
+}
+END_TEST
+
+START_TEST(lobby_drops_what_is_no_bench)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(send(door, "nothing", 7, 0), 7);
+    ck_assert_int_eq(channel_send(door, &(struct channel_message){ .kind = CHANNEL_READY, .fd = -1 }), 0);
+    ck_assert_int_eq(channel_send(door, &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = carried[0] }), 0);
+    next_master();
+    worker_ends();
+    ck_assert(lobby_turn(&new, g, 1));
+    ck_assert_uint_eq(lobby_polled(&new), 0);
+}
+END_TEST
+
+START_TEST(bench_takes_all_that_an_inbox_has)
+{
+    struct bench b;
+    struct span parcel;
+    int ends[2];
+    struct conn *c = conn_new(&env, &two, carried[1], &(struct peer){ .port = 77 }, 0);
+
+    bench_init(&b);
+    ck_assert(!bench_fill(&b, carried[0]));
+    ck_assert_int_eq(bench_open(&b, door), 0);
+    ck_assert_int_eq(inbox_open(ends), 0);
+    parcel = (struct span){ buffer, conn_pack(c, buffer) };
+    conn_free(c);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(inbox_send(ends[1], parcel, carried[1]), 0);
+    ck_assert(bench_fill(&b, ends[0]));
+    ck_assert(bench_fill(&b, ends[0]));
+    bench_close(&b);
+    next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(count_in(2, "two"), 5);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("lobby");
+    TCase *t = tcase_create("lobby");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, lobby_holds_more_than_a_bench_does);
+    tcase_add_test(t, lobby_seats_who_comes_later_and_is_over_when_nobody_can);
+    tcase_add_test(t, lobby_spreads_them_over_those_who_serve_them);
+    tcase_add_test(t, lobby_waits_for_inboxes_that_are_full);
+    tcase_add_test(t, lobby_loses_nobody_when_the_next_master_dies_too);
+    tcase_add_test(t, lobby_takes_nothing_over_before_its_own_is_kept);
+    tcase_add_test(t, lobby_that_nobody_keeps_is_no_heir);
+    tcase_add_test(t, lobby_that_is_kept_no_more_is_no_heir);
+    tcase_add_test(t, lobby_drops_what_is_no_bench);
+    tcase_add_test(t, bench_takes_all_that_an_inbox_has);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
