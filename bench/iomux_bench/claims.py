@@ -76,11 +76,13 @@ def blocking(r):
             f"({number(memory[1] / 1024)} in user space, {number(stacks[1] / 1024)} of the kernel's stacks); on epoll "
             f"{number(epoll[1])} bytes.")
     holds = count >= 0.9 * n and each > 4 * max(epoll[1], 1)
-    switches = r.near("fixed", "blocking", "epoll", 100, "switches_each")
-    if switches:
-        at, mine, theirs = switches
-        text += f"  A request at {at:,} connections takes {number(mine)} context switches, on epoll {number(theirs)}."
-        if holds and mine <= theirs * MUCH:
+    mine, theirs = (dict(r.growth("fixed", m, "switches_each")) for m in ("blocking", "epoll"))
+    both = sorted(set(mine) & set(theirs))
+    if both:
+        parts = [f"{number(mine[n])} with {n:,} connection{'s' * (n > 1)} (on epoll {number(theirs[n])})"
+                 for n in dict.fromkeys((both[0], both[-1]))]
+        text += f"  Context switches for a request: {', '.join(parts)}."
+        if holds and mine[both[-1]] <= theirs[both[-1]] * MUCH:
             return Claim(claim, PART, text + "  Under full load a thread often finds its next request there already.")
     return Claim(claim, HOLDS if holds else FAILS, text)
 

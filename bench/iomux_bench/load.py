@@ -12,6 +12,7 @@ from iomux_bench.process import Failure, tied
 
 ANSWER_S = 10
 TIMEOUT_S = 5               # for an answer, under load
+TIMEOUT_MANY_S = 30         # the same with MANY connections: until the last of them has its thread, and its turn
 DATAGRAM_S = 0.5            # after that one is lost
 LONG_S = 60                 # more than any step takes: it is told when to end
 WARM_S = 0.2                # of a fixed rate, beside the time in which each connection asks once
@@ -31,8 +32,8 @@ class Load:
         workload = plan.BY_NAME.get(cell.workload, plan.DISK_LOAD)
         active, idle = plan.split(cell)
         workers = cpus.workers(active)
-        argv = [program, "-c", str(active), "-d", str(seconds or LONG_S), "--timeout",
-                str(DATAGRAM_S if workload.scheme == "echo+udp" else TIMEOUT_S), "-t", str(workers),
+        timeout = DATAGRAM_S if workload.scheme == "echo+udp" else TIMEOUT_S if active < plan.MANY else TIMEOUT_MANY_S
+        argv = [program, "-c", str(active), "-d", str(seconds or LONG_S), "--timeout", str(timeout), "-t", str(workers),
                 "--json", "-", *workload.extra]
         argv += ["-i", str(idle)] if idle else []
         argv += ["-r", str(rate), "-w", f"{WARM_S + 1.5 * active / rate:.2f}"] if rate else []

@@ -65,6 +65,7 @@ FULL = Preset("full", 1750, 5, 0.4, 0.8, 0.5, (1, 10, 100, 1000, 10000), None,
                ("echo-tcp", 100), ("echo-udp", 10), ("idle", 1000)])
 REST_AT = 1000                          # connections that rest, where rest is measured
 BEYOND = (20000, 50000)                 # counts that only `fixed' and `idle' get, where limits allow them
+MANY = 1000                             # from here on starting takes its time
 FEW = 10000                             # from here on a cell takes seconds, and is done once
 
 

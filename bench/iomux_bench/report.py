@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The report: one HTML file that needs nothing else.  Pure: a document in, text out."""
+"""The report: one HTML file that needs nothing else.  Pure: a document in, text out.
+
+Its lines are short: people read its source, and Debian takes what has long ones for something that was compiled."""
 import math
+import textwrap
 from html import escape
 
 from iomux_bench import advice, claims, figures, plan, svg
@@ -53,6 +56,11 @@ def _begun(text):
     return text[0].upper() + text[1:]
 
 
+def _filled(text):
+    """Escaped, in short lines."""
+    return escape(textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False))
+
+
 def _cells(document, kind):
     """{workload: [connections]} of a kind, in the order of the plan."""
     made = {}
@@ -72,7 +80,7 @@ def _figure(title, drawing, note=""):
     if not drawing:
         return ""
     note = f'<p class="soft">{escape(note)}</p>' if note else ""
-    return f"<figure><figcaption>{escape(title)}</figcaption>{drawing}{note}</figure>"
+    return f"<figure><figcaption>{escape(title)}</figcaption>\n{drawing}\n{note}</figure>\n"
 
 
 def growth_charts(document):
@@ -163,13 +171,13 @@ def _row(name, summary, values):
     if summary and "failed" in summary:
         return f'<td>{escape(name)}</td><td class="none" colspan="{len(values)}">{escape(summary["failed"])}</td>'
     flags = " ".join(f"{f}{n}" for f, n in (summary or {}).get("flags", {}).items())
-    return f"<td>{escape(name)}{f'<br><small>{flags}</small>' if flags else ''}</td>" + "".join(values)
+    return "\n".join([f"<td>{escape(name)}{f'<br><small>{flags}</small>' if flags else ''}</td>", *values])
 
 
 def _table(head, rows, css=""):
     titles = "".join(f"<th>{escape(h)}</th>" for h in head)
-    return (f'<div class="scroll"><table{css}><thead><tr>{titles}</tr></thead><tbody>' +
-            "".join(f"<tr>{row}</tr>" for row in rows) + "</tbody></table></div>")
+    return (f'<div class="scroll"><table{css}><thead><tr>{titles}</tr></thead><tbody>\n' +
+            "".join(f"<tr>{row}</tr>\n" for row in rows) + "</tbody></table></div>\n")
 
 
 COLUMNS = (("cpu_us", "CPU us", 1), ("x_floor", "x floor", 1), ("rate", "a second", 1), ("syscalls_each", "system calls", 1),
@@ -235,8 +243,8 @@ def _models(document):
 
 
 def _claims(document):
-    rows = [f'<td>{escape(c.claim)}</td><td class="{VERDICT[c.verdict]}">{escape(c.verdict)}</td><td>{escape(c.evidence)}</td>'
-            for c in claims.judge(document["cells"])]
+    rows = [f'<td>{_filled(c.claim)}</td>\n<td class="{VERDICT[c.verdict]}">{escape(c.verdict)}</td>\n'
+            f"<td>{_filled(c.evidence)}</td>" for c in claims.judge(document["cells"])]
     return _table(["claim", "here it", "because"], rows, ' class="claims"')
 
 
@@ -250,7 +258,7 @@ def _machine(document):
              ("server on CPU", str(document["cpus"]["server"])), ("load on CPUs", ", ".join(map(str, document["cpus"]["load"]))),
              ("mitigations", "; ".join(f"{k}: {v}" for k, v in m["mitigations"].items()) or "none needed"),
              ("fingerprint", document["fingerprint"])]
-    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in known) + "</dl>"
+    return "<dl>\n" + "".join(f"<dt>{escape(k)}</dt><dd>{_filled(v)}</dd>\n" for k, v in known) + "</dl>\n"
 
 
 HOW = """
@@ -277,7 +285,7 @@ run is listed with its reason and never replaced.</p>
 
 def _flags():
     return "<p>Letters beneath names, each with the number of rounds in which it was seen:</p><dl>" + "".join(
-        f"<dt>{letter}</dt><dd>{escape(text)}</dd>" for letter, text in FLAGS.items()) + "</dl>"
+        f"<dt>{letter}</dt><dd>{escape(text)}</dd>\n" for letter, text in FLAGS.items()) + "</dl>"
 
 
 def _rounds(document):
@@ -291,13 +299,13 @@ def page(document):
     """The whole report."""
     table = document["cells"]
     caution = advice.caution(document)
-    warn = f'<p class="warn">{escape(caution)}</p>' if caution else ""
+    warn = f'<p class="warn">{_filled(caution)}</p>\n' if caution else ""
     if document["cpus"]["shared"]:
         warn += '<p class="warn">There is one CPU for server and load: read the CPU time, not the rate.</p>'
     out = [f"{m['model']} ({m['why']})" for m in document["models"] if not m["measured"]]
-    warn += f'<p class="warn">Not measured, and not replaced: {escape("; ".join(out))}.</p>' if out else ""
-    warn += "".join(f'<p class="warn">{escape(text)}</p>' for text in advice.not_done(document))
-    said = "".join(f"<li>{escape(text)}</li>" for text in advice.paragraphs(table)) or "<li>Too little was measured.</li>"
+    warn += f'<p class="warn">{_filled("Not measured, and not replaced: " + "; ".join(out))}.</p>\n' if out else ""
+    warn += "".join(f'<p class="warn">{_filled(text)}</p>\n' for text in advice.not_done(document))
+    said = "".join(f"<li>{_filled(text)}</li>\n" for text in advice.paragraphs(table)) or "<li>Too little was measured.</li>"
     parts = [
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">"
@@ -312,4 +320,4 @@ def page(document):
         f"<h2>All figures</h2>{_flags()}{rest_table(document)}{speed_tables(document)}{latency_tables(document)}",
         f"<h2>The models</h2>{_models(document)}", f"<h2>How it was measured</h2>{HOW}",
         f"<h2>The machine</h2>{_machine(document)}", "</body></html>\n"]
-    return "".join(parts)
+    return "\n".join(parts)

@@ -11,7 +11,6 @@ from iomux_bench.process import Failure, wait_until
 
 START_S = 10            # until all connections are there and requests flow
 START_MANY_S = 30       # the same where they are many: a thread for each takes its time
-MANY = 1000
 SETTLE_S = 0.05         # of a closed loop, before it is measured
 ENOUGH = 300            # requests: with fewer, where the time is cut decides too much
 STRETCH = 4             # times as long as planned is waited for these, at most
@@ -156,7 +155,7 @@ def kept(cell):
 def wait_flow(running, cell, at_work):
     """Until the server has the connections and all of them are asking."""
     active, idle = plan.split(cell)
-    deadline = time.monotonic() + (START_S if cell.connections < MANY else START_MANY_S)
+    deadline = time.monotonic() + (START_S if cell.connections < plan.MANY else START_MANY_S)
     while True:
         said = running.said()
         if said["served"] >= idle + active // 2 + 1 and said["open"] >= kept(cell):

@@ -23,7 +23,7 @@ control = "%(control)s";
 %(user)s
 log : { target = "stderr"; level = "notice"; };
 access_log : { target = "off"; };
-timeouts : { idle = 600; drain = 1; };
+timeouts : { header = 60; send = 60; idle = 600; drain = 1; };
 limits : { connections = %(capacity)d; requests = 0; datagrams_per_address = 0; };
 services = (
   { name = "bench"; protocol = "http"; listen = [ "127.0.0.1:0" ];

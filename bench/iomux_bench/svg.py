@@ -147,7 +147,7 @@ def lines(title, x_label, y_label, series, x_ticks=None, marks=True):
     out = [_open(WIDTH, HEIGHT, title), *_frame(x, y, x_label, y_label, ticks)]
     for name, points in series:
         css, shape, dash = _style(name)
-        path = " ".join(f"{'M' if i == 0 else 'L'}{x.at(p[0]):.1f} {y.at(p[1]):.1f}" for i, p in enumerate(points))
+        path = "\n".join(f"{'M' if i == 0 else 'L'}{x.at(p[0]):.1f} {y.at(p[1]):.1f}" for i, p in enumerate(points))
         out.append(f'<path class="line {css}" d="{path}"{dash}/>')
         for px, py, low, high in points if marks else []:
             at = x.at(px)
@@ -158,7 +158,7 @@ def lines(title, x_label, y_label, series, x_ticks=None, marks=True):
                        + marker(shape, at, y.at(py), f"mark {css}") + "</g>")
     # The legend follows the ends of the lines, from the top down, so that the eye finds them.
     order = sorted(series, key=lambda s: -s[1][-1][1])
-    return "".join([*out, *_legend([name for name, _ in order]), "</svg>"])
+    return "\n".join([*out, *_legend([name for name, _ in order]), "</svg>"])
 
 
 def bars(title, x_label, rows, parts):
@@ -191,7 +191,7 @@ def bars(title, x_label, rows, parts):
         out.append(f'<text class="value" x="{x.at(begin) + 6:.1f}" y="{y + 14}">{number(begin)}</text>')
     out.append(f'<text class="label" x="{(left + WIDTH - right) / 2:.0f}" y="{height - 8}" text-anchor="middle">'
                f'{escape(x_label)}</text></svg>')
-    return "".join(out)
+    return "\n".join(out)
 
 
 STYLE = """

@@ -49,6 +49,7 @@ def test_the_page_is_whole_and_needs_nothing_else(whole):
     assert sum(tag == "svg" for tag, _ in seen) >= 7
     for model in MODELS:
         assert f"<td>{model}</td>" in page
+    assert max(map(len, page.splitlines())) < 400
 
 
 def test_json_has_everything_with_a_line_for_each_step(whole):
