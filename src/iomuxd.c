@@ -162,6 +162,8 @@ static int look_at_configuration(const struct command *c, const struct conf_opti
     if (c->action == ACTION_PRINT)
         conf_print(conf, stdout);
     status = print_status();
+    if (c->test && c->state == -1)
+        conf_warn(conf, stderr);
     if (c->test && status == EXIT_SUCCESS)
         fprintf(stderr, "%s: configuration ok\n", c->file);
 done:

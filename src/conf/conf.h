@@ -266,6 +266,9 @@ void conf_free(struct conf *c);
 /* The same for a text in memory, without includes; o->file is what it is called in complaints. */
 struct conf *conf_read_text(const struct conf_options *o, const char *text, size_t size, FILE *complaints);
 
+/* Says what is no error and may yet be a mistake, in the form of complaints, a line each. */
+void conf_warn(const struct conf *c, FILE *to);
+
 bool conf_pool_serves(const struct conf_pool *p, const struct conf_service *service);
 
 /* Writes the effective configuration, with all defaults, as a file that reads back to the same. */

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "core/access.h"
 #include "core/env.h"
 #include "core/file.h"
@@ -109,10 +108,10 @@ void outq_file(struct outq *q, struct file *taken, off_t offset, size_t n)
     outq_grow(q, n);
 }
 
-/* The reply before this mark is through, or will never be. */
+/* The reply before this mark is through, by the send that was timed last, or will never be. */
 static void mark_pass(struct env *e, struct access *a)
 {
-    if (e->access != NULL && !access_log_add(e->access, a, clock_monotonic_us()))
+    if (e->access != NULL && !access_log_add(e->access, a, e->sent_us))
         e->count.access_dropped++;
     block_put_back(&e->blocks, a);
 }

@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 
+enum { ORPHANS_LOOK_MS = 1000 };        /* they end by themselves, and nobody is told */
+
 /* Which part of which slot is whose. */
 struct ledger_place {
     int  slot;
@@ -76,12 +78,22 @@ static bool process_lives(pid_t pid)
     return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
 }
 
-/* Slots of those that still live stay theirs; the connections of all others died with them. */
-static void leave_to_orphans(struct ledger *t)
+/* Is it the slot of a worker that this master has not started? */
+static bool is_orphan(const struct ledger *t, unsigned slot)
 {
+    return !t->taken[slot] && t->own->owners[slot].pid != 0;
+}
+
+/* Slots of those that still live stay theirs; the connections of all others died with them. */
+void ledger_reclaim(struct ledger *t, uint64_t now_ms)
+{
+    t->look_ms = UINT64_MAX;
     for (unsigned i = 0; i < t->used; i++) {
-        t->taken[i] = process_lives(t->own->owners[i].pid);
-        if (!t->taken[i])
+        if (!is_orphan(t, i))
+            continue;
+        if (process_lives(t->own->owners[i].pid))
+            t->look_ms = now_ms + ORPHANS_LOOK_MS;
+        else
             ledger_put_back(t, (int)i);
     }
 }
@@ -100,17 +112,29 @@ static unsigned lesser(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-static void owner_end(struct ledger_owner *o)
+/* Names have an end, and nothing in them that could mean something where they are shown. */
+static void name_tame(char name[LEDGER_NAME_SIZE])
 {
-    o->worker[LEDGER_NAME_SIZE - 1] = o->pool[LEDGER_NAME_SIZE - 1] = o->model[LEDGER_NAME_SIZE - 1] = '\0';
+    static const char sound[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+
+    name[LEDGER_NAME_SIZE - 1] = '\0';
+    for (size_t n = strspn(name, sound); name[n] != '\0'; n += strspn(name + n, sound))
+        name[n] = '_';
+}
+
+static void owner_tame(struct ledger_owner *o)
+{
+    name_tame(o->worker);
+    name_tame(o->pool);
+    name_tame(o->model);
 }
 
 /* A part of no slot that there can be is nobody's. */
-static void place_end(struct ledger_place *p)
+static void place_tame(struct ledger_place *p)
 {
     if (p->slot < 0 || p->slot >= LEDGER_ROOM)
         p->slot = -1;
-    p->service[LEDGER_NAME_SIZE - 1] = '\0';
+    name_tame(p->service);
 }
 
 /* What is wrong in the memory is not believed, and counts for nothing: were it refused, any worker could keep a master
@@ -125,9 +149,9 @@ static void register_adopt(struct ledger *t)
     memcpy(to->owners, from->owners, t->used * sizeof *to->owners);
     memcpy(to->places, from->places, to->parts * sizeof *to->places);
     for (unsigned i = 0; i < t->used; i++)
-        owner_end(&to->owners[i]);
+        owner_tame(&to->owners[i]);
     for (unsigned i = 0; i < to->parts; i++)
-        place_end(&to->places[i]);
+        place_tame(&to->places[i]);
     to->life = from->life;
     to->events = from->events;
     memcpy(to->event, from->event, sizeof to->event);
@@ -152,7 +176,7 @@ int ledger_adopt(struct ledger *t, int taken, bool orphans)
     }
     register_adopt(t);
     if (orphans)
-        leave_to_orphans(t);
+        ledger_reclaim(t, 0);
     return 0;
 }
 
@@ -208,7 +232,8 @@ static bool is_same(const struct ledger_owner *a, const struct ledger_owner *b)
     return names_equal(a->worker, b->worker) && names_equal(a->model, b->model);
 }
 
-/* The slot of somebody of the same name, a fresh one, or, when there are no fresh ones, any: LEDGER_ROOM is none. */
+/* The slot of somebody of the same name, a fresh one, or, when there are no fresh ones, any, of an orphan if it must be:
+ * LEDGER_ROOM is none. */
 static unsigned find_free(const struct ledger *t, const struct ledger_owner *who)
 {
     unsigned any = LEDGER_ROOM;
@@ -216,7 +241,10 @@ static unsigned find_free(const struct ledger *t, const struct ledger_owner *who
     for (unsigned i = 0; i < t->used; i++) {
         if (t->taken[i])
             continue;
-        any = i;
+        if (any == LEDGER_ROOM || !is_orphan(t, i))
+            any = i;
+        if (is_orphan(t, i))
+            continue;
         if (is_same(&t->own->owners[i], who))
             return i;
     }
@@ -380,11 +408,15 @@ struct metric_slot ledger_since(const struct ledger *t, int slot, const struct m
     return now;
 }
 
-const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part)
+bool ledger_server(const struct ledger *t, unsigned part, struct ledger_owner *o)
 {
     int slot = part < parts_used(t) ? slot_of(t, part) : -1;
 
-    return slot != -1 ? &register_of(t)->owners[slot] : NULL;
+    if (slot == -1)
+        return false;
+    *o = register_of(t)->owners[slot];
+    owner_tame(o);
+    return true;
 }
 
 /* ---- the daemon itself ---- */
@@ -437,12 +469,36 @@ bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_even
     return __atomic_load_n(&kept->number, __ATOMIC_SEQ_CST) == number;
 }
 
-const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot)
+bool ledger_nth(const struct ledger *t, unsigned slot, struct ledger_owner *o)
 {
-    return slot < slots_used(t) ? &register_of(t)->owners[slot] : NULL;
+    if (slot >= slots_used(t))
+        return false;
+    *o = register_of(t)->owners[slot];
+    owner_tame(o);
+    return true;
 }
 
-const char *ledger_service(const struct ledger *t, unsigned part)
+bool ledger_has_pool(const struct ledger *t, unsigned below, const struct ledger_owner *o)
 {
-    return part < parts_used(t) ? register_of(t)->places[part].service : NULL;
+    for (unsigned i = 0; i < below && i < slots_used(t); i++)
+        if (names_equal(register_of(t)->owners[i].pool, o->pool) && names_equal(register_of(t)->owners[i].model, o->model))
+            return true;
+    return false;
+}
+
+bool ledger_has_service(const struct ledger *t, unsigned below, const char *service)
+{
+    for (unsigned i = 0; i < below && i < parts_used(t); i++)
+        if (names_equal(register_of(t)->places[i].service, service))
+            return true;
+    return false;
+}
+
+bool ledger_service(const struct ledger *t, unsigned part, char name[LEDGER_NAME_SIZE])
+{
+    if (part >= parts_used(t))
+        return false;
+    memcpy(name, register_of(t)->places[part].service, LEDGER_NAME_SIZE);
+    name_tame(name);
+    return true;
 }

@@ -62,6 +62,7 @@ struct ledger {
     bool    *taken;                     /* the master's, as are: */
     struct ledger_register *own;        /* what it believes, whatever others write into `names`; NULL: in a worker */
     unsigned used;                      /* the slots below this one have been somebody's */
+    uint64_t look_ms;                   /* when ledger_reclaim is due; UINT64_MAX: there are no orphans */
 };
 
 /* -1 with errno. */
@@ -83,6 +84,9 @@ void ledger_layout(char text[LEDGER_LAYOUT_SIZE]);
 /* A slot for a worker; -1 with errno EAGAIN when there is none. */
 int ledger_take(struct ledger *t, const struct ledger_owner *who);
 void ledger_put_back(struct ledger *t, int slot);
+
+/* Takes back the slots of workers that another master had started and that are gone. */
+void ledger_reclaim(struct ledger *t, uint64_t now_ms);
 
 /* This slot is somebody's already; false: there is no such slot, or it is another one's. */
 bool ledger_claim(struct ledger *t, int slot);
@@ -128,9 +132,14 @@ void ledger_read(const struct ledger *t, int slot, struct metric_slot *sum);
 /* What was counted in a slot since `base` was read from it. */
 struct metric_slot ledger_since(const struct ledger *t, int slot, const struct metric_slot *base);
 
-/* Whose a slot is or was, and whose part of which slot that is, by numbers from 0; NULL: no more. */
-const struct ledger_owner *ledger_nth(const struct ledger *t, unsigned slot);
-const char *ledger_service(const struct ledger *t, unsigned part);
-const struct ledger_owner *ledger_server(const struct ledger *t, unsigned part);
+/* Copies of whose a slot is or was, and of whose part of which slot that is, by numbers from 0; false: no more, or, of
+ * ledger_server, nobody's.  The others may write there at any time: only a copy has an end, and stays as it was looked at. */
+bool ledger_nth(const struct ledger *t, unsigned slot, struct ledger_owner *o);
+bool ledger_service(const struct ledger *t, unsigned part, char name[LEDGER_NAME_SIZE]);
+bool ledger_server(const struct ledger *t, unsigned part, struct ledger_owner *o);
+
+/* Is an earlier slot of the same pool and model, an earlier part of the same service? */
+bool ledger_has_pool(const struct ledger *t, unsigned below, const struct ledger_owner *o);
+bool ledger_has_service(const struct ledger *t, unsigned below, const char *service);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "core/conn.h"
 #include "daemon/listen_socket.h"
+#include "daemon/listen_steer.h"
 #include "daemon/service.h"
 
 /* All addresses on a machine without IPv6: those of IPv4. */
@@ -250,6 +251,16 @@ static int socket_get(struct listen_address *a, const struct listen_sources *fro
     return fd != -1 ? fcntl(fd, F_DUPFD_CLOEXEC, HANDED_FIRST) : listen_bind(a);
 }
 
+/* Sockets that are made beside others get nothing before this configuration rules: if it never does they are closed, and
+ * a connection that one of them has not finished to greet could be given to nobody. */
+static void listen_keep_to_old(const struct listen_address *a, const struct listen_sources *from, unsigned there)
+{
+    struct log_about about = listen_about(a);
+
+    if (listen_steer(source_fd(a, from, 0), there) == -1)
+        log_errno(LOG_INFO, &about, "master: the new sockets of %s get connections at once", a->text);
+}
+
 /* One socket for each worker, or each socket that there is for one at least. */
 static int listen_deal(struct listen_address *a, const struct pool_set *pools, const struct conf_service *service,
                        const struct listen_sources *from)
@@ -263,6 +274,8 @@ static int listen_deal(struct listen_address *a, const struct pool_set *pools, c
     a->sockets = calloc(deals + 1, sizeof *a->sockets);
     if (a->sockets == NULL)
         return -1;
+    if (!copies && there > 0 && deals > there)
+        listen_keep_to_old(a, from, there);
     for (unsigned i = 0; i < deals; i++) {
         unsigned worker = server_at(pools, service, i % servers);
         unsigned number = copies ? i % (there > 0 ? there : 1) : i;
@@ -382,6 +395,16 @@ void listen_succeed(struct listen_set *new, struct listen_set *old)
         if (new->v[i].from != NULL)
             listen_inherit(&new->v[i], old);
     listen_close(old, true);
+}
+
+void listen_rule(const struct listen_set *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct listen_address *a = &s->v[i];
+
+        if (a->handed == NULL && a->address.ss_family != AF_UNIX && a->socket_count > 0)
+            listen_steer_to_all(a->sockets[0].fd, a->socket_count);
+    }
 }
 
 static bool address_has_number(const struct listen_address *a, unsigned number)

@@ -88,8 +88,12 @@ int listen_open(struct listen_set *s, const struct conf *c, const struct pool_se
  * old one, as is all else there.  Files of Unix sockets that are gone are removed. */
 void listen_succeed(struct listen_set *new, struct listen_set *old);
 
-/* The sockets that a new set has made for an address of the running one, in which connections may wait by now: calls
- * `tell` for each.  Before listen_abandon. */
+/* The set rules: sockets that were made beside others get connections from now on.  Until then, and for ever if the set is
+ * abandoned, they do not, but for kernels that cannot be told so. */
+void listen_rule(const struct listen_set *s);
+
+/* The sockets that a new set has made for an address of the running one, in which connections may wait by now (see
+ * listen_rule): calls `tell` for each.  Before listen_abandon. */
 typedef void listen_stranded(void *arg, const struct listen_address *running, int fd);
 void listen_salvage(const struct listen_set *new, listen_stranded *tell, void *arg);
 

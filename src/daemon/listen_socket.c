@@ -229,7 +229,7 @@ void listen_unlink(struct listen_address *a)
 }
 
 /* Of a listening socket tcpi_unacked is the length of its queue (tcp(7) has the structure, not this). */
-static long queue_of(int fd)
+long listen_queue(int fd)
 {
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
@@ -248,7 +248,7 @@ long listen_waiting(const struct listen_address *a)
         if (a->sockets[i].number < counted)
             continue;           /* a copy of one that was asked */
         counted = a->sockets[i].number + 1;
-        n += queue_of(a->sockets[i].fd);
+        n += listen_queue(a->sockets[i].fd);
     }
     return n;
 }

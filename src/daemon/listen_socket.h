@@ -28,6 +28,9 @@ int listen_bind(struct listen_address *a);
  * done without. */
 void listen_set_options(int fd, const struct listen_address *a);
 
+/* How many connections wait in a listening socket; 0 where the kernel does not say it. */
+long listen_queue(int fd);
+
 /* Connections that wait there to be accepted, in all of its sockets; -1: this kind of socket does not say it. */
 long listen_waiting(const struct listen_address *a);
 

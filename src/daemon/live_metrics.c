@@ -8,10 +8,10 @@
 
 #include "daemon/live.h"
 
-/* Where a series comes from, with what it has; `service` NULL: the worker itself. */
+/* Where a series comes from, with what it has; `service` "": the worker itself. */
 struct source {
-    const struct ledger_owner *owner;
-    const char          *service;
+    struct ledger_owner  owner;
+    char                 service[LEDGER_NAME_SIZE];
     struct metric_counts counts;
     struct metric_usage  used;
     unsigned             alive;         /* workers of the name: two while one hands over to the next */
@@ -22,52 +22,61 @@ struct sources {
     unsigned       count;
 };
 
+static bool is_worker(const struct source *s)
+{
+    return s->service[0] == '\0';
+}
+
 static bool owner_is(const struct ledger_owner *a, const struct ledger_owner *b)
 {
     return strcmp(a->worker, b->worker) == 0 && strcmp(a->model, b->model) == 0;
 }
 
-static bool source_is_known(const struct sources *s, const struct ledger_owner *o, const char *service)
+static bool source_is_known(const struct sources *s, const struct source *one)
 {
     for (unsigned i = 0; i < s->count; i++)
-        if (owner_is(s->v[i].owner, o) && (service == NULL) == (s->v[i].service == NULL) &&
-            (service == NULL || strcmp(service, s->v[i].service) == 0))
+        if (owner_is(&s->v[i].owner, &one->owner) && strcmp(s->v[i].service, one->service) == 0)
             return true;
     return false;
 }
 
-static void series_add(struct sources *s, const struct ledger *t, const struct ledger_owner *o, const char *service,
-                       struct ledger_figures *f)
+static void series_add(struct sources *s, const struct ledger *t, struct source *one, struct ledger_figures *f)
 {
-    if (o == NULL || source_is_known(s, o, service))
+    if (source_is_known(s, one))
         return;
-    ledger_gather(t, &(struct ledger_query){ .worker = o->worker, .model = o->model, .service = service, .slot = -1 }, f);
-    s->v[s->count++] = (struct source){ .owner = o, .service = service, .counts = f->counts, .used = f->used,
-                                     .alive = f->workers };
+    ledger_gather(t, &(struct ledger_query){ .worker = one->owner.worker, .model = one->owner.model, .slot = -1,
+                                             .service = is_worker(one) ? NULL : one->service }, f);
+    one->counts = f->counts;
+    one->used = f->used;
+    one->alive = f->workers;
+    s->v[s->count++] = *one;
 }
 
 /* Workers first, then their services. */
 static void sources_find(struct sources *s, const struct ledger *t, struct ledger_figures *f)
 {
+    struct source one = { .service = "" };
     unsigned slots = 0, parts = 0;
 
-    while (ledger_nth(t, slots) != NULL)
+    while (ledger_nth(t, slots, &one.owner))
         slots++;
-    while (ledger_service(t, parts) != NULL)
+    while (ledger_service(t, parts, one.service))
         parts++;
     *s = (struct sources){ .v = calloc(slots + parts + 1, sizeof *s->v) };
-    for (unsigned i = 0; i < slots && s->v != NULL; i++)
-        series_add(s, t, ledger_nth(t, i), NULL, f);
+    one.service[0] = '\0';
+    for (unsigned i = 0; i < slots && s->v != NULL && ledger_nth(t, i, &one.owner); i++)
+        series_add(s, t, &one, f);
     for (unsigned i = 0; i < parts && s->v != NULL; i++)
-        series_add(s, t, ledger_server(t, i), ledger_service(t, i), f);
+        if (ledger_service(t, i, one.service) && ledger_server(t, i, &one.owner))
+            series_add(s, t, &one, f);
 }
 
 /* Names are made of letters, digits, '-', '_' and '.': nothing needs to be escaped. */
 static void labels_put(FILE *to, const struct source *s)
 {
-    if (s->service != NULL)
+    if (!is_worker(s))
         fprintf(to, "service=\"%s\",", s->service);
-    fprintf(to, "pool=\"%s\",model=\"%s\",worker=\"%s\"", s->owner->pool, s->owner->model, s->owner->worker);
+    fprintf(to, "pool=\"%s\",model=\"%s\",worker=\"%s\"", s->owner.pool, s->owner.model, s->owner.worker);
 }
 
 static void head_put(FILE *to, const char *family, const char *suffix, const char *type, const char *help)
@@ -92,7 +101,7 @@ static void counter_line(FILE *to, const struct counter_row *row, const struct s
 {
     uint64_t value;
 
-    if ((s->service == NULL) != (row->level == METRIC_OF_WORKER))
+    if (is_worker(s) != (row->level == METRIC_OF_WORKER))
         return;
     memcpy(&value, (const char *)&s->counts + row->at, sizeof value);
     fprintf(to, "iomuxd_%s_total{%s%s", row->family, row->label, *row->label != '\0' ? "," : "");
@@ -140,7 +149,7 @@ static void uses_put(FILE *to, const struct sources *s)
         for (unsigned j = 0; j < s->count; j++) {
             uint64_t value;
 
-            if (s->v[j].service != NULL)
+            if (!is_worker(&s->v[j]))
                 continue;
             memcpy(&value, (const char *)&s->v[j].used + row->at, sizeof value);
             fprintf(to, "iomuxd_%s_total{%s,", row->family, row->label);
@@ -160,7 +169,7 @@ static const uint64_t bounds_us[] = {
 
 static void time_labels_put(FILE *to, const struct source *s)
 {
-    fprintf(to, "service=\"%s\",pool=\"%s\",model=\"%s\"", s->service, s->owner->pool, s->owner->model);
+    fprintf(to, "service=\"%s\",pool=\"%s\",model=\"%s\"", s->service, s->owner.pool, s->owner.model);
 }
 
 static void histogram_put(FILE *to, const char *family, const struct histogram *h, const struct source *s)
@@ -193,8 +202,8 @@ static bool speaks_for_pool(const struct sources *s, unsigned at)
     const struct source *one = &s->v[at];
 
     for (unsigned i = 0; i < at; i++)
-        if (s->v[i].service != NULL && strcmp(s->v[i].service, one->service) == 0 &&
-            strcmp(s->v[i].owner->pool, one->owner->pool) == 0 && strcmp(s->v[i].owner->model, one->owner->model) == 0)
+        if (strcmp(s->v[i].service, one->service) == 0 &&
+            strcmp(s->v[i].owner.pool, one->owner.pool) == 0 && strcmp(s->v[i].owner.model, one->owner.model) == 0)
             return false;
     return true;
 }
@@ -205,9 +214,9 @@ static void time_family_put(FILE *to, const struct sources *s, const struct ledg
     for (unsigned i = 0; i < s->count; i++) {
         const struct source *one = &s->v[i];
 
-        if (one->service == NULL || !speaks_for_pool(s, i))
+        if (is_worker(one) || !speaks_for_pool(s, i))
             continue;
-        ledger_gather(t, &(struct ledger_query){ .pool = one->owner->pool, .model = one->owner->model,
+        ledger_gather(t, &(struct ledger_query){ .pool = one->owner.pool, .model = one->owner.model,
                                                  .service = one->service, .slot = -1 }, f);
         histogram_put(to, family, (const void *)((const char *)&f->times + offset), one);
     }
@@ -230,7 +239,7 @@ static void connections_put(FILE *to, const struct sources *s)
     for (unsigned i = 0; i < s->count; i++) {
         uint64_t open = metric_open(&s->v[i].counts), idle = metric_idle(&s->v[i].counts);
 
-        if (s->v[i].service == NULL)
+        if (is_worker(&s->v[i]))
             continue;
         fputs("iomuxd_connections{state=\"active\",", to);
         labels_put(to, &s->v[i]);
@@ -240,7 +249,7 @@ static void connections_put(FILE *to, const struct sources *s)
     }
     head_put(to, "waiting_bytes", "", "gauge", "bytes in output queues that wait to be sent");
     for (unsigned i = 0; i < s->count; i++) {
-        if (s->v[i].service == NULL)
+        if (is_worker(&s->v[i]))
             continue;
         fputs("iomuxd_waiting_bytes{", to);
         labels_put(to, &s->v[i]);
@@ -248,7 +257,7 @@ static void connections_put(FILE *to, const struct sources *s)
     }
     head_put(to, "worker_up", "", "gauge", "whether a worker of this name lives");
     for (unsigned i = 0; i < s->count; i++) {
-        if (s->v[i].service != NULL)
+        if (!is_worker(&s->v[i]))
             continue;
         fputs("iomuxd_worker_up{", to);
         labels_put(to, &s->v[i]);

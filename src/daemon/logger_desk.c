@@ -372,6 +372,16 @@ static void hear(struct logger_desk *d)
     }
 }
 
+void logger_desk_leave(struct logger_desk *d, pid_t former)
+{
+    unsigned i = 0;
+
+    while (i < LOGGER_FORMERS && d->former[i] != 0)
+        i++;
+    if (i < LOGGER_FORMERS)
+        d->former[i] = former;
+}
+
 void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
 {
     int status;
@@ -379,8 +389,9 @@ void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
     hear(d);
     if (d->pid != 0 && waitpid(d->pid, &status, WNOHANG) == d->pid)
         bury(d, status, now_ms);
-    if (d->former != 0 && waitpid(d->former, &status, WNOHANG) == d->former)
-        d->former = 0;
+    for (unsigned i = 0; i < LOGGER_FORMERS; i++)
+        if (d->former[i] != 0 && waitpid(d->former[i], &status, WNOHANG) == d->former[i])
+            d->former[i] = 0;
 }
 
 bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms)

@@ -15,7 +15,8 @@
 #include "daemon/priv.h"
 
 enum {
-    LOGGER_FINISH_MS = 5000             /* for what is left at the end; then it is killed */
+    LOGGER_FINISH_MS = 5000,            /* for what is left at the end; then it is killed */
+    LOGGER_FORMERS = 16                 /* of so many programs before this one workers may still be there */
 };
 
 struct listen_set;
@@ -26,7 +27,7 @@ struct logger_desk {
     int                 bell[2];        /* a pipe: whoever puts records has its writing end */
     int                 channel;        /* -1: nobody to talk to */
     pid_t               pid;            /* 0: there is none now */
-    pid_t               former;         /* one that writes what workers of another program log; 0: none */
+    pid_t               former[LOGGER_FORMERS]; /* that write what workers of other programs log; 0: none */
     bool                started;        /* there was one: lines go to the ring */
     uint64_t            started_ms;
     uint64_t            next_start_ms;  /* UINT64_MAX: not due to start */
@@ -59,9 +60,12 @@ struct logger_legacy {
 void logger_desk_describe(const struct logger_desk *d, struct logger_legacy *to);
 
 /* Goes on with what another master had.  -1 with errno: it is none of this version, and the descriptors are still the
- * caller's; then a desk is to be opened, and the logger that was left, its `former`, ends when they are closed and the last
- * of its workers has gone. */
+ * caller's; then a desk is to be opened, and the logger that was left ends when they are closed and the last of its workers
+ * has gone. */
 int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from);
+
+/* This one was left, and is a child of this process; 0 is none. */
+void logger_desk_leave(struct logger_desk *d, pid_t former);
 
 /* ---- targets ---- */
 

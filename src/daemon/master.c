@@ -24,6 +24,7 @@
 #include "daemon/command.h"
 #include "daemon/live.h"
 #include "daemon/master_state.h"
+#include "daemon/relief.h"
 #include "daemon/signals.h"
 #include "daemon/state.h"
 #include "daemon/succession.h"
@@ -319,6 +320,7 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->test.until_ms);
     if (m->phase == MASTER_RUNNING)
         due = sooner(due, sooner(store_due_ms(&m->store), lobby_due_ms(&m->lobby)));
+    due = sooner(sooner(due, relief_due_ms(m)), m->ledger.look_ms);
     return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
@@ -418,6 +420,9 @@ static void master_turn(struct master *m)
     watch_health(m, now_ms);
     master_log_step(m, now_ms);
     look_after_workers(m, now_ms);
+    relief_step(m, now_ms);
+    if (now_ms >= m->ledger.look_ms)
+        ledger_reclaim(&m->ledger, now_ms);
     live_tell(m);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);

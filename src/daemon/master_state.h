@@ -69,6 +69,8 @@ struct master {
     struct generation *fresh;           /* the one that is STARTING, or NULL */
     struct generation *settling;        /* the one before, while its workers may still accept; NULL: none */
     uint64_t           settle_until_ms; /* nobody waits for them any longer */
+    uint64_t           relief_ms;       /* when to look at the sockets of places that wait; 0: none does */
+    unsigned           relief_next;     /* counts who was asked to serve these */
     unsigned           last_number;     /* of a generation */
     bool               reload_wanted;
     unsigned           attempts;        /* reloads that have begun, */

@@ -339,6 +339,7 @@ static void commit(struct master *m, uint64_t now_ms)
     handed_close(&m->kept);
     if (old != g)
         old_goes(m, old, now_ms);
+    listen_rule(&g->listens);
     m->phase = MASTER_RUNNING;
     m->served = true;
     if (m->settling == NULL)

@@ -200,6 +200,13 @@ static void targets_read(struct state_reader *r, const json_t *all)
     free(t);
 }
 
+/* They are children of this process, and somebody has to take leave of them. */
+static void formers_read(struct state_reader *r, const json_t *all)
+{
+    for (size_t i = 0; i < json_array_size(all) && !r->failed; i++)
+        logger_desk_leave(&r->m->desk, (pid_t)state_integer(r, json_array_get(all, i), "formers", INT32_MAX));
+}
+
 /* One that is of another version is left behind: it ends when the last of its workers has gone. */
 static void logger_read(struct state_reader *r, const json_t *from)
 {
@@ -213,6 +220,7 @@ static void logger_read(struct state_reader *r, const json_t *from)
 
     if (r->failed || !r->adopt || (json_is_array(targets) && logger_desk_adopt(&r->m->desk, &l) == 0)) {
         targets_read(r, targets);
+        formers_read(r, json_object_get(from, "formers"));
         return;
     }
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
@@ -220,7 +228,8 @@ static void logger_read(struct state_reader *r, const json_t *from)
             close(fds[i]);
     if (logger_desk_open(&r->m->desk) == -1)
         state_wrong(r, "memory for the log: %s", strerror(errno));
-    r->m->desk.former = l.pid;
+    logger_desk_leave(&r->m->desk, l.pid);
+    formers_read(r, json_object_get(from, "formers"));
 }
 
 /* ---- all of it ---- */

@@ -302,12 +302,22 @@ static json_t *targets_write(struct state *s, const struct logger_rings *rings)
     return all;
 }
 
+static json_t *formers_write(struct state *s, const struct logger_desk *d)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 0; i < LOGGER_FORMERS; i++)
+        if (d->former[i] != 0)
+            append(s, all, number_write((uint64_t)d->former[i]));
+    return all;
+}
+
 static json_t *logger_write(struct state *s, const struct logger_desk *d)
 {
     struct logger_legacy l;
 
     logger_desk_describe(d, &l);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "targets", targets_write(s, &d->rings),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "formers", formers_write(s, d), "targets", targets_write(s, &d->rings),
                      "rings", descriptor_write(s, l.rings), "bell_read", descriptor_write(s, l.bell_read), "bell_write", descriptor_write(s, l.bell_write),
                      "channel", descriptor_write(s, l.channel), "pid", (json_int_t)l.pid);
 }

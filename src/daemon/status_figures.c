@@ -99,28 +99,18 @@ static json_t *figures_buckets(const struct histogram *h)
     return all;
 }
 
-/* Has an earlier slot been of the same pool and model? */
-static bool pool_is_known(const struct ledger *t, unsigned slot)
-{
-    const struct ledger_owner *o = ledger_nth(t, slot);
-
-    for (unsigned i = 0; i < slot; i++)
-        if (strcmp(ledger_nth(t, i)->pool, o->pool) == 0 && strcmp(ledger_nth(t, i)->model, o->model) == 0)
-            return true;
-    return false;
-}
-
 json_t *figures_pools(const struct ledger *t, bool buckets)
 {
     struct ledger_figures *f = malloc(sizeof *f);
     json_t *all = json_array();
+    struct ledger_owner o;
 
-    for (unsigned i = 0; f != NULL && ledger_nth(t, i) != NULL; i++) {
+    for (unsigned i = 0; f != NULL && ledger_nth(t, i, &o); i++) {
         json_t *one;
 
-        if (pool_is_known(t, i))
+        if (ledger_has_pool(t, i, &o))
             continue;
-        one = pool_figures(t, ledger_nth(t, i), f);
+        one = pool_figures(t, &o, f);
         if (buckets)
             json_object_set_new(one, "request_buckets", figures_buckets(&f->times.request));
         json_array_append_new(all, one);
@@ -129,27 +119,20 @@ json_t *figures_pools(const struct ledger *t, bool buckets)
     return all;
 }
 
-static bool service_is_known(const struct ledger *t, unsigned part)
-{
-    for (unsigned i = 0; i < part; i++)
-        if (strcmp(ledger_service(t, i), ledger_service(t, part)) == 0)
-            return true;
-    return false;
-}
-
 json_t *figures_services(const struct ledger *t)
 {
     struct ledger_figures *f = malloc(sizeof *f);
     json_t *all = json_array();
+    char service[LEDGER_NAME_SIZE];
 
-    for (unsigned i = 0; f != NULL && ledger_service(t, i) != NULL; i++) {
+    for (unsigned i = 0; f != NULL && ledger_service(t, i, service); i++) {
         json_t *one;
 
-        if (service_is_known(t, i))
+        if (ledger_has_service(t, i, service))
             continue;
         one = json_object();
-        ledger_gather(t, &(struct ledger_query){ .service = ledger_service(t, i), .slot = -1 }, f);
-        json_object_set_new(one, "service", json_string(ledger_service(t, i)));
+        ledger_gather(t, &(struct ledger_query){ .service = service, .slot = -1 }, f);
+        json_object_set_new(one, "service", json_string(service));
         figures_put(one, f, METRIC_OF_SERVICE);
         json_array_append_new(all, one);
     }

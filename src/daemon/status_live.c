@@ -16,9 +16,8 @@ static json_t *reload_live(const struct ledger_life *life)
                      "took_ms", (json_int_t)life->reload_ms);
 }
 
-static json_t *worker_live(const struct ledger *t, unsigned slot)
+static json_t *worker_live(const struct ledger *t, unsigned slot, const struct ledger_owner *o)
 {
-    const struct ledger_owner *o = ledger_nth(t, slot);
     const struct metric_slot *s = &t->slots[slot];
     struct metric_slot sum;
 
@@ -33,10 +32,11 @@ static json_t *worker_live(const struct ledger *t, unsigned slot)
 static json_t *workers_live(const struct ledger *t)
 {
     json_t *all = json_array();
+    struct ledger_owner o;
 
-    for (unsigned i = 0; ledger_nth(t, i) != NULL; i++)
-        if (__atomic_load_n(&ledger_nth(t, i)->pid, __ATOMIC_RELAXED) != 0)
-            json_array_append_new(all, worker_live(t, i));
+    for (unsigned i = 0; ledger_nth(t, i, &o); i++)
+        if (o.pid != 0)
+            json_array_append_new(all, worker_live(t, i, &o));
     return all;
 }
 

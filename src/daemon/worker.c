@@ -4,7 +4,6 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,10 @@
 #include "driver/driver.h"
 
 enum {
-    WATCHES = 4,                /* the channel, the signal pipe, the bell of the errands, the inbox */
+    WATCH_CHANNEL, WATCH_SIGNALS, WATCH_BELL, WATCH_INBOX, WATCHES
+};
+
+enum {
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
 };
@@ -125,31 +127,25 @@ static void worker_adopt(struct worker *w, struct span bytes, int fd)
     close(fd);
 }
 
-/* True when there may be more, and `most` or a shortage is what stopped it. */
-static bool worker_take_over(struct worker *w, int inbox, unsigned most)
-{
-    struct span parcel;
-    int fd, got;
-
-    while (most > 0 && (got = inbox_receive(inbox, w->parcel, &parcel, &fd)) != 0) {
-        bool short_of = got == -1 && errno == EMFILE, over = got == -1 && errno != EBADMSG;
-
-        if (got == 1)
-            worker_adopt(w, parcel, fd);
-        if (short_of)
-            poll(NULL, 0, INBOX_PAUSE_MS);
-        if (over)
-            return short_of;
-        most--;
-    }
-    return most == 0;
-}
-
+/* Without a descriptor for it, a connection stays where it is for a while. */
 static void worker_hear_inbox(void *arg)
 {
     struct worker *w = arg;
+    struct span parcel;
+    int fd, got = 1;
 
-    w->loop.unread |= worker_take_over(w, w->start->inbox, INBOX_BUDGET);
+    for (int i = 0; i < INBOX_BUDGET && got != 0; i++) {
+        got = inbox_receive(w->start->inbox, w->parcel, &parcel, &fd);
+        if (got == 1)
+            worker_adopt(w, parcel, fd);
+        if (got == -1 && errno == EMFILE) {
+            w->watches[WATCH_INBOX].again_ms = w->env.now_ms + INBOX_PAUSE_MS;
+            w->loop.paused = true;
+        }
+        if (got == -1 && errno != EBADMSG)
+            return;
+    }
+    w->loop.unread |= got != 0;
 }
 
 /* ---- the master's word ---- */
@@ -455,10 +451,10 @@ static int worker_limits(struct worker *w)
 
 static void worker_loop(struct worker *w)
 {
-    w->watches[0] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
-    w->watches[1] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
-    w->watches[2] = (struct watch){ .fd = errands_fd(w->env.errands), .readable = worker_hear_bell };
-    w->watches[3] = (struct watch){ .fd = w->start->inbox, .readable = worker_hear_inbox, .arg = w };
+    w->watches[WATCH_CHANNEL] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
+    w->watches[WATCH_SIGNALS] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
+    w->watches[WATCH_BELL] = (struct watch){ .fd = errands_fd(w->env.errands), .readable = worker_hear_bell };
+    w->watches[WATCH_INBOX] = (struct watch){ .fd = w->start->inbox, .readable = worker_hear_inbox, .arg = w };
     w->loop = (struct loop){ .env = &w->env,
                              .listeners = w->listeners, .listener_count = w->listener_count,
                              .watches = w->watches, .watch_count = WATCHES,

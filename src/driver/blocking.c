@@ -290,11 +290,22 @@ static void listeners_choose(struct blocking *b, bool accepting)
         __atomic_store_n(&b->threads.shut, false, __ATOMIC_RELAXED);
 }
 
+/* One that pauses is not polled. */
+static void watches_choose(struct blocking *b)
+{
+    struct loop *l = b->loop;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        b->polled[l->listener_count + i].fd = watch_pauses(&l->watches[i]) ? -1 : l->watches[i].fd;
+    loop_paused_on(l);
+}
+
 /* Waits and does what there is to do; `accepting`: for new connections too. */
 static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
 {
-    const struct loop *l = b->loop;
+    struct loop *l = b->loop;
     listeners_choose(b, accepting);
+    if (l->paused)
+        watches_choose(b);
     loop_tell_rest(l);
     int n = poll(b->polled, l->listener_count + l->watch_count + 1, wait_ms(b, deaf));
     if (n == -1 && errno != EINTR)
@@ -310,7 +321,7 @@ static void blocking_turn(struct blocking *b, bool accepting, bool deaf)
     for (unsigned i = 0; n > 0 && i < l->watch_count; i++)
         if (b->polled[l->listener_count + i].revents != 0)
             l->watches[i].readable(l->watches[i].arg);
-    loop_read_on(b->loop);
+    loop_read_on(l);
     env_rest(l->env);
 }
 

@@ -365,6 +365,13 @@ static void flights_follow(struct completion *k)
         conn_advance(k, c);
 }
 
+static void watches_follow(struct completion *k)
+{
+    loop_read_on(k->loop);
+    if (k->loop->paused)
+        windows_resume(&k->windows, k->loop);
+}
+
 /* Receives that can be answered come back in these rounds, and are served; a pool of threads may be slow.  All else goes
  * on meanwhile: who waits for an heir that was busy would be heard by nobody, and an errand that is not taken back ends
  * every wait at once.  A wait that was cut short says nothing about silence. */
@@ -376,7 +383,7 @@ static void take_what_came(struct completion *k)
         bool whole = due_ms < 0 || due_ms >= LOOK_MS;
         bool heard = wait_and_serve(k, whole ? LOOK_MS : due_ms) > 0;
         flights_follow(k);
-        loop_read_on(k->loop);
+        watches_follow(k);
         if (roster_reviews(&k->roster))
             flights_drain(k, false);
         if (heard || (whole && roster_hears_more(&k->roster)))
@@ -410,7 +417,7 @@ static void completion_turn(struct completion *k)
         door_shut(k, &k->doors[i]);     /* and it is opened again, and looks */
     l->reclaim = false;
     doors_follow(k);
-    loop_read_on(l);
+    watches_follow(k);
     if (l->phase == LOOP_DRAIN && !k->told)
         completion_drain(k);
     else if (k->draining && roster_reviews(&k->roster))

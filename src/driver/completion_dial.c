@@ -25,9 +25,12 @@ void completion_dial(void *self, struct dial *d)
     dial_start(k, d);
 }
 
-static bool is_undone(const struct done *d)
+/* It came back without having been tried: the engine was strained, or a signal came.  To a socket for datagrams the kernel
+ * says the same when there is no port left, and to a Unix socket when the queue is full, and that would go on. */
+static bool is_undone(const struct dial *d, const struct done *done)
 {
-    return d->result == -EINTR || d->result == -EAGAIN;
+    bool strained = d->type == SOCK_STREAM && d->to->sa_family != AF_UNIX && done->result == -EAGAIN;
+    return strained || done->result == -EINTR;
 }
 
 void dial_report(struct completion *k, const struct done *done)
@@ -35,7 +38,7 @@ void dial_report(struct completion *k, const struct done *done)
     struct dial *d = done->op->owner;
     list_remove(&d->siblings);
     k->in_flight--;
-    if (is_undone(done) && d->to->sa_family != AF_UNIX && !k->halting) {
+    if (is_undone(d, done) && !k->halting) {
         dial_start(k, d);
         return;
     }

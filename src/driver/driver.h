@@ -25,9 +25,11 @@ struct listener {
 
 /* A descriptor that the daemon wants to hear of: its channel to the master, its signal pipe. */
 struct watch {
-    int    fd;
-    void (*readable)(void *arg);        /* called by the loop's main thread; reads until EAGAIN, or says loop.unread */
-    void  *arg;
+    int      fd;
+    void   (*readable)(void *arg);      /* called by the loop's main thread; reads until EAGAIN, or says loop.unread, or ... */
+    void    *arg;
+    uint64_t again_ms;                  /* ... sets this, and loop.paused: what is there cannot be read now, and nobody is to
+                                         * say so before that time; 0: it can */
 };
 
 enum loop_phase {
@@ -41,7 +43,7 @@ struct loop {
     struct env            *env;
     const struct listener *listeners;
     unsigned               listener_count;
-    const struct watch    *watches;
+    struct watch          *watches;
     unsigned               watch_count;
     unsigned               connections_max;
     unsigned               poll_interval_us;    /* nonblocking: the pause between sweeps over all sockets */
@@ -49,6 +51,7 @@ struct loop {
     bool                   passed;              /* LOOP_DRAIN: others accept on the listeners that are not gone */
     bool                   reclaim;             /* set by watches: somebody else had taken the listeners' signals */
     bool                   unread;              /* set by watches: one stopped before EAGAIN; all are called again */
+    bool                   paused;              /* set by watches: one of them is not to be called for a while */
     bool                   review;              /* set by watches, LOOP_DRAIN: who has heirs is to be found out again */
     uint64_t               drain_deadline_ms;   /* LOOP_DRAIN becomes LOOP_HALT then */
     void                 (*ready)(void *arg);   /* called once, when the loop accepts connections, */
@@ -70,14 +73,42 @@ struct loop {
                                                          * behind this.  NULL: it has a thread, and wakes by itself */
 };
 
+/* Is this one not to be listened to now? */
+static inline bool watch_pauses(const struct watch *w)
+{
+    return w->again_ms != 0;
+}
+
+/* Calls all, or only those whose pause is over. */
+static inline void loop_call_watches(struct loop *l, bool all)
+{
+    for (unsigned i = 0; i < l->watch_count; i++) {
+        struct watch *w = &l->watches[i];
+        bool due = w->again_ms != 0 && w->again_ms <= l->env->now_ms;
+        if (!due && (!all || w->again_ms != 0))
+            continue;
+        w->again_ms = 0;
+        w->readable(w->arg);
+    }
+}
+
 /* For drivers, in each turn. */
 static inline void loop_read_on(struct loop *l)
 {
-    if (!l->unread)
+    bool all = l->unread;
+    if (!all && !l->paused)
         return;
     l->unread = false;
+    loop_call_watches(l, all);
+}
+
+/* For drivers, behind loop_read_on while loop.paused, when they have stopped to listen to those that pause and listen to
+ * the others: is somebody still to be called later? */
+static inline void loop_paused_on(struct loop *l)
+{
+    l->paused = false;
     for (unsigned i = 0; i < l->watch_count; i++)
-        l->watches[i].readable(l->watches[i].arg);
+        l->paused |= watch_pauses(&l->watches[i]);
 }
 
 /* For drivers that drain, when all listeners are closed. */

@@ -84,7 +84,7 @@ struct aio_self {
     int              twins_room;
     struct polled   *polled;
     struct pollfd   *fds;       /* the signal descriptor, then polled's */
-    unsigned         polled_count;
+    unsigned         polled_count, polled_room;
     uint32_t         sweep_at;  /* where looking at all requests goes on */
     bool             sweeping;
     unsigned         waits;     /* since the last look at all requests */
@@ -92,7 +92,7 @@ struct aio_self {
     uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
 
-enum { POLLED_MAX = 1024 };     /* listeners and watches of a worker */
+enum { POLLED_MIN = 64 };       /* listeners and watches of a worker, and sockets that are connecting: room at first */
 
 bool engine_aio_available(char *why, size_t why_size)
 {
@@ -146,6 +146,20 @@ static int completions_open(struct aio_self *a)
     return a->signal_fd == -1 ? -1 : 0;
 }
 
+static int watched_grow(struct aio_self *a)
+{
+    unsigned room = a->polled_room > 0 ? 2 * a->polled_room : POLLED_MIN;
+    void *polled = realloc(a->polled, room * sizeof *a->polled);
+    if (polled != NULL)
+        a->polled = polled;
+    void *fds = realloc(a->fds, (room + 1) * sizeof *a->fds);
+    if (fds != NULL)
+        a->fds = fds;
+    bool grown = polled != NULL && fds != NULL;
+    a->polled_room = grown ? room : a->polled_room;
+    return grown ? 0 : -1;
+}
+
 static int ai_open(struct engine *e)
 {
     struct aio_self *a = calloc(1, sizeof *a);
@@ -153,9 +167,7 @@ static int ai_open(struct engine *e)
         return -1;
     e->self = a;
     e->connections_max = connections_fit(e->connections_max);
-    a->polled = calloc(POLLED_MAX, sizeof *a->polled);
-    a->fds = calloc(POLLED_MAX + 1, sizeof *a->fds);
-    if (completions_open(a) == -1 || a->polled == NULL || a->fds == NULL) {
+    if (completions_open(a) == -1 || watched_grow(a) == -1) {
         ai_close(e);
         return -1;
     }
@@ -298,7 +310,7 @@ static void poll_add(struct aio_self *a, struct op *o, int fd, bool many, short 
             return;
         }
     }
-    if (a->polled_count == POLLED_MAX) {
+    if (a->polled_count == a->polled_room && watched_grow(a) == -1) {
         op_fail(a, o, -ENOBUFS);
         return;
     }

@@ -449,6 +449,15 @@ int readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned in
     return 0;
 }
 
+/* A level-triggered poller would report what cannot be read now, again and again. */
+static void watches_arm(struct readiness *r)
+{
+    struct loop *l = r->loop;
+    for (unsigned i = 0; i < l->watch_count && !r->poller.ops->edge; i++)
+        r->poller.ops->arm(&r->poller, l->watches[i].fd, ANY_GENERATION, watch_pauses(&l->watches[i]) ? 0 : CAN_READ);
+    loop_paused_on(l);
+}
+
 static int readiness_open(struct readiness *r)
 {
     const struct loop *l = r->loop;
@@ -493,6 +502,8 @@ static void readiness_turn(struct readiness *r)
         r->poller.ops->reclaim(&r->poller);
     l->reclaim = false;
     loop_read_on(l);
+    if (l->paused)
+        watches_arm(r);
     if (l->phase == LOOP_DRAIN && !r->draining)
         readiness_drain(r);
     else if (r->draining && roster_reviews(&r->roster))

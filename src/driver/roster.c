@@ -248,6 +248,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t watches_due(const struct loop *l)
+{
+    uint64_t at = UINT64_MAX;
+    for (unsigned i = 0; i < l->watch_count; i++)
+        if (watch_pauses(&l->watches[i]))
+            at = earlier(at, l->watches[i].again_ms);
+    return at;
+}
+
 int roster_wait_ms(const struct roster *r)
 {
     const struct heap_node *top = heap_top(&r->timers);
@@ -258,6 +267,8 @@ int roster_wait_ms(const struct roster *r)
         at = earlier(at, r->loop->drain_deadline_ms);
     if (r->pass_after_ms != 0)
         at = earlier(at, r->pass_after_ms);
+    if (r->loop->paused)
+        at = earlier(at, watches_due(r->loop));
     if (r->loop->unread || r->loop->review)
         return 0;
     if (at == UINT64_MAX)

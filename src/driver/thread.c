@@ -222,20 +222,22 @@ static bool thread_work(struct thread *t)
     return true;
 }
 
-/* Who speaks unasked waits in ppoll(2) for his time to come: a time-out of the socket is as coarse as a tick.  True when
- * something can be received first, or nothing else is to be waited for. */
+/* Who speaks unasked waits in ppoll(2) for his time to come, or for his deadline if that is earlier: a time-out of the socket
+ * is as coarse as a tick.  True when something can be received first, or nothing else is to be waited for. */
 static bool thread_waits(struct thread *t)
 {
     const struct proto *proto = t->service->proto;
-    uint64_t at_us = proto->speaks_us != NULL ? proto->speaks_us(t->conn) : UINT64_MAX, now_us;
+    uint64_t at_us = proto->speaks_us != NULL ? proto->speaks_us(t->conn) : UINT64_MAX, now_us, until_us;
+    uint64_t due_ms = conn_due(t->conn);
     struct pollfd p = { .fd = t->fd, .events = POLLIN };
     if (at_us == UINT64_MAX)
         return true;
     now_us = clock_monotonic_us();
     if (at_us <= now_us)
         return false;
-    at_us -= now_us;
-    struct timespec left = { (time_t)(at_us / 1000000), (long)(at_us % 1000000 * 1000) };
+    until_us = due_ms < at_us / 1000 ? due_ms * 1000 : at_us;
+    uint64_t left_us = until_us > now_us ? until_us - now_us : 0;
+    struct timespec left = { (time_t)(left_us / 1000000), (long)(left_us % 1000000 * 1000) };
     int n = ppoll(&p, 1, &left, NULL);
     env_turn(&t->env);
     return n > 0;

@@ -10,15 +10,17 @@
 
 struct window {
     struct op              op;
-    const struct watch    *watch;       /* NULL: it is a listener's */
+    struct watch          *watch;       /* NULL: it is a listener's */
     const struct listener *letters;
     int                    fd;          /* of the one or the other */
+    bool                   asked;       /* the operation is under way */
     bool                   shut;
 };
 
 static void window_ask(struct windows *w, struct window *one)
 {
     w->in_flight++;
+    one->asked = true;
     w->engine->ops->watch(w->engine, &one->op, one->fd);
 }
 
@@ -27,7 +29,8 @@ static void window_shut(struct windows *w, struct window *one)
     if (one->shut)
         return;
     one->shut = true;
-    w->engine->ops->cancel(w->engine, &one->op);
+    if (one->asked)
+        w->engine->ops->cancel(w->engine, &one->op);
 }
 
 static bool window_letters(struct windows *w, const struct window *one)
@@ -41,7 +44,7 @@ void windows_sweep(struct windows *w, const struct listener *l, int fd)
         sock_sweep_datagrams(w->batch, fd, l->service, w->env);
 }
 
-static void window_make(struct windows *w, const struct watch *watch, const struct listener *letters, int fd)
+static void window_make(struct windows *w, struct watch *watch, const struct listener *letters, int fd)
 {
     struct window *one = &w->v[w->count++];
     *one = (struct window){ .op = { .kind = OP_WATCH, .owner = one }, .watch = watch, .letters = letters,
@@ -70,16 +73,28 @@ int windows_open(struct windows *w, const struct loop *l, struct engine *e)
 void windows_report(struct windows *w, const struct done *d)
 {
     struct window *one = d->op->owner;
-    if (!d->more)
+    if (!d->more) {
         w->in_flight--;
+        one->asked = false;
+    }
     if (one->shut)
         return;
     if (one->watch != NULL)
         one->watch->readable(one->watch->arg);
     else
         window_letters(w, one);
-    if (!d->more)
+    if (!one->asked && (one->watch == NULL || !watch_pauses(one->watch)))
         window_ask(w, one);
+}
+
+void windows_resume(struct windows *w, struct loop *l)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        struct window *one = &w->v[i];
+        if (one->watch != NULL && !one->asked && !one->shut && !watch_pauses(one->watch))
+            window_ask(w, one);
+    }
+    loop_paused_on(l);
 }
 
 void windows_end_datagrams(struct windows *w, const struct loop *l)

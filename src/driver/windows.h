@@ -24,6 +24,9 @@ int windows_open(struct windows *w, const struct loop *l, struct engine *e);
 /* An OP_WATCH came back. */
 void windows_report(struct windows *w, const struct done *d);
 
+/* While loop.paused: asks again for watches whose pause is over. */
+void windows_resume(struct windows *w, struct loop *l);
+
 /* Answers the datagrams that wait in a socket which is no window's, if it is for datagrams. */
 void windows_sweep(struct windows *w, const struct listener *l, int fd);
 

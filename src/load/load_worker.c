@@ -60,6 +60,8 @@ struct load_worker {
     struct heap        again;           /* seats to be dialled */
     struct heap        due;             /* connections that want to be woken */
     uint64_t           dialled, failed;
+    uint64_t           done;            /* connections made, requests sent and answered, when that last changed: */
+    uint64_t           done_us;
     enum phase         phase;
     uint64_t           look_us;         /* when to look at the phase again */
     uint64_t           give_up_us;      /* PHASE_DRAIN: then */
@@ -226,6 +228,44 @@ static bool run_is_over(const struct load_worker *w, uint64_t now_us)
     return l->options->requests > 0 && seats_have_sent_all(w) && shared_get(&w->slot->sheet.waiting) == 0;
 }
 
+static uint64_t requests_left(const struct load_worker *w)
+{
+    uint64_t n = 0;
+    for (unsigned i = w->idle_count; i < w->count; i++)
+        n += shared_get(&w->seats[i].course.left);
+    return n;
+}
+
+/* Has everybody who is to ask tried in vain to connect? */
+static bool seats_are_lost(const struct load_worker *w)
+{
+    for (unsigned i = w->idle_count; i < w->count; i++)
+        if (w->seats[i].failures == 0 && shared_get(&w->seats[i].course.left) > 0)
+            return false;
+    return true;
+}
+
+/* Without an end by the clock nothing else would end what waits for a server that is no more. */
+static bool run_is_vain(struct load_worker *w, uint64_t now_us)
+{
+    const struct client_sheet *s = &w->slot->sheet;
+    uint64_t done = shared_get(&s->connects) + shared_get(&s->sent) + shared_get(&s->answered);
+    if (done != w->done || w->done_us == 0) {
+        w->done = done;
+        w->done_us = now_us;
+    }
+    if (shared_get(&times_of(w)->end_us) != UINT64_MAX || shared_get(&s->waiting) > 0 || !seats_are_lost(w))
+        return false;
+    return now_us - w->done_us >= (uint64_t)w->load->plan.timeout_ms * 1000;
+}
+
+static void run_give_up(struct load_worker *w, uint64_t now_us)
+{
+    fprintf(stderr, "iomux-load: worker %u could not connect for %g s, and gives up: %llu requests were not sent\n", w->index,
+            w->load->options->timeout_s, (unsigned long long)requests_left(w));
+    phase_drain(w, now_us);
+}
+
 static void ramp_end(struct load_worker *w)
 {
     w->phase = PHASE_READY;
@@ -249,6 +289,8 @@ static void run_follow(struct load_worker *w, uint64_t now_us)
         cpu_take(w, now_us, 1);
     if (run_is_over(w, now_us))
         phase_drain(w, now_us);
+    else if (run_is_vain(w, now_us))
+        run_give_up(w, now_us);
 }
 
 /* Those that ask are made when no worker has idle ones to make any more: a server lets go who says nothing for long. */

@@ -72,7 +72,8 @@ static void ask(struct client *k, const struct client_settings *s, uint64_t now_
 {
     struct client_course *course = s->course;
     uint64_t due_us = s->plan->interval_us > 0 && !s->idle ? client_due_us(s) : now_us;
-    k->asked[(k->first + k->count) % s->plan->depth] = (struct client_asked){ due_us, now_us };
+    k->asked[(k->first + k->count) % s->plan->depth] = (struct client_asked){
+        .due_us = due_us, .sent_us = now_us, .until_ms = conn_env(k->conn)->now_ms + s->plan->timeout_ms };
     k->count++;
     k->has_asked = true;
     if (s->idle)
@@ -146,6 +147,19 @@ void client_speak(struct conn *c, uint64_t now_us)
     note_due(c, k, now_us);
 }
 
+/* Answers of a stream come in order: each may take its time from when it is the next.  Datagrams do not wait for each
+ * other. */
+void client_wait(struct conn *c)
+{
+    const struct client *k = conn_state_const(c);
+    const struct client_plan *p = client_settings_of(c)->plan;
+    uint64_t until_ms = k->asked[k->first].until_ms, now_ms = conn_env(c)->now_ms;
+    unsigned ms = p->timeout_ms;
+    if (p->kind == CLIENT_ECHO_DATAGRAMS)
+        ms = until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 1;
+    conn_timeout(c, k->count > 0 ? ms : 0);
+}
+
 static struct client_asked take_oldest(struct conn *c, struct client *k, uint64_t now_us)
 {
     const struct client_settings *s = client_settings_of(c);
@@ -155,7 +169,7 @@ static struct client_asked take_oldest(struct conn *c, struct client *k, uint64_
     k->first = (k->first + 1) % s->plan->depth;
     k->count--;
     client_count(&s->sheet->waiting, (uint64_t)-1);
-    conn_timeout(c, k->count > 0 ? s->plan->timeout_ms : 0);
+    client_wait(c);
     return asked;
 }
 

@@ -84,13 +84,14 @@ static size_t datagram_hear(struct conn *c, struct span in)
     return in.n;
 }
 
-/* The oldest is lost; those behind it may still be answered. */
+/* Those whose time is over are lost; those behind them may still be answered. */
 static void datagram_expired(struct conn *c)
 {
     const struct client *k = conn_state_const(c);
     uint64_t now_us = clock_monotonic_us();
-    while (k->count > 0)
+    while (k->count > 0 && k->asked[k->first].until_ms <= conn_env(c)->now_ms)
         client_lose(c, now_us);
+    client_wait(c);
     client_speak(c, now_us);
 }
 

@@ -22,6 +22,7 @@ struct client_answer {
 struct client_asked {
     uint64_t due_us;            /* when it was to be sent */
     uint64_t sent_us;           /* when it was queued */
+    uint64_t until_ms;          /* of datagrams: its answer is missed then, by the clock of the loop */
 };
 
 /* The state of a connection. */
@@ -57,6 +58,9 @@ void client_fail(struct conn *c, uint64_t *counter);
 
 /* The oldest will not be answered in time; the connection goes on. */
 void client_lose(struct conn *c, uint64_t now_us);
+
+/* The connection's deadline is that of its oldest request. */
+void client_wait(struct conn *c);
 
 /* Functions of their protocols. */
 void     client_open(struct conn *c);

@@ -3,12 +3,14 @@
  * halts. */
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "driver/completion.h"
+#include "driver/dial.h"
 #include "fake/fake_completion.h"
 #include "fake/fake_net.h"
 
@@ -433,6 +435,116 @@ START_TEST(completion_ends_a_drain_at_its_deadline)
 }
 END_TEST
 
+/* --- what is watched, and connections that are made --- */
+
+enum { PAUSE_MS = 30 };
+
+static void read_later(void *arg)
+{
+    struct stage *s = arg;
+    if (s->watched++ > 0)
+        return;
+    s->note = s->env.now_ms;
+    s->watch.again_ms = s->env.now_ms + PAUSE_MS;
+    s->loop.paused = true;
+}
+
+static void script_watch_pauses(struct stage *s, unsigned step)
+{
+    struct fake_op *watch = fake_op_find(s->fake, OP_WATCH, s->watch.fd);
+    if (step == 0) {
+        fake_return(s->fake, watch, 1);
+    } else if (s->watched == 1) {
+        ck_assert_ptr_null(watch);
+    } else {
+        ck_assert_uint_eq(s->watched, 2);
+        ck_assert_uint_ge(s->env.now_ms, s->note + PAUSE_MS);
+        ck_assert_ptr_nonnull(watch);
+        stage_halt(s);
+    }
+}
+
+START_TEST(completion_does_not_ask_for_a_watch_that_pauses)
+{
+    struct stage *s = engine_stage(&fake_line);
+    s->watch.readable = read_later;
+    engine_play(s, script_watch_pauses);
+    engine_stage_end(s);
+}
+END_TEST
+
+static void script_halt_in_a_pause(struct stage *s, unsigned step)
+{
+    if (step == 0)
+        fake_return(s->fake, fake_op_find(s->fake, OP_WATCH, s->watch.fd), 1);
+    else
+        stage_halt(s);
+}
+
+START_TEST(completion_halts_while_a_watch_pauses)
+{
+    struct stage *s = engine_stage(&fake_line);
+    s->watch.readable = read_later;
+    engine_play(s, script_halt_in_a_pause);
+    ck_assert_uint_eq(s->watched, 1);
+    engine_stage_end(s);
+}
+END_TEST
+
+static struct dial dial;
+static int dial_error;
+
+static void dial_over(struct dial *d, int error)
+{
+    ck_assert_ptr_eq(d, &dial);
+    dial_error = error;
+}
+
+/* Once it is tried again, if it was not tried at all. */
+static void script_dial(struct stage *s, unsigned step)
+{
+    struct fake_op *connects = fake_op_find(s->fake, OP_CONNECT, -1);
+    if (step == 0) {
+        s->loop.connect(s->loop.self, &dial);
+    } else if (step == 1) {
+        ck_assert_ptr_nonnull(connects);
+        fake_return(s->fake, connects, -EAGAIN);
+    } else if (dial.type == SOCK_STREAM && step == 2) {
+        ck_assert_ptr_nonnull(connects);
+        ck_assert_int_eq(dial_error, 0);
+        fake_return(s->fake, connects, -ECONNREFUSED);
+    } else {
+        ck_assert_ptr_null(connects);
+        stage_halt(s);
+    }
+}
+
+START_TEST(completion_tries_again_to_connect_what_was_not_tried)
+{
+    static const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = 9 };
+    struct stage *s = engine_stage(&fake_line);
+    bool stream = _i == 0;
+    dial = (struct dial){ .to = (const struct sockaddr *)&to, .to_size = sizeof to,
+                          .type = stream ? SOCK_STREAM : SOCK_DGRAM, .over = dial_over };
+    dial.service = s->service;
+    dial.service.dial = &dial;
+    s->loop.dials = true;
+    engine_play(s, script_dial);
+    ck_assert_uint_eq(engine_of(s)->started[OP_CONNECT], stream ? 2 : 1);
+    ck_assert_int_eq(dial_error, stream ? ECONNREFUSED : EAGAIN);
+    engine_stage_end(s);
+}
+END_TEST
+
+static TCase *case_others(void)
+{
+    TCase *t = tcase_create("others");
+    tcase_add_test(t, completion_does_not_ask_for_a_watch_that_pauses);
+    tcase_add_test(t, completion_halts_while_a_watch_pauses);
+    tcase_add_loop_test(t, completion_tries_again_to_connect_what_was_not_tried, 0, 2);
+    return t;
+}
+
 static TCase *case_files(void)
 {
     TCase *t = tcase_create("files");
@@ -464,6 +576,7 @@ int main(void)
     Suite *s = suite_create("completion_limits");
     suite_add_tcase(s, case_files());
     suite_add_tcase(s, case_end());
+    suite_add_tcase(s, case_others());
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
     int failed = srunner_ntests_failed(sr);

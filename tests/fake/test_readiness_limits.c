@@ -430,6 +430,51 @@ START_TEST(readiness_obeys_its_watches)
 }
 END_TEST
 
+enum { PAUSE_MS = 30 };
+
+/* What is there cannot be read the first time. */
+static void read_later(void *arg)
+{
+    struct stage *s = arg;
+    char byte;
+    if (s->watched++ > 0) {
+        ck_assert_int_eq(read(s->watch.fd, &byte, 1), 1);
+        return;
+    }
+    s->note = s->env.now_ms;
+    s->watch.again_ms = s->env.now_ms + PAUSE_MS;
+    s->loop.paused = true;
+}
+
+/* Meanwhile nobody speaks of it, and the loop sleeps no longer than the pause. */
+static void script_watch_pauses(struct stage *s, unsigned step)
+{
+    if (step == 0) {
+        ck_assert_int_eq(write(s->watch_end, "x", 1), 1);
+        fake_hint(s->fake, s->watch.fd, CAN_READ);
+    } else if (s->watched == 1) {
+        check_armed(s, s->watch.fd, 0);
+        ck_assert_int_ge(poller_of(s)->timeout_ms, 0);
+        ck_assert_int_le(poller_of(s)->timeout_ms, PAUSE_MS);
+    } else {
+        ck_assert_uint_eq(s->watched, 2);
+        ck_assert_uint_ge(s->env.now_ms, s->note + PAUSE_MS);
+        check_armed(s, s->watch.fd, CAN_READ);
+        ck_assert(!s->loop.paused);
+        ck_assert_int_eq(poller_of(s)->timeout_ms, -1);
+        stage_halt(s);
+    }
+}
+
+START_TEST(readiness_lets_a_watch_pause)
+{
+    struct stage *s = poller_stage(&fake_line, _i, net_listen_unix());
+    s->watch.readable = read_later;
+    poller_play(s, script_watch_pauses);
+    poller_stage_end(s);
+}
+END_TEST
+
 static TCase *case_shortages(void)
 {
     TCase *t = tcase_create("shortages");
@@ -440,6 +485,7 @@ static TCase *case_shortages(void)
     FOR_ALL_POLLERS(t, readiness_goes_on_after_an_interrupted_wait);
     FOR_ALL_POLLERS(t, readiness_says_why_it_cannot_start);
     FOR_ALL_POLLERS(t, readiness_calls_a_watch_when_its_descriptor_is_hinted);
+    FOR_ALL_POLLERS(t, readiness_lets_a_watch_pause);
     FOR_ALL_POLLERS(t, readiness_takes_listeners_with_high_numbers);
     FOR_ALL_POLLERS(t, readiness_wakes_for_deadlines);
     FOR_ALL_POLLERS(t, readiness_ends_who_does_not_read);

@@ -87,6 +87,16 @@ def test_a_good_configuration_passes(iomuxd):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "iomuxd.conf: configuration ok\n")
 
 
+def test_what_is_hardly_meant_is_told_and_passes(iomuxd):
+    text = 'services = ( { name = "s"; protocol = "status";\n listen = "9000"; } );\n'
+    done = iomuxd(text, "-t")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        'iomuxd.conf:1: services[0]: anybody can read the statistics; allow = [ "127.0.0.1", "::1" ] limits it',
+        "iomuxd.conf: configuration ok"]
+    assert iomuxd(text, "-T").stderr == ""
+
+
 def test_all_mistakes_are_told_at_once_with_their_lines(iomuxd, iomuxd_bin):
     done = iomuxd('wokers = 2;\n'
                   'timeouts : {\n'

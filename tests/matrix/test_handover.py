@@ -258,6 +258,43 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
     still_heard(d, sessions, "alive")
 
 
+def first_gap(pid):
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    return next(n for n in range(len(used) + 1) if n not in used)
+
+
+def test_who_is_passed_to_a_worker_without_descriptors_waits_for_one(daemon, www, model):
+    """Meanwhile that serves whom it has."""
+    files = 40              # which stay open, so that models that poll may wait for all others
+    same = 'user = "root"; group = "root";\n' if os.geteuid() == 0 else ""      # to set the limit of a worker
+    d = daemon(http_service(root_route(www({f"{i}.bin": 200_000 for i in range(files)})), RESPOND_HELLO),
+               workers=2, timeouts=PATIENT, settings="poll_interval = 0.001;\n" + same)
+    clients = {"main.0": [], "main.1": []}
+    while min(map(len, clients.values())) < 6:
+        web = Http(d.connect())
+        assert web.get("/hello").body == HELLO
+        peer = f"127.0.0.1:{web.sock.getsockname()[1]}"
+        clients[next(c["worker"] for c in d.ask("connections")["connections"] if c["peer"] == peer)].append(web)
+    heir, other = pid_of(d, "main.1"), clients["main.1"][0]
+    for i in range(files):
+        assert len(other.get(f"/{i}.bin").body) == 200_000
+    limits = resource.prlimit(heir, resource.RLIMIT_NOFILE)
+    resource.prlimit(heir, resource.RLIMIT_NOFILE, (first_gap(heir), limits[1]))
+    d.expect_worker_death()
+    d.allow_log("Too many open files")
+    assert d.ctl("drain", "main.0").returncode == 0
+    wait_gone(d)                        # it has passed half of them to the one without descriptors
+    half = len(clients["main.0"]) // 2
+    for _ in range(50):
+        assert other.get("/hello").body == HELLO
+    wait_until(lambda: totals(d)["taken_over"] >= half, what="the other half being taken over")
+    assert totals(d)["taken_over"] <= half + 1
+    resource.prlimit(heir, resource.RLIMIT_NOFILE, limits)
+    for web in clients["main.0"]:
+        assert web.get("/hello").body == HELLO
+    assert totals(d)["taken_over"] == len(clients["main.0"])
+
+
 def test_sessions_go_on_over_many_generations(daemon, site, others):
     d = daemon(site, workers=3, timeouts=PATIENT, settings="generations = 32;\n")
     sessions = Sessions(d)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("model")
 
 IDLE = 9000
 CEILING = {"aio": 3000}                 # models that carry fewer: two threads and two descriptors for each
-THREADS_WATCHED = 1000                  # what sanitizers have memory and time for
+THREADS_WATCHED = 1000                  # what ThreadSanitizer has memory for
 SPARE = 200
 FRUGAL = ("epoll", "epoll-level")       # models whose memory for an idle connection is bounded here
 BYTES_EACH = 2048
@@ -24,12 +24,14 @@ BYTES_EACH = 2048
 @pytest.mark.timeout(300)
 def test_nine_thousand_idle_connections_do_not_hinder_the_others(daemon, www, model, family, sanitizer):
     count = CEILING.get(model, IDLE)
-    if sanitizer == "thread" or (sanitizer and family == "blocking"):
+    if sanitizer == "thread":
         count = THREADS_WATCHED
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < IDLE + SPARE:
         pytest.skip(f"RLIMIT_NOFILE is below {IDLE + SPARE}")
     folder = www({"a.html": b"<p>a</p>\n", "big.bin": 1_000_000})
-    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"idle": 300})
+    # A thread under AddressSanitizer takes 157 KB instead of 18, and 9000 of them need 4 to 7 s of two processors to end:
+    # with less time than that the master ends the worker by signal 9 when timeouts.drain is over.
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"idle": 300, "drain": 60})
     warm = [Http(d.connect()) for _ in range(20)]
     for web in warm:
         assert len(web.get("/big.bin").body) == 1_000_000

@@ -229,6 +229,35 @@ def test_a_worker_that_dies_young_is_replaced_at_once_and_then_after_a_pause_tha
     assert echoes(d)
 
 
+def echoes_datagram(d):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(30)
+        s.connect(("127.0.0.1", d.port("letters")))
+        s.send(b"are you there?")
+        return s.recv(100) == b"are you there?"
+
+
+def place_of(d, worker):
+    return next(w for w in d.ask("status")["workers"] if w["worker"] == worker)
+
+
+def test_who_comes_while_a_worker_may_not_start_yet_is_served_by_the_others(daemon, model):
+    """It dies until it has to wait so long that it is known what happens meanwhile."""
+    letters = tiny_service("echo", listen="udp:127.0.0.1:0", name="letters")
+    d = daemon(SITE + "," + letters, workers=2, timeouts={"drain": 30})
+    d.expect_worker_death()
+    d.allow_log("died of signal 9")
+    for _ in range(9):
+        pid = wait_until(lambda: w["pid"] if (w := place_of(d, "main.1"))["state"] == "ready" else None, what="the worker")
+        os.kill(pid, signal.SIGKILL)
+        d.wait_log(rf"\(pid {pid}\): died")
+        for _ in range(8):          # half of them come to the sockets of the one that is not there
+            assert echoes(d) and echoes_datagram(d)
+        if place_of(d, "main.1")["pid"] == 0:
+            return
+    pytest.fail("the worker was always back before all were served")
+
+
 def test_a_worker_that_cannot_start_again_is_tried_until_it_can(daemon, www):
     folder = www({"a.txt": b"a"})
     d = daemon(http_service(root_route(folder)))

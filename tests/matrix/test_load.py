@@ -238,6 +238,17 @@ def test_server_that_goes_is_refused(daemon, command):
     assert r.status == 1 and r.errors["refused"] > 0 and r.said["requests"] > 200, r
 
 
+def test_server_that_does_not_come_back_is_given_up(daemon, command):
+    d = daemon(HTTP)
+    r = load.Running(command(f"http://127.0.0.1:{d.port()}/", "-c", 4, "-n", 10**9, "--timeout", 0.5))
+    wait_until(lambda: totals(d)["requests"] > 200, what="some requests")
+    d.stop()
+    r.wait().check_sums()
+    assert r.status == 1 and r.errors["refused"] > 0 and r.said["requests"] > 200, r
+    assert re.fullmatch(r"iomux-load: worker 0 could not connect for 0\.5 s, and gives up: \d+ requests were not sent\n",
+                        r.stderr), r
+
+
 def test_interrupted_it_says_what_it_has(daemon, command):
     d = daemon(HTTP)
     r = load.Running(command(f"http://127.0.0.1:{d.port()}/", "-c", 4, "-d", 600, "--progress"))

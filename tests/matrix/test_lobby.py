@@ -170,7 +170,7 @@ def test_who_is_busy_when_it_stops_finishes_first(start, site, plain_model):
     assert web.read().body == HELLO
 
 
-def test_more_can_wait_than_one_socket_holds(start, site, plain_model):
+def test_hundreds_wait_at_once_and_are_spread(start, site, plain_model):
     d = start(site, workers=1)
     webs = [Http(d.connect("web")) for _ in range(900)]
     for web in webs:

@@ -169,13 +169,14 @@ def test_setting_model_and_workers_of_a_running_daemon_loses_nothing(rig, iomuxd
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers that may less than their master")
 def test_a_reload_that_fails_loses_nothing(rig, plain_model, www):
-    """The workers of the first pool are ready, and accept, when the one of the second fails."""
+    """The workers of the first pool are ready, and accept, when the one of the second fails.  There are more of them than
+    before: who has begun to connect must not have come to a socket that is closed again."""
     closed = www({"a.txt": b"a"}, name="closed")
     closed.chmod(0o700)
     with rig(plain_model) as r:
         r.d.allow_log(".")
         late = f'{{ name = "late"; protocol = "http"; listen = "127.0.0.1:0"; routes = ( {{ path = "/"; root = "{closed}"; }} ); }}'
-        pools = (f'pools = ( {{ name = "main"; io_model = "{plain_model}"; workers = 2; services = [ "web", "echo", "greet" ]; }},'
+        pools = (f'pools = ( {{ name = "main"; io_model = "{plain_model}"; workers = 6; services = [ "web", "echo", "greet" ]; }},'
                  f' {{ name = "late"; io_model = "{plain_model}"; workers = 1; services = [ "late" ]; }} );\n')
         text = configuration(r.site.services() + "," + late, plain_model, 1, {"drain": DRAIN_S}, LIMITS, SETTINGS + pools)
         for _ in range(20 if WHOLE else 3):

@@ -82,19 +82,19 @@ def test_the_next_daemon_serves_what_waits_and_counts_on(daemon, keeper, model, 
     wait_until(lambda: d.ask("status")["totals"]["requests"] == 36, what="all requests being counted")
 
 
-def test_who_stops_before_all_was_said_leaves_what_is_kept(daemon, keeper, plain_model):
-    """The manager is slow: there is more to say when the daemon is told to stop and its sockets are closed."""
+def test_who_stops_before_all_was_said_leaves_what_is_kept(daemon, keeper, plain_model, www):
+    """The manager is slow: there is more to say when the daemon is told to stop and its sockets are closed.  A client
+    that does not read its answer holds it for a while."""
     listen = '", "'.join(["127.0.0.1:0"] * 60)
     with keeper.slow:
-        d = keeper.start(daemon, tiny_service("echo") + ',{ name = "many"; protocol = "discard"; '
+        d = keeper.start(daemon, http_service(root_route(www({"big": BIG}))) + ',{ name = "many"; protocol = "discard"; '
                   f'listen = [ "{listen}" ]; }}', timeouts={"drain": 2})
-        client = d.connect("echo")
-        client.sendall(b"held")
-        assert read_exactly(client, 4) == b"held"
+        client = d.connect("web", rcvbuf=4096)
+        client.sendall(request("/big"))
+        assert read_exactly(client, 4)
         d.signal(signal.SIGTERM)
         d.wait_log("SIGTERM: stopping")
     wait_until(lambda: any("STOPPING" in words for words in keeper.said), what="its manager hearing of it")
-    client.sendall(b"more")
     d.wait(30)
     client.close()
     assert len(keeper.kept) > 2

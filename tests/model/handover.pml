@@ -29,8 +29,8 @@
  *            abandon        reload_fail, take_down: succession_tell, generation_drain, crew_kill_unready
  *            salvage        salvage, pass_stranded
  *
- * Not here: the death of the master itself, which leaves nothing but what waits in queues that the service manager holds;
- * addresses that come and go; services that differ between generations.  Taken for granted: who sweeps does not die before
+ * Not here: the death of the master itself, for which see lobby.pml; addresses that come and go; services that differ between
+ * generations.  Taken for granted: who sweeps does not die before
  * it has, and between its last accept and the close nothing comes (for the kernel that is a moment, in which it does).
  *
  * Each BREAK_ macro is a mistake that somebody could make; tests/model/run sees to it that a claim finds it. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Restarted, upgraded, and its master killed, while clients of every kind are at work: nobody notices.  Who is refused, reset,
-cut, or finds a connection ended that was to be kept has lost something, and so have counters that go back."""
+"""Restarted, upgraded, and its master killed, while clients of every kind are at work: nobody notices.  Who is refused,
+reset, cut, or finds a connection ended that was to be kept has lost something, and so have counters that go back."""
 
 import time
 

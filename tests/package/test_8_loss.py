@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What only a service manager makes possible: a daemon that is restarted, upgraded or killed while clients of every kind
-are at work (tests/matrix/meter.py), and none of them notices: nobody is refused, what waits in a queue is answered by whoever
-comes, connections that are kept go on, and counters too.  Here the ground for that: the machine, and a reload."""
+are at work (tests/matrix/meter.py), and none of them notices: nobody is refused, what waits in a queue is answered by
+whoever comes, connections that are kept go on, and counters too.  Here the ground for that: the machine, and a reload."""
 
 import pathlib
 import sys

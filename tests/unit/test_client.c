@@ -246,6 +246,32 @@ START_TEST(client_misses_datagrams_by_their_numbers)
 }
 END_TEST
 
+START_TEST(client_loses_only_datagrams_whose_time_is_over)
+{
+    struct rig r;
+    char text[9];
+    rig_init(&r, CLIENT_ECHO_DATAGRAMS, "????????z");
+    r.plan.depth = 4;
+    r.course.left = 8;
+    rig_open(&r);
+    wire_pass(&r.w, 500);
+    wire_send(&r.w, datagram(text, 1));         /* and 5 is sent */
+    wire_pass(&r.w, 600);                       /* 2, 3, and 4 are lost, and 6, 7, and 8 are sent */
+    ck_assert_uint_eq(r.sheet->timeout, 3);
+    ck_assert_uint_eq(r.sheet->waiting, 4);
+    wire_send(&r.w, datagram(text, 5));
+    ck_assert_uint_eq(r.sheet->answered, 2);
+    wire_send(&r.w, datagram(text, 6));
+    wire_pass(&r.w, 500);
+    ck_assert_uint_eq(r.sheet->timeout, 3);     /* they have as long as the first */
+    wire_pass(&r.w, 500);
+    ck_assert_uint_eq(r.sheet->timeout, 5);
+    ck_assert_uint_eq(r.sheet->answered, 3);
+    ck_assert_uint_eq(r.sheet->content, 0);
+    rig_free(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("client");
@@ -260,6 +286,7 @@ int main(void)
     tcase_add_test(t, client_did_not_ask_for_that);
     tcase_add_test(t, client_echo_compares_every_byte_however_it_is_cut);
     tcase_add_test(t, client_misses_datagrams_by_their_numbers);
+    tcase_add_test(t, client_loses_only_datagrams_whose_time_is_over);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -350,6 +350,7 @@ START_TEST(ledger_sums_by_worker_pool_model_and_service)
 {
     int one = take_for("main.0", "main", "epoll"), two = take_for("trial.0", "trial", "poll");
     struct metric_part *web, *mail;
+    char service[LEDGER_NAME_SIZE];
 
     ledger_serve(&m.ledger, one, "web");
     ledger_serve(&m.ledger, one, "web");
@@ -359,7 +360,7 @@ START_TEST(ledger_sums_by_worker_pool_model_and_service)
     mail = ledger_part(&m.ledger, two, "mail");
     ck_assert_ptr_nonnull(web);
     ck_assert_ptr_nonnull(mail);
-    ck_assert_ptr_null(ledger_service(&m.ledger, 2));
+    ck_assert(!ledger_service(&m.ledger, 2, service));
     count_in(&web->total, 3);
     metric_time(&web->times.request, 50, 1, true);
     ck_assert_uint_eq(requests_of(NULL, NULL, NULL, NULL), 3);

@@ -64,6 +64,50 @@ START_TEST(safety_refuses_to_require_what_is_not_there)
 }
 END_TEST
 
+static void warned(const char *text, const char *lines)
+{
+    struct reading r = accepted(text, NULL);
+    char *said = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&said, &size);
+
+    ck_assert_ptr_nonnull(to);
+    conf_warn(r.conf, to);
+    fclose(to);
+    ck_assert_str_eq(said, lines);
+    free(said);
+    reading_end(&r);
+}
+
+#define LIVE(listen, more) "services = ( { name = \"s\"; protocol = \"status\"; listen = " listen ";\n" more " } );\n"
+#define ROUTE(listen, of_service, more)                                                                         \
+    "services = ( { name = \"s\"; protocol = \"http\"; listen = " listen "; " of_service "\n"                      \
+    "  routes = ( { path = \"/\"; respond : { status = 200; body = \"\"; }; },\n"                                \
+    "             { path = \"/s/\"; status = true; " more " } ); } );\n"
+#define ANYBODY "anybody can read the statistics; allow = [ \"127.0.0.1\", \"::1\" ] limits it\n"
+
+START_TEST(safety_warns_of_statistics_that_anybody_can_read)
+{
+    warned(LIVE("\"9000\"", ""), "t.conf:1: services[0]: " ANYBODY);
+    warned(LIVE("[ \"127.0.0.1:9000\", \"192.0.2.1:9000\" ]", ""), "t.conf:1: services[0]: " ANYBODY);
+    warned(LIVE("\"[2001:db8::1]:9000\"", "deny = \"10.0.0.0/8\";"), "t.conf:1: services[0]: " ANYBODY);
+    warned(ROUTE("\"9000\"", "", ""), "t.conf:3: services[0].routes[1].status: " ANYBODY);
+    warned(ROUTE("\"9000\"", "allow = \"10.0.0.0/8\";", "deny = \"10.0.0.1\";"),
+           "t.conf:3: services[0].routes[1].status: " ANYBODY);
+}
+END_TEST
+
+START_TEST(safety_warns_of_nothing_that_is_limited)
+{
+    warned(LIVE("[ \"127.0.0.9:9000\", \"[::1]:9000\", \"unix:/run/x\" ]", ""), "");
+    warned(LIVE("\"9000\"", "allow = [];"), "");
+    warned(ROUTE("\"127.0.0.1:9000\"", "", ""), "");
+    warned(ROUTE("\"9000\"", "", "allow = \"10.0.0.0/8\";"), "");
+    warned(ROUTE("\"9000\"", "allow = \"10.0.0.0/8\";", ""), "");
+    warned(ECHO, "");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("conf_safety");
@@ -72,6 +116,8 @@ int main(void)
     tcase_add_loop_test(t, safety_is_read_and_prints_what_reads_back, 0, sizeof right / sizeof right[0]);
     tcase_add_test(t, safety_says_what_is_wrong_and_what_would_be_right);
     tcase_add_test(t, safety_refuses_to_require_what_is_not_there);
+    tcase_add_test(t, safety_warns_of_statistics_that_anybody_can_read);
+    tcase_add_test(t, safety_warns_of_nothing_that_is_limited);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

@@ -241,6 +241,49 @@ START_TEST(dial_makes_a_connection_that_talks)
 }
 END_TEST
 
+enum { DEADLINE_MS = 50, LATER_US = 600 * 1000000 };
+
+static void open_with_deadline(struct conn *c)
+{
+    scene_open(c);
+    conn_timeout(c, DEADLINE_MS);
+}
+
+static uint64_t speaks_much_later(const struct conn *c)
+{
+    (void)c;
+    return clock_monotonic_us() + LATER_US;
+}
+
+static void scene_expired(struct conn *c)
+{
+    grow(&scene_of(c)->heard);
+    conn_abort(c);
+}
+
+static void script_expire(struct scene *s)
+{
+    if (get(&s->over) == 1) {
+        s->step = 1;
+        s->loop.phase = LOOP_HALT;
+    }
+}
+
+/* Who will have something to say much later is late all the same. */
+START_TEST(dial_keeps_the_deadline_of_who_speaks_later)
+{
+    struct scene s;
+    if (!scene_init(&s, _i, SOCK_STREAM))
+        return;
+    s.proto.open = open_with_deadline;
+    s.proto.speaks_us = speaks_much_later;
+    s.proto.expired = scene_expired;
+    scene_run(&s, SOCK_STREAM, script_expire);
+    ck_assert_uint_eq(s.step, 1);
+    ck_assert_uint_eq(s.heard, 1);
+}
+END_TEST
+
 static void script_fail(struct scene *s)
 {
     if (get(&s->over) == 1) {
@@ -356,6 +399,7 @@ int main(void)
     (void)model_all(&models);
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, dial_makes_a_connection_that_talks, 0, (int)models);
+    tcase_add_loop_test(t, dial_keeps_the_deadline_of_who_speaks_later, 0, (int)models);
     tcase_add_loop_test(t, dial_tells_that_nobody_is_there, 0, (int)models);
     tcase_add_loop_test(t, dial_tells_that_an_address_is_not_ours, 0, (int)models);
     tcase_add_loop_test(t, dial_under_way_ends_with_the_loop, 0, (int)models);

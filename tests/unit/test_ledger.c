@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/ledger.h"
@@ -52,10 +53,14 @@ static void scribble(int byte, bool layout)
     memset((char *)t.names + from, byte, (size_t)((char *)t.parts - (char *)t.names) - from);
 }
 
+#define SOUND "abcdefghijklmnopqrstuvwxyz0123456789._"
+
 static void read_everything(void)
 {
     struct ledger_event e;
     struct metric_slot sum;
+    struct ledger_owner o;
+    char service[LEDGER_NAME_SIZE];
     unsigned n = 0;
 
     ledger_gather(&t, &every, &figures);
@@ -63,11 +68,16 @@ static void read_everything(void)
     ledger_gather(&t, &(struct ledger_query){ .worker = "main.1", .slot = -1 }, &figures);
     ledger_sum(&t, &sum);
     ledger_read(&t, mail, &sum);
-    while (ledger_service(&t, n) != NULL)
-        (void)ledger_server(&t, n++);
+    for (; ledger_service(&t, n, service); n++) {
+        ck_assert_uint_lt(strlen(service), LEDGER_NAME_SIZE);
+        ck_assert_uint_eq(strspn(service, SOUND), strlen(service));
+        (void)ledger_server(&t, n, &o);
+    }
     ck_assert_uint_le(n, LEDGER_PARTS);
-    for (n = 0; ledger_nth(&t, n) != NULL; n++)
-        ;
+    for (n = 0; ledger_nth(&t, n, &o); n++) {
+        ck_assert_uint_eq(strspn(o.worker, SOUND), strlen(o.worker));
+        ck_assert_uint_lt(strlen(o.worker) + strlen(o.pool) + strlen(o.model), 3 * LEDGER_NAME_SIZE);
+    }
     ck_assert_uint_le(n, LEDGER_ROOM);
     ck_assert_uint_lt(ledger_last_event(&t), UINT64_MAX);       /* who goes up to it comes to an end */
     (void)ledger_event_at(&t, ledger_last_event(&t), &e);
@@ -78,6 +88,8 @@ static const int bytes[] = { 0xff, 0x7f, 0x80, 0x01, 0x00 };
 START_TEST(ledger_of_the_master_believes_nothing_that_a_worker_writes)
 {
     struct ledger_event e;
+    struct ledger_owner o;
+    char service[LEDGER_NAME_SIZE];
     int slot;
 
     scribble(bytes[_i], true);
@@ -86,7 +98,8 @@ START_TEST(ledger_of_the_master_believes_nothing_that_a_worker_writes)
     ck_assert_uint_eq(figures.workers, 2);
     ck_assert_uint_eq(figures.counts.accepted, 3);
     ck_assert_uint_eq(figures.counts.requests, 5);
-    ck_assert_str_eq(ledger_server(&t, 1)->worker, "main.1");
+    ck_assert(ledger_server(&t, 1, &o));
+    ck_assert_str_eq(o.worker, "main.1");
     ck_assert(ledger_event_at(&t, 1, &e));
     ck_assert_str_eq(e.whom, "main.0");
     ledger_put_back(&t, mail);
@@ -94,7 +107,8 @@ START_TEST(ledger_of_the_master_believes_nothing_that_a_worker_writes)
     ck_assert_int_eq(slot, mail);
     ledger_serve(&t, slot, "mail");
     ledger_serve(&t, slot, "news");
-    ck_assert_str_eq(ledger_service(&t, 2), "news");
+    ck_assert(ledger_service(&t, 2, service));
+    ck_assert_str_eq(service, "news");
     ck_assert_int_eq(take("main.2"), 2);
     ledger_note(&t, "worker-died", "main.2");
     ck_assert_uint_eq(ledger_last_event(&t), 2);
@@ -141,15 +155,66 @@ START_TEST(ledger_part_of_a_slot_that_cannot_be_is_nobodys)
     bool orphans = _i % 2 == 0;
     size_t size = (size_t)((char *)t.parts - (char *)t.names);
     char *service = memmem(t.names, size, "mail", sizeof "mail");
+    struct ledger_owner o;
     int slot = _i == 0 ? LEDGER_ROOM : _i == 1 ? INT_MAX : INT_MIN;
 
     ck_assert_ptr_nonnull(service);
     memcpy(service - sizeof slot, &slot, sizeof slot);
     ck_assert_int_eq(ledger_adopt(&t, dup(from.page.fd), orphans), 0);
-    ck_assert_ptr_null(ledger_server(&t, 1));
+    ck_assert(!ledger_server(&t, 1, &o));
     ck_assert_ptr_null(ledger_part(&t, mail, "mail"));
-    ck_assert_str_eq(ledger_server(&t, 0)->worker, "main.0");
+    ck_assert(ledger_server(&t, 0, &o));
+    ck_assert_str_eq(o.worker, "main.0");
     read_everything();
+    ledger_close(&from);
+}
+END_TEST
+
+/* A process that ends when a byte comes, or nobody is left to write one. */
+static pid_t orphan_new(int *end)
+{
+    int ends[2];
+    char byte;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        (void)!read(ends[0], &byte, 1);
+        _exit(0);
+    }
+    ck_assert_int_gt(pid, 0);
+    close(ends[0]);
+    *end = ends[1];
+    return pid;
+}
+
+/* The next master leaves it alone, as long as it lives. */
+START_TEST(ledger_of_an_orphan_is_taken_back_when_it_is_gone)
+{
+    struct ledger from = t;
+    struct ledger_owner who = { .worker = "main.0", .pool = "main", .model = "epoll", .generation = 2 };
+    int end;
+    pid_t pid = orphan_new(&end);
+
+    ledger_own(&t, web, pid);
+    t.slots[web].active = 7;
+    ck_assert_int_eq(ledger_adopt(&t, dup(from.page.fd), _i == 0), 0);
+    ledger_reclaim(&t, 5000);
+    ck_assert_uint_gt(t.look_ms, 5000);
+    ck_assert_uint_ne(t.look_ms, UINT64_MAX);
+    ck_assert_int_eq(ledger_take(&t, &who), 2);
+    ledger_gather(&t, &every, &figures);
+    ck_assert_uint_eq(figures.active, 7);
+    close(end);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ledger_reclaim(&t, t.look_ms);
+    ck_assert_uint_eq(t.look_ms, UINT64_MAX);
+    ledger_gather(&t, &every, &figures);
+    ck_assert_uint_eq(figures.active, 0);
+    ck_assert_uint_eq(figures.counts.accepted, 3);
+    ck_assert_int_eq(ledger_take(&t, &who), web);
     ledger_close(&from);
 }
 END_TEST
@@ -167,6 +232,7 @@ int main(void)
     tcase_add_loop_test(c, ledger_that_is_nonsense_is_adopted_without_it, 0, count);
     tcase_add_loop_test(c, ledger_that_was_kept_and_is_nonsense_is_not_gone_on_with, 0, count);
     tcase_add_loop_test(c, ledger_part_of_a_slot_that_cannot_be_is_nobodys, 0, 3);
+    tcase_add_loop_test(c, ledger_of_an_orphan_is_taken_back_when_it_is_gone, 0, 2);
     tcase_set_timeout(c, 60);
     suite_add_tcase(s, c);
     srunner_run_all(r, CK_ENV);

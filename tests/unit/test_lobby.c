@@ -28,7 +28,7 @@ static const char text[] =
     "pools = ( { name = \"a\"; workers = 2; services = [ \"one\" ]; },\n"
     "          { name = \"b\"; workers = 1; services = [ \"one\", \"two\" ]; } );\n";
 
-enum { PLACES = 3, MANY = 3000 };
+enum { PLACES = 3, MANY = 6000 };       /* more than an inbox of INBOX_BUFFER bytes holds */
 
 static const struct tiny_settings tiny = { .idle_ms = 1000 };
 static const struct service one = { .name = "one", .proto = &proto_echo, .settings = &tiny, .message_max = 100 };
@@ -154,19 +154,21 @@ static bool hears(const struct lobby *l)
 
 START_TEST(lobby_holds_more_than_a_bench_does)
 {
-    unsigned got = 0;
+    unsigned left = 0, got = 0;
 
     ck_assert_int_eq(heir_list_keep(list, door), 0);
-    for (int i = 0; i < MANY; i++)
-        ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    while (left < MANY && leave(&one) == HEIR_TOOK)     /* who is not root may have fewer descriptors on their way */
+        left++;
     worker_ends();
     next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert(left < MANY || new.bench_count >= 2);
     for (int i = 0; i < 1000 && lobby_polled(&new) > 0; i++) {
         (void)lobby_turn(&new, g, 1 + 1000 * (uint64_t)i);
         for (unsigned place = 0; place < PLACES; place++)
             got += count_in(place, "one");
     }
-    ck_assert_uint_eq(got, MANY);
+    ck_assert_uint_eq(got, left);
     ck_assert_uint_eq(lobby_polled(&new), 0);
 }
 END_TEST
@@ -218,26 +220,26 @@ START_TEST(lobby_spreads_them_over_those_who_serve_them)
 }
 END_TEST
 
+/* Without descriptors, of which only so many may be on their way. */
+static void fill_inbox(unsigned place)
+{
+    while (send(g->crew.v[place].inbox[1], "before", 6, MSG_DONTWAIT) == 6)
+        ;
+}
+
 START_TEST(lobby_waits_for_inboxes_that_are_full)
 {
-    unsigned n = 0;
-
     ck_assert_int_eq(heir_list_keep(list, door), 0);
     ck_assert_int_eq(leave(&two), HEIR_TOOK);
     worker_ends();
-    while (inbox_send(g->crew.v[2].inbox[1], SPAN("before"), carried[1]) == 0)
-        n++;
+    fill_inbox(2);
     next_master();
     (void)lobby_turn(&new, g, 1000);
     ck_assert_uint_gt(lobby_due_ms(&new), 1000);
     ck_assert_uint_lt(lobby_due_ms(&new), 2000);
     ck_assert(!hears(&new));            /* else the master would never sleep */
-    for (struct span bytes; n > 0; n--) {
-        int fd;
-
-        ck_assert_int_eq(inbox_receive(g->crew.v[2].inbox[0], buffer, &bytes, &fd), 1);
-        close(fd);
-    }
+    while (recv(g->crew.v[2].inbox[0], buffer, sizeof buffer, MSG_DONTWAIT) > 0)
+        ;
     (void)lobby_turn(&new, g, 1001);
     ck_assert_uint_eq(count_in(2, "two"), 0);
     (void)lobby_turn(&new, g, 3000);
@@ -252,8 +254,7 @@ START_TEST(lobby_loses_nobody_when_the_next_master_dies_too)
     for (int i = 0; i < 10; i++)
         ck_assert_int_eq(leave(&two), HEIR_TOOK);
     next_master();
-    while (inbox_send(g->crew.v[2].inbox[1], SPAN("before"), carried[1]) == 0)
-        ;
+    fill_inbox(2);
     (void)lobby_turn(&new, g, 1);       /* has taken the bench over, and nobody from it */
     ck_assert_uint_eq(new.bench_count, 1);
     old = new;

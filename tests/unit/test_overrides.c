@@ -63,6 +63,7 @@ START_TEST(ledger_goes_on_in_the_next_program)
 {
     struct ledger one, two;
     struct metric_slot sum;
+    struct ledger_owner o;
     int slot;
 
     ck_assert_int_eq(ledger_open(&one), 0);
@@ -73,7 +74,8 @@ START_TEST(ledger_goes_on_in_the_next_program)
     ledger_sum(&two, &sum);
     ck_assert_uint_eq(sum.total.requests, 5);
     ck_assert_uint_eq(sum.active, 2);
-    ck_assert_str_eq(ledger_nth(&two, 0)->worker, "main.0");
+    ck_assert(ledger_nth(&two, 0, &o));
+    ck_assert_str_eq(o.worker, "main.0");
     ck_assert(ledger_claim(&two, slot));
     ck_assert(!ledger_claim(&two, slot));
     ck_assert(!ledger_claim(&two, LEDGER_ROOM));

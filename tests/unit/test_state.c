@@ -130,6 +130,8 @@ static void setup(void)
     master_blank(&m);
     ck_assert_int_eq(ledger_open(&m.ledger), 0);
     ck_assert_int_eq(logger_desk_open(&m.desk), 0);
+    logger_desk_leave(&m.desk, 77);
+    logger_desk_leave(&m.desk, 99);
     old = add_generation(3, GENERATION_LEAVING);
     g = add_generation(4, GENERATION_SERVING);
     fill_worker(old, 1);
@@ -234,6 +236,9 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_uint_eq(other.desk.rings.own[2].use, LOGGER_ENDING);
     ck_assert_str_eq(other.desk.rings.own[1].path[LOGGER_LOG], "");
     ck_assert_uint_eq(other.desk.rings.own[1].use, LOGGER_USED);
+    ck_assert_int_eq(other.desk.former[0], 77);
+    ck_assert_int_eq(other.desk.former[1], 99);
+    ck_assert_int_eq(other.desk.former[2], 0);
     ck_assert_int_eq(logger_target_take(&other.desk.rings), 3);
     ck_assert_int_eq(other.lobby.ends[1], m.lobby.ends[1]);
     ck_assert_uint_eq(other.lobby.former[0].number, 7);

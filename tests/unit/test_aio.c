@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of driver/engine_aio.c with real descriptors: any number of them may be asked about at a time. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "driver/engine_table.h"
+
+enum { MANY = 3000, REPORTS = 256, WAIT_MS = 20000 };
+
+struct bench {
+    struct engine engine;
+    struct done   done[REPORTS];
+    struct op     ops[MANY];
+    unsigned      reports[MANY];
+};
+
+/* NULL where it cannot run. */
+static struct bench *bench_open(void)
+{
+    char why[256];
+    struct bench *b;
+    if (!engine_aio_available(why, sizeof why)) {
+        fprintf(stderr, "aio is left out: %s\n", why);
+        return NULL;
+    }
+    b = calloc(1, sizeof *b);
+    b->engine = (struct engine){ .ops = &engine_aio, .connections_max = 10 };
+    ck_assert_int_eq(b->engine.ops->open(&b->engine), 0);
+    for (unsigned i = 0; i < MANY; i++)
+        b->ops[i] = (struct op){ .kind = OP_WATCH, .owner = &b->reports[i] };
+    return b;
+}
+
+static unsigned take_reports(struct bench *b, int expected)
+{
+    int n = b->engine.ops->wait(&b->engine, b->done, REPORTS, WAIT_MS);
+    ck_assert_int_gt(n, 0);
+    for (int i = 0; i < n; i++) {
+        ck_assert_int_eq(b->done[i].result, expected);
+        ++*(unsigned *)b->done[i].op->owner;
+    }
+    return (unsigned)n;
+}
+
+static void each_was_told_once(struct bench *b)
+{
+    for (unsigned i = 0; i < MANY; i++)
+        ck_assert_uint_eq(b->reports[i], 1);
+    memset(b->reports, 0, sizeof b->reports);
+}
+
+START_TEST(aio_asks_about_any_number_of_descriptors)
+{
+    struct bench *b = bench_open();
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (b == NULL)
+        return;
+    ck_assert_int_ne(fd, -1);
+    for (unsigned i = 0; i < MANY; i++)
+        b->engine.ops->watch(&b->engine, &b->ops[i], fd);
+    ck_assert_int_eq(b->engine.ops->wait(&b->engine, b->done, REPORTS, 0), 0);
+    ck_assert_int_eq(eventfd_write(fd, 1), 0);
+    for (unsigned n = 0; n < MANY; n += take_reports(b, 1))
+        ;
+    each_was_told_once(b);
+    for (unsigned i = 0; i < MANY; i++) {
+        b->engine.ops->watch(&b->engine, &b->ops[i], fd);
+        b->engine.ops->cancel(&b->engine, &b->ops[i]);
+    }
+    for (unsigned n = 0; n < MANY; n += take_reports(b, -ECANCELED))
+        ;
+    each_was_told_once(b);
+    for (unsigned i = 0; i < MANY; i++)
+        b->engine.ops->forget(&b->engine, &b->ops[i]);
+    b->engine.ops->close(&b->engine);
+    close(fd);
+    free(b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("aio");
+    TCase *t = tcase_create("aio");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, aio_asks_about_any_number_of_descriptors);
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
