@@ -6,7 +6,7 @@ flow: its own counters say how many were served, and the CPU clocks of its worke
 of the same time is compared with that."""
 import time
 
-from iomux_bench import load, meter, plan, server
+from iomux_bench import load, meter, plan, server, talk
 from iomux_bench.process import Failure, wait_until
 
 START_S = 10            # until all connections are there and requests flow
@@ -75,7 +75,7 @@ class Moment:
         self.load = worked.spent() if worked else {}
         self.shared = setup.cpus.shared
         self.busy, self.steal = meter.machine(cpus)
-        self.everything = meter.cpu_ns(running.family()) / 1e9
+        self.everything = sum(meter.each_cpu_ns(running.family()).values()) / 1e9
         self.kernel = meter.each_cpu_ns(meter.kernel_threads())
 
 
@@ -86,7 +86,11 @@ def step(setup, name, cell, rate=None):
         running = setup.start(name, cell)
         act = {plan.SPEED: speed, plan.DISK_IO: speed, plan.PACE: pace, plan.REST: rest}[cell.kind]
         return act(setup, running, cell, rate)
-    except Failure as e:
+    except (Failure, talk.Unreached, OSError) as e:
+        if running and not running.lives():
+            return {"failed": "its worker ended while it was measured", "why": f"{e}\n{running.log()}"[-2000:], "flags": ""}
+        if isinstance(e, OSError):
+            raise
         return {"failed": str(e).strip().splitlines()[0], "why": str(e).strip()[-2000:], "flags": ""}
     finally:
         if running:

@@ -16,8 +16,10 @@ COUNTERS = ("accepted", "wakeups", "events", "receives", "sends", "would_block",
             "bytes_sent", "refused", "refused_full", "resets", "timeouts")
 CAPACITY_MIN = 1000
 
+# No watchdog: with ten thousand threads that work the loop which accepts may wait long for its turn.
 CONFIG = """\
 workers = 1;
+watchdog = 0;
 io_model = "%(model)s";
 control = "%(control)s";
 %(user)s
@@ -98,6 +100,7 @@ class Iomuxd:
         try:
             self._running.wait_ready(self._ready)
             self.pids = [w["pid"] for w in self.status()["workers"]]
+            self._free_master()
         except BaseException:
             self.stop()
             raise
@@ -116,6 +119,17 @@ class Iomuxd:
 
     def log(self):
         return self._running.log()
+
+    def _free_master(self):
+        """The worker has its CPU for itself, and who answers for it another where there is one: among ten thousand threads
+        the master would wait for its turn."""
+        for pid in self.family():
+            if pid not in self.pids:
+                os.sched_setaffinity(pid, os.sched_getaffinity(0))
+
+    def lives(self):
+        """Is the worker still there that was started?"""
+        return all(meter.started(pid) for pid in self.pids)
 
     def family(self):
         """All its processes, the master among them."""
@@ -186,6 +200,12 @@ class Floor:
 
     def port(self):
         return self._running.port
+
+    def log(self):
+        return self._running.log()
+
+    def lives(self):
+        return all(meter.started(pid) for pid in self.pids)
 
     def family(self):
         return self.pids

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A fault for LD_PRELOAD: each recv that brings something takes SLOW_US microseconds of CPU more, and one takes STALL_MS
- * milliseconds: the first that comes STALL_AT milliseconds after the first of all. */
+/* Faults for LD_PRELOAD: each recv that brings something takes SLOW_US microseconds of CPU more; one takes STALL_MS
+ * milliseconds, the first that comes STALL_AT milliseconds after the first of all; DIE_AT milliseconds after that one a
+ * process that does not lead its session, a worker, is killed. */
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
 
 static long long now_ns(clockid_t clock)
 {
@@ -34,13 +37,14 @@ static long long number_of(const char *name)
 ssize_t recv(int fd, void *to, size_t size, int flags)
 {
     static ssize_t (*real)(int, void *, size_t, int);
-    static long long slow_us, stall_at, stall_ms, began;
+    static long long slow_us, stall_at, stall_ms, die_at, began;
 
     if (real == NULL) {
         real = (ssize_t (*)(int, void *, size_t, int))dlsym(RTLD_NEXT, "recv");
         slow_us = number_of("SLOW_US");
         stall_at = number_of("STALL_AT");
         stall_ms = number_of("STALL_MS");
+        die_at = number_of("DIE_AT");
     }
     ssize_t n = real(fd, to, size, flags);
     if (n > 0) {
@@ -51,6 +55,8 @@ ssize_t recv(int fd, void *to, size_t size, int flags)
             spin(CLOCK_MONOTONIC, stall_ms * 1000000);
             stall_ms = 0;
         }
+        if (die_at != 0 && getpid() != getsid(0) && now_ns(CLOCK_MONOTONIC) - began > die_at * 1000000)
+            raise(SIGKILL);
     }
     return n;
 }

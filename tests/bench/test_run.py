@@ -106,7 +106,7 @@ def fault(tmp_path, program, in_poll, in_all=""):
     return another(tmp_path, program, f"""if [ "$1" = -c ]; then
     {in_all}
     if grep -q 'io_model = "poll"' "$2"; then {in_poll}; fi
-    LD_PRELOAD={compiled(tmp_path)}; export LD_PRELOAD SLOW_US STALL_AT STALL_MS; fi""")
+    LD_PRELOAD={compiled(tmp_path)}; export LD_PRELOAD SLOW_US STALL_AT STALL_MS DIE_AT; fi""")
 
 
 SLOW_US = 100
@@ -180,6 +180,17 @@ def test_another_model_than_the_one_named_is_no_figure(program, tmp_path):
     cell = document(tmp_path)["cells"]["speed fixed 10"]
     assert "cpu_us" not in cell["poll"] and "was told poll and runs select" in cell["poll"]["failed"]
     assert cell["epoll"]["cpu_us"]["median"] > 0
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_that_dies_is_no_figure_and_no_end_of_the_run(program, tmp_path):
+    needs(program, "epoll", "poll")
+    dies = fault(tmp_path, program, "DIE_AT=100")
+    done = run(program, *TWO, "-c", "10", "--iomuxd", dies, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    cell = document(tmp_path)["cells"]["speed fixed 10"]
+    assert "cpu_us" in cell["epoll"] and "cpu_us" not in cell["poll"]
+    assert cell["poll"]["failed"] == "its worker ended while it was measured"
 
 
 def test_a_run_is_stopped_and_gone_on_with(program, tmp_path):
