@@ -8,6 +8,8 @@
 #include "daemon/filter.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -62,16 +64,17 @@ static const char *const calls_unknown[] = {
     "mseal", NULL
 };
 
-enum { CONDITIONS_MAX = 3 };
+enum { CONDITIONS_MAX = 6 };
 
-/* A call that is allowed only with certain arguments: one condition of these must hold. */
+/* A call that is allowed only with certain arguments: one condition of these must hold.  Sockets go on to the master and to
+ * other workers: with SO_LINGER their close(2) would wait there, with SO_PEEK_OFF a look would find nothing, for ever. */
 struct condition {
     const char          *call;
     struct scmp_arg_cmp  one_of[CONDITIONS_MAX];
     unsigned             count;
 };
 
-enum { CONDITIONS = 13 };        /* the rows below */
+enum { CONDITIONS = 14 };        /* the rows below */
 
 static void conditions_fill(struct condition c[CONDITIONS])
 {
@@ -93,6 +96,10 @@ static void conditions_fill(struct condition c[CONDITIONS])
         { "ioctl", { SCMP_CMP(1, SCMP_CMP_EQ, FIONREAD, 0), SCMP_CMP(1, SCMP_CMP_EQ, TIOCOUTQ, 0) }, 2 },
         { "socket", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX, 0) }, 1 },                          /* the journal */
         { "socketpair", { SCMP_CMP(0, SCMP_CMP_EQ, AF_UNIX, 0) }, 1 },
+        { "setsockopt", { SCMP_CMP(2, SCMP_CMP_EQ, SO_RCVTIMEO, 0), SCMP_CMP(2, SCMP_CMP_EQ, SO_SNDTIMEO, 0),
+                          SCMP_CMP(2, SCMP_CMP_EQ, SO_SNDBUF, 0),
+                          SCMP_CMP(2, SCMP_CMP_EQ, TCP_SYNCNT, 0), SCMP_CMP(2, SCMP_CMP_EQ, TCP_NODELAY, 0),
+                          SCMP_CMP(2, SCMP_CMP_EQ, IP_BIND_ADDRESS_NO_PORT, 0) }, 6 },      /* of what is dialled */
     };
 
     for (unsigned i = 0; i < CONDITIONS; i++)

@@ -42,6 +42,15 @@ bool inbox_is_busy(int error)
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS;
 }
 
+/* A worker that made it may have said that looking begins elsewhere than with what comes first (SO_PEEK_OFF, socket(7)): it
+ * would be heard of, again and again, and never be found. */
+static void look_at_first(int end)
+{
+    const int nowhere = -1;
+
+    (void)setsockopt(end, SOL_SOCKET, SO_PEEK_OFF, &nowhere, sizeof nowhere);
+}
+
 static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags)
 {
     struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
@@ -54,6 +63,8 @@ static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags
         errno = EMFILE;
         return -1;
     }
+    if ((flags & MSG_PEEK) != 0)
+        look_at_first(end);
     do
         n = recvmsg(end, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n == -1 && errno == EINTR);
@@ -79,6 +90,7 @@ int inbox_peek(int end, char *to, struct span *parcel)
 {
     ssize_t n;
 
+    look_at_first(end);
     do
         n = recv(end, to, PARCEL_MAX, MSG_PEEK | MSG_DONTWAIT);
     while (n == -1 && errno == EINTR);
@@ -126,6 +138,7 @@ bool inbox_is_over(int end)
 {
     char byte;
 
+    look_at_first(end);
     return recv(end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 

@@ -22,6 +22,7 @@
 enum {
     LOBBY_SEATS = 64,           /* connections of a bench in one turn: there are others */
     LOBBY_BENCHES = 64,         /* taken over in one turn */
+    LOBBY_BENCHES_MAX = 4096,   /* at a time: a worker of a daemon before may put in as many as it likes */
     LOBBY_AGAIN_MS = 5          /* while all inboxes are full: a worker empties its own in such a time */
 };
 
@@ -334,7 +335,22 @@ static void say_seated(struct lobby *l)
 /* If there is none of our own there is nothing to wait for. */
 static bool may_take_over(const struct lobby *l)
 {
-    return l->kept || l->ends[0] == -1;
+    return (l->kept || l->ends[0] == -1) && l->bench_count < LOBBY_BENCHES_MAX;
+}
+
+/* When all are over, so are those that our own lobby has: there is to be room in it for the benches of our workers. */
+static void forget_benches(struct lobby *l)
+{
+    struct channel_message m;
+    bool over = true;
+
+    for (int i = 0; i < LOBBY_BENCHES_MAX && over && l->ends[0] != -1 && channel_peek(l->ends[0], &m) == 1; i++) {
+        over = m.fd == -1 || inbox_is_over(m.fd);
+        if (m.fd != -1)
+            close(m.fd);
+        if (over)
+            channel_drop(l->ends[0]);
+    }
 }
 
 bool lobby_turn(struct lobby *l, const struct generation *to, uint64_t now_ms)
@@ -346,8 +362,10 @@ bool lobby_turn(struct lobby *l, const struct generation *to, uint64_t now_ms)
     l->again_ms = 0;
     over = may_take_over(l) && formers_look(l, now_ms);
     benches_look(l, to, now_ms);
-    if (lobby_polled(l) == 0)
+    if (lobby_polled(l) == 0) {
+        forget_benches(l);
         say_seated(l);
+    }
     return over;
 }
 

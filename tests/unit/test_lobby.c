@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -319,6 +320,61 @@ START_TEST(lobby_drops_what_is_no_bench)
 }
 END_TEST
 
+static unsigned waiting_in(int end)
+{
+    int bytes = 0;
+
+    ck_assert_int_eq(ioctl(end, FIONREAD, &bytes), 0);
+    return (unsigned)bytes;
+}
+
+START_TEST(lobby_keeps_no_benches_that_are_over)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_gt(waiting_in(new.ends[0]), 0);
+    worker_ends();
+    ck_assert(lobby_turn(&new, g, 2));
+    ck_assert_uint_eq(waiting_in(new.ends[0]), 0);
+}
+END_TEST
+
+START_TEST(lobby_finds_who_waits_where_a_worker_would_have_it_look_elsewhere)
+{
+    const int far = 1000000;
+    int ends[2];
+
+    ck_assert_int_eq(inbox_open(ends), 0);
+    ck_assert_int_eq(setsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &far, sizeof far), 0);
+    ck_assert_int_eq(channel_send(door, &(struct channel_message){ .kind = CHANNEL_BENCH, .fd = ends[0] }), 0);
+    ck_assert_int_eq(inbox_send(ends[1], SPAN("no parcel"), carried[1]), 0);
+    next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(new.lost, 1);
+    ck_assert(!hears(&new));            /* else the master would never sleep */
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+/* A worker that a master before has left behind may put in more and more. */
+START_TEST(lobby_has_an_end_to_benches)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    next_master();
+    for (int i = 0; i < 4096; i++)
+        ck_assert_int_eq(lobby_add_bench(&new, -1), 0);
+    ck_assert(!hears(&new));
+    (void)lobby_turn(&new, g, 1);       /* those are none: they go */
+    ck_assert_uint_eq(new.bench_count, 0);
+    ck_assert(hears(&new));
+    (void)lobby_turn(&new, g, 2);
+    ck_assert_uint_eq(new.bench_count, 1);
+}
+END_TEST
+
 START_TEST(bench_takes_all_that_an_inbox_has)
 {
     struct bench b;
@@ -363,6 +419,9 @@ int main(void)
     tcase_add_test(t, lobby_that_nobody_keeps_is_no_heir);
     tcase_add_test(t, lobby_that_is_kept_no_more_is_no_heir);
     tcase_add_test(t, lobby_drops_what_is_no_bench);
+    tcase_add_test(t, lobby_keeps_no_benches_that_are_over);
+    tcase_add_test(t, lobby_finds_who_waits_where_a_worker_would_have_it_look_elsewhere);
+    tcase_add_test(t, lobby_has_an_end_to_benches);
     tcase_add_test(t, bench_takes_all_that_an_inbox_has);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
