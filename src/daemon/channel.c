@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,14 @@ static bool frame_is_sound(const struct channel_frame *frame, ssize_t n, const s
     return channel_carries_fd((enum channel_kind)frame->kind) == (fd != -1);
 }
 
+/* Nothing was received: the end, or an empty message, with others behind it? */
+static bool has_more(int end)
+{
+    int bytes = 0;
+
+    return ioctl(end, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 static int channel_look(int end, struct channel_message *m, int flags)
 {
     struct channel_frame frame = { 0 };
@@ -79,7 +88,7 @@ static int channel_look(int end, struct channel_message *m, int flags)
     }
     if (fd != -1)
         close(fd);
-    errno = n == 0 ? EPIPE : EBADMSG;
+    errno = n == 0 && !has_more(end) ? EPIPE : EBADMSG;
     return -1;
 }
 

@@ -161,11 +161,13 @@ static bool is_bench(int fd)
 }
 
 /* If our own lobby has no room for it, it is kept by nobody but us, which is better than to leave those waiting who are
- * there.  False: not now. */
+ * there.  A lobby or bench whose writing end was put in as a bench would keep itself for ever; it is over now.  False: not
+ * now. */
 static bool bench_adopt(struct lobby *l, int bench)
 {
     if (lobby_add_bench(l, bench) == -1)
         return false;
+    (void)shutdown(bench, SHUT_WR);
     if (l->ends[1] != -1)
         (void)channel_send(l->ends[1], &(struct channel_message){ .kind = CHANNEL_BENCH, .fd = bench });
     return true;

@@ -375,6 +375,39 @@ START_TEST(lobby_has_an_end_to_benches)
 }
 END_TEST
 
+START_TEST(lobby_does_not_keep_itself)
+{
+    int ends[2];
+
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    ck_assert_int_eq(inbox_open(ends), 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(channel_send(door, &(struct channel_message){ .kind = CHANNEL_BENCH, .fd = ends[i] }), 0);
+    ck_assert_int_eq(channel_send(door, &(struct channel_message){ .kind = CHANNEL_BENCH, .fd = door }), 0);
+    close(ends[0]);
+    close(ends[1]);
+    next_master();
+    worker_ends();
+    for (unsigned i = 0; i < 4; i++)
+        (void)lobby_turn(&new, g, 1 + i);
+    ck_assert_uint_eq(count_in(2, "two"), 1);
+    ck_assert_uint_eq(lobby_polled(&new), 0);
+}
+END_TEST
+
+START_TEST(lobby_hears_on_behind_an_empty_message)
+{
+    ck_assert_int_eq(send(door, "", 0, 0), 0);
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    next_master();
+    worker_ends();
+    ck_assert(lobby_turn(&new, g, 1));
+    ck_assert_uint_eq(count_in(2, "two"), 1);
+}
+END_TEST
+
 START_TEST(bench_takes_all_that_an_inbox_has)
 {
     struct bench b;
@@ -422,6 +455,8 @@ int main(void)
     tcase_add_test(t, lobby_keeps_no_benches_that_are_over);
     tcase_add_test(t, lobby_finds_who_waits_where_a_worker_would_have_it_look_elsewhere);
     tcase_add_test(t, lobby_has_an_end_to_benches);
+    tcase_add_test(t, lobby_does_not_keep_itself);
+    tcase_add_test(t, lobby_hears_on_behind_an_empty_message);
     tcase_add_test(t, bench_takes_all_that_an_inbox_has);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
