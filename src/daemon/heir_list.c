@@ -216,10 +216,14 @@ int heir_list_keep(struct heir_list *h, int lobby)
     return rc;
 }
 
-/* When no thread passes anything any more. */
-bool heir_list_keeps(const struct heir_list *h)
+bool heir_list_keeps(struct heir_list *h)
 {
-    return bench_is_open(&h->bench);
+    bool keeps;
+
+    pthread_mutex_lock(&h->lock);
+    keeps = bench_is_open(&h->bench);
+    pthread_mutex_unlock(&h->lock);
+    return keeps;
 }
 
 bool heir_list_fill(struct heir_list *h, int inbox)

@@ -31,7 +31,7 @@ void heir_list_end(struct heir_list *h);
 /* From now on all that can be passed waits for the next daemon, in this lobby; no other heirs are there.  -1 with errno,
  * and then there are none at all. */
 int heir_list_keep(struct heir_list *h, int lobby);
-bool heir_list_keeps(const struct heir_list *h);
+bool heir_list_keeps(struct heir_list *h);
 
 /* ... and what waits in this inbox.  False: something is left. */
 bool heir_list_fill(struct heir_list *h, int inbox);
