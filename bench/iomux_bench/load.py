@@ -15,7 +15,8 @@ TIMEOUT_S = 5               # for an answer, under load
 TIMEOUT_MANY_S = 30         # the same with MANY connections: until the last of them has its thread, and its turn
 DATAGRAM_S = 0.5            # after that one is lost
 LONG_S = 60                 # more than any step takes: it is told when to end
-WARM_S = 0.2                # of a fixed rate, beside the time in which each connection asks once
+WARM_S = 0.2                # of a fixed rate, beside the time in which each connection asks once,
+WARM_MOST_S = 4             # which would be too long for very many at a low rate
 SOURCE_PORTS = 20000        # connections that one source address can have for sure
 LATENCIES = {"p50": "p50_us", "p90": "p90_us", "p99": "p99_us", "p99.9": "p99.9_us", "max": "max_us", "mean": "mean_us"}
 
@@ -23,6 +24,11 @@ LATENCIES = {"p50": "p50_us", "p90": "p90_us", "p99": "p99_us", "p99.9": "p99.9_
 def sources(connections):
     """Source addresses for so many connections: several, where one has not enough ports."""
     return f"127.0.0.1-127.0.0.{min(250, 1 + 4 * connections // SOURCE_PORTS)}" if connections >= 5000 else ""
+
+
+def warm_s(active, rate):
+    """How long requests are sent at a fixed rate before it is measured: half as long again as all connections take to ask."""
+    return min(1.5 * active / rate, WARM_MOST_S)
 
 
 class Load:
@@ -36,7 +42,7 @@ class Load:
         argv = [program, "-c", str(active), "-d", str(seconds or LONG_S), "--timeout", str(timeout), "-t", str(workers),
                 "--json", "-", *workload.extra]
         argv += ["-i", str(idle)] if idle else []
-        argv += ["-r", str(rate), "-w", f"{WARM_S + 1.5 * active / rate:.2f}"] if rate else []
+        argv += ["-r", str(rate), "-w", f"{WARM_S + warm_s(active, rate):.2f}"] if rate else []
         argv += ["--source", sources(cell.connections)] if sources(cell.connections) else []
         argv += ["--verify", site.page(workload.path)] if workload.scheme == "http" else []
         self._errors = os.path.join(site.place("load"), "errors")

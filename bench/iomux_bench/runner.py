@@ -156,13 +156,13 @@ def kept(cell):
     return cell.connections - cell.connections // 100       # of very many some are always being made again
 
 
-def wait_flow(running, cell, at_work):
-    """Until the server has the connections and all of them are asking."""
+def wait_flow(running, cell, at_work, part=1.0):
+    """Until the server has the connections and all of them are asking, or this part of them."""
     active, idle = plan.split(cell)
     deadline = time.monotonic() + (START_S if cell.connections < plan.MANY else START_MANY_S)
     while True:
         said = running.said()
-        if said["served"] >= idle + active // 2 + 1 and said["open"] >= kept(cell):
+        if said["served"] >= idle + part * active / 2 + 1 and said["open"] >= part * kept(cell):
             return True
         if at_work.over() or time.monotonic() > deadline:
             return False
@@ -179,9 +179,9 @@ def why_not(running, cell, said, result):
     return f"the connections could not all be made in time: {errors or 'they came too slowly'}"
 
 
-def flowing(running, cell, at_work):
+def flowing(running, cell, at_work, part=1.0):
     """Waits for that, or says why there are no figures."""
-    if not wait_flow(running, cell, at_work):
+    if not wait_flow(running, cell, at_work, part):
         said = running.said()
         raise Failure(why_not(running, cell, said, at_work.finish(early=True)))
 
@@ -221,7 +221,8 @@ def pace(setup, running, cell, rate):
         raise Failure("no rate is known: nobody answered in the closed loop")
     at_work = load.Load(setup.programs["iomux-load"], setup.site, running, cell, setup.cpus, cell.seconds, rate)
     try:
-        flowing(running, cell, at_work)
+        active, _ = plan.split(cell)
+        flowing(running, cell, at_work, min(1.0, load.warm_s(active, rate) * rate / active / 1.5))
         before = Moment(setup, running, at_work)
         time.sleep(cell.seconds)
         after = Moment(setup, running, at_work)

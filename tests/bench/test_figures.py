@@ -204,4 +204,5 @@ def test_why_requests_do_not_flow_is_said():
     ("fixed", 50, 100, False), ("connect", 100, 3, True), ("echo-udp", 100, 0, True)])
 def test_it_is_measured_when_the_server_has_all_connections(monkeypatch, workload, served, connections, flows):
     monkeypatch.setattr(runner, "START_S", 0)
+    assert runner.wait_flow(Counting(30, 60), HUNDRED, Counting(0), 0.5)
     assert runner.wait_flow(Counting(served, connections), HUNDRED._replace(workload=workload), Counting(0)) == flows
