@@ -51,34 +51,49 @@ int bench_open(struct bench *b, int lobby)
     return end != -1 ? 0 : -1;
 }
 
+/* False: there is no place for another one now. */
+static bool bench_change(struct bench *b)
+{
+    int another = put_there(b->lobby);
+
+    if (another == -1)
+        return false;
+    close(b->end);
+    b->end = another;
+    return true;
+}
+
 int bench_send(struct bench *b, struct span parcel, int fd)
 {
-    int another;
-
     if (inbox_send(b->end, parcel, fd) == 0)
         return 0;
     if (errno != EAGAIN)
         return -1;
-    another = put_there(b->lobby);
-    if (another == -1) {
+    if (!bench_change(b)) {
         errno = EAGAIN;                 /* there may be a place later */
         return -1;
     }
-    close(b->end);
-    b->end = another;
     return inbox_send(b->end, parcel, fd);
 }
 
-static int send_to(void *bench, struct span parcel, int fd)
+static bool fill_has_room(void *bench)
+{
+    struct bench *b = bench;
+
+    return inbox_has_room(b->end) || bench_change(b);
+}
+
+static int fill_take(void *bench, struct span parcel, int fd)
 {
     return bench_send(bench, parcel, fd);
 }
 
 bool bench_fill(struct bench *b, int inbox)
 {
+    const struct inbox_taker taker = { .has_room = fill_has_room, .take = fill_take, .arg = b };
     int moved = 1;
 
     while (bench_is_open(b) && moved == 1)
-        moved = inbox_pass(inbox, send_to, b);
+        moved = inbox_pass(inbox, &taker);
     return moved == 0;
 }

@@ -3,10 +3,12 @@
 #include "daemon/inbox.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "core/parcel.h"
 #include "daemon/rights.h"
 
@@ -42,6 +44,14 @@ bool inbox_is_busy(int error)
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS;
 }
 
+/* The kernel says no when a part of it is taken: behind a yes there is place for more than one. */
+bool inbox_has_room(int end)
+{
+    struct pollfd p = { .fd = end, .events = POLLOUT };
+
+    return end != -1 && poll(&p, 1, 0) == 1 && (p.revents & (POLLOUT | POLLHUP | POLLERR)) == POLLOUT;
+}
+
 /* A worker that made it may have said that looking begins elsewhere than with what comes first (SO_PEEK_OFF, socket(7)): it
  * would be heard of, again and again, and never be found. */
 static void look_at_first(int end)
@@ -51,7 +61,7 @@ static void look_at_first(int end)
     (void)setsockopt(end, SOL_SOCKET, SO_PEEK_OFF, &nowhere, sizeof nowhere);
 }
 
-static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags)
+int inbox_receive(int end, char *to, struct span *parcel, int *fd)
 {
     struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
     union rights control;
@@ -63,10 +73,8 @@ static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags
         errno = EMFILE;
         return -1;
     }
-    if ((flags & MSG_PEEK) != 0)
-        look_at_first(end);
     do
-        n = recvmsg(end, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(end, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n == -1 && errno == EINTR);
     if (n == -1)
         return errno == EAGAIN ? 0 : -1;
@@ -79,11 +87,6 @@ static int inbox_look(int end, char *to, struct span *parcel, int *fd, int flags
     *fd = -1;
     errno = n == 0 ? EPIPE : EBADMSG;
     return -1;
-}
-
-int inbox_receive(int end, char *to, struct span *parcel, int *fd)
-{
-    return inbox_look(end, to, parcel, fd, 0);
 }
 
 int inbox_peek(int end, char *to, struct span *parcel)
@@ -107,31 +110,37 @@ void inbox_shut(int end)
     (void)shutdown(end, SHUT_RD);
 }
 
-static void drop_first(int end)
+static int pass_with(int from, const struct inbox_taker *to, char *room)
 {
-    char byte;
+    static const struct log_about about = { .event = "not-kept" };
+    struct span parcel;
+    int fd, got = inbox_peek(from, room, &parcel);
 
-    (void)recv(end, &byte, 1, MSG_DONTWAIT);
+    if (got != 1)
+        return got;
+    if (!to->has_room(to->arg)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    got = inbox_receive(from, room, &parcel, &fd);
+    if (got != 1)
+        return got;
+    if (to->take(to->arg, parcel, fd) == -1)
+        log_errno(LOG_ERROR, &about, "a connection that waited to be taken over ended: it cannot be passed on");
+    close(fd);
+    return 1;
 }
 
-/* It is looked at first, with a copy of its descriptor, and goes when it is where it is to be. */
-int inbox_pass(int from, inbox_taker *take, void *arg)
+int inbox_pass(int from, const struct inbox_taker *to)
 {
     char *room = malloc(PARCEL_MAX);
-    struct span parcel;
-    int fd = -1, error, got = room != NULL ? inbox_look(from, room, &parcel, &fd, MSG_PEEK) : -1;
-    bool over = got == -1 && errno == EPIPE, junk = got == -1 && errno == EBADMSG;
+    int got = room != NULL ? pass_with(from, to, room) : -1, error = errno;
 
-    if (got == 1 && take(arg, parcel, fd) == -1)
-        got = -1;
-    error = errno;
-    if (got == 1 || junk)
-        drop_first(from);
-    if (fd != -1)
-        close(fd);
     free(room);
     errno = error;
-    return junk ? 1 : over ? 0 : got;
+    if (got == -1 && error == EBADMSG)
+        return 1;
+    return got == -1 && error == EPIPE ? 0 : got;
 }
 
 bool inbox_is_over(int end)
@@ -140,14 +149,4 @@ bool inbox_is_over(int end)
 
     look_at_first(end);
     return recv(end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-static int send_there(void *to, struct span parcel, int fd)
-{
-    return inbox_send(*(const int *)to, parcel, fd);
-}
-
-int inbox_move(int from, int to)
-{
-    return inbox_pass(from, send_there, &to);
 }

@@ -17,6 +17,9 @@ int inbox_open(int ends[2]);
 int inbox_send(int end, struct span parcel, int fd);
 bool inbox_is_busy(int error);
 
+/* The next one that is sent there finds place, as far as can be known before. */
+bool inbox_has_room(int end);
+
 /* 1: a message came, and *parcel lies in `to`, PARCEL_MAX bytes; the descriptor is the caller's.  0: there is none now.
  * -1 with errno: EPIPE: there will be none, EMFILE: there is no descriptor free for what comes, and nothing was taken,
  * EBADMSG: what came is no connection (it is dropped, the next call goes on). */
@@ -28,15 +31,18 @@ int inbox_peek(int end, char *to, struct span *parcel);
 /* Nothing more can be passed there; what waits can still be taken out. */
 void inbox_shut(int end);
 
-/* Takes a parcel over, as inbox_send does. */
-typedef int inbox_taker(void *arg, struct span parcel, int fd);
+/* Who takes connections over: has he room for one, and he takes it, as inbox_send does. */
+struct inbox_taker {
+    bool (*has_room)(void *arg);
+    int  (*take)(void *arg, struct span parcel, int fd);
+    void  *arg;
+};
 
-/* Passes on what waits first; nobody else may take out anything meanwhile.  Whatever happens, it is here or with who takes it.
- * 1: he has it, or it was no connection.  0: nothing waits now.  -1 with errno, of `take` or of a shortage: it stays. */
-int inbox_pass(int from, inbox_taker *take, void *arg);
-
-/* The same, to another inbox; for now if inbox_is_busy says so. */
-int inbox_move(int from, int to);
+/* Passes on what waits first; nobody else may take out anything meanwhile.  It is taken out before he has it, and only when
+ * he has room for it: whoever is killed between the two takes it with him, and there is never a moment in which it could be
+ * found in two places.  1: he has it, or it was no connection, or it ended since he did not take it after all, which is in
+ * the log.  0: nothing waits now.  -1 with errno, EAGAIN if he has no room: it stays. */
+int inbox_pass(int from, const struct inbox_taker *to);
 
 /* Nothing waits there, and nothing ever will. */
 bool inbox_is_over(int end);

@@ -23,7 +23,8 @@ enum {
     LOBBY_SEATS = 64,           /* connections of a bench in one turn: there are others */
     LOBBY_BENCHES = 64,         /* taken over in one turn */
     LOBBY_BENCHES_MAX = 4096,   /* at a time: a worker of a daemon before may put in as many as it likes */
-    LOBBY_AGAIN_MS = 5          /* while all inboxes are full: a worker empties its own in such a time */
+    LOBBY_AGAIN_MS = 5,         /* when all inboxes are full: a worker empties its own in such a time; it doubles ... */
+    LOBBY_AGAIN_MAX_MS = 100    /* ... up to this while nothing moves */
 };
 
 /* ---- what there is ---- */
@@ -185,7 +186,7 @@ static bool message_take(struct lobby *l, const struct channel_message *m)
 }
 
 /* False: nobody will put anything there any more. */
-static bool former_look(struct lobby *l, int former, uint64_t now_ms)
+static bool former_look(struct lobby *l, int former)
 {
     struct channel_message m;
 
@@ -193,23 +194,23 @@ static bool former_look(struct lobby *l, int former, uint64_t now_ms)
         int got = channel_peek(former, &m);
         bool later = got == 1 ? !message_take(l, &m) : got == -1 && will_pass(errno);
 
-        if (later)
-            l->again_ms = now_ms + LOBBY_AGAIN_MS;
+        l->waits |= later;
         if (later || got == 0)
             return true;
         if (got == -1 && errno != EBADMSG)
             return false;
         channel_drop(former);
+        l->moves = true;
     }
     return true;
 }
 
-static bool formers_look(struct lobby *l, uint64_t now_ms)
+static bool formers_look(struct lobby *l)
 {
     unsigned before = l->former_count, i = 0;
 
     while (i < l->former_count) {
-        if (former_look(l, l->former[i].fd, now_ms)) {
+        if (former_look(l, l->former[i].fd)) {
             i++;
             continue;
         }
@@ -233,16 +234,9 @@ static bool pool_goes_on(const struct generation *g, const struct pool *p, const
     return false;
 }
 
-static bool seat_has_room(const struct worker_slot *w)
-{
-    struct pollfd p = { .fd = w->inbox[1], .events = POLLOUT };
-
-    return w->inbox[1] != -1 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
-}
-
 /* The place whose turn it is, or the next one that has room; NULL: there is none, and *busy says whether there may be one
  * later. */
-static const struct worker_slot *find_seat(struct lobby *l, const struct generation *to, struct span bytes, bool *busy)
+static const struct worker_slot *find_seat(const struct lobby *l, const struct generation *to, struct span bytes, bool *busy)
 {
     const struct crew *c = &to->crew;
     struct parcel p;
@@ -255,12 +249,29 @@ static const struct worker_slot *find_seat(struct lobby *l, const struct generat
         if (!pool_goes_on(to, c->v[at].pool, &p))
             continue;
         *busy = true;
-        if (!seat_has_room(&c->v[at]))
+        if (!inbox_has_room(c->v[at].inbox[1]))
             continue;
-        l->next = at + 1;
         return &c->v[at];
     }
     return NULL;
+}
+
+/* It is on no bench any more: the place that had room takes it, or if it does not after all, any that serves it. */
+static bool seat_take(struct lobby *l, const struct generation *to, const struct worker_slot *seat, struct span bytes, int fd)
+{
+    const struct crew *c = &to->crew;
+    struct parcel p;
+    bool sound = parcel_open(&p, bytes);
+
+    for (unsigned i = 0; i < c->count && sound; i++) {
+        unsigned at = ((unsigned)(seat - c->v) + i) % c->count;
+
+        if (!pool_goes_on(to, c->v[at].pool, &p) || inbox_send(c->v[at].inbox[1], bytes, fd) == -1)
+            continue;
+        l->next = at + 1;
+        return true;
+    }
+    return false;
 }
 
 /* Whoever waits first on a bench.  1: he does not any more.  0: there is nobody now.  -1 with errno. */
@@ -281,37 +292,39 @@ static int seat_first(struct lobby *l, const struct generation *to, int bench, c
     got = inbox_receive(bench, room, &bytes, &fd);
     if (got != 1)
         return got == -1 && errno == EBADMSG ? 1 : got;
-    if (seat != NULL && inbox_send(seat->inbox[1], bytes, fd) == 0)
+    if (seat == NULL)
+        l->lost++;
+    else if (seat_take(l, to, seat, bytes, fd))
         l->seated++;
     else
-        l->lost++;
+        l->failed++;
     close(fd);
     return 1;
 }
 
 /* False: nobody will wait there any more. */
-static bool bench_look(struct lobby *l, const struct generation *to, int bench, char *room, uint64_t now_ms)
+static bool bench_look(struct lobby *l, const struct generation *to, int bench, char *room)
 {
     int got = 1;
+    bool later;
 
-    for (int i = 0; i < LOBBY_SEATS && got == 1; i++)
+    for (int i = 0; i < LOBBY_SEATS && got == 1; i++) {
         got = seat_first(l, to, bench, room);
-    if (got == -1 && will_pass(errno))
-        l->again_ms = now_ms + LOBBY_AGAIN_MS;
-    else if (got == -1)
-        return false;
-    return true;
+        l->moves |= got == 1;
+    }
+    later = got == -1 && will_pass(errno);
+    l->waits |= later;
+    return got != -1 || later;
 }
 
-static void benches_look(struct lobby *l, const struct generation *to, uint64_t now_ms)
+static void benches_look(struct lobby *l, const struct generation *to)
 {
     char *room = malloc(PARCEL_MAX);
     unsigned i = 0;
 
-    if (room == NULL)
-        l->again_ms = now_ms + LOBBY_AGAIN_MS;
+    l->waits |= room == NULL;
     while (i < l->bench_count && room != NULL) {
-        if (bench_look(l, to, l->benches[i], room, now_ms)) {
+        if (bench_look(l, to, l->benches[i], room)) {
             i++;
             continue;
         }
@@ -331,7 +344,11 @@ static void say_seated(struct lobby *l)
         log_write(LOG_NOTICE, &(struct log_about){ .event = "not-kept" },
                   "master: %" PRIu64 " connection%s of the daemon before ended: no service goes on with %s", l->lost,
                   l->lost == 1 ? "" : "s", l->lost == 1 ? "it" : "them");
-    l->seated = l->lost = 0;
+    if (l->failed > 0)
+        log_write(LOG_ERROR, &(struct log_about){ .event = "not-kept" },
+                  "master: %" PRIu64 " connection%s of the daemon before ended: no worker could take %s over", l->failed,
+                  l->failed == 1 ? "" : "s", l->failed == 1 ? "it" : "them");
+    l->seated = l->lost = l->failed = 0;
 }
 
 /* If there is none of our own there is nothing to wait for. */
@@ -355,15 +372,29 @@ static void forget_benches(struct lobby *l)
     }
 }
 
+/* Who is first in line for inboxes that stay full holds up those behind him: that is not worth a turn every few
+ * milliseconds. */
+static void lobby_pause(struct lobby *l, uint64_t now_ms)
+{
+    if (!l->waits)
+        l->pause_ms = 0;
+    else if (l->moves || l->pause_ms == 0)
+        l->pause_ms = LOBBY_AGAIN_MS;
+    else
+        l->pause_ms = l->pause_ms * 2 < LOBBY_AGAIN_MAX_MS ? l->pause_ms * 2 : LOBBY_AGAIN_MAX_MS;
+    l->again_ms = l->waits ? now_ms + l->pause_ms : 0;
+}
+
 bool lobby_turn(struct lobby *l, const struct generation *to, uint64_t now_ms)
 {
     bool over;
 
     if (lobby_polled(l) == 0 || now_ms < l->again_ms)
         return false;
-    l->again_ms = 0;
-    over = may_take_over(l) && formers_look(l, now_ms);
-    benches_look(l, to, now_ms);
+    l->moves = l->waits = false;
+    over = may_take_over(l) && formers_look(l);
+    benches_look(l, to);
+    lobby_pause(l, now_ms);
     if (lobby_polled(l) == 0) {
         forget_benches(l);
         say_seated(l);

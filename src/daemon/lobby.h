@@ -43,8 +43,10 @@ struct lobby {
     unsigned bench_count;
     struct bench bench;                 /* of the master itself, when it stops */
     uint64_t again_ms;                  /* all inboxes were full, or something was short: again then; 0: they were not */
+    uint64_t pause_ms;                  /* how long that is from when it was seen */
+    bool     moves, waits;              /* in this turn: something has moved, something is to be tried again */
     unsigned next;                      /* the place that is asked first */
-    uint64_t seated, lost;              /* connections that go on, and those that nobody has a service for */
+    uint64_t seated, lost, failed;      /* connections that go on, that nobody has a service for, that nobody took */
 };
 
 /* Nothing yet. */

@@ -181,20 +181,39 @@ static void send_wanted(void *arg, const char *name, int fd)
         store_later(s);
 }
 
-/* False: not all could be said. */
-static bool remove_unwanted(struct store *s, const struct store *wanted)
+/* A service manager whose store is full does not say so.  When it has place again the lobby, without which nobody is kept,
+ * is sent again; if it is there, that changes nothing. */
+static void forget_lobby(struct store *s, const struct lobby *l)
 {
+    char name[LOBBY_NAME_SIZE];
     unsigned i = 0;
 
-    while (i < s->count) {
-        if (store_has(wanted, &s->v[i]))
+    lobby_name(name, l->number);
+    while (i < s->count && strcmp(s->v[i].name, name) != 0)
+        i++;
+    if (i < s->count)
+        store_drop(s, i);
+}
+
+/* False: not all could be said. */
+static bool remove_unwanted(struct store *s, const struct store *wanted, const struct lobby *l)
+{
+    unsigned i = 0;
+    bool any = false, said = true;
+
+    while (i < s->count && said) {
+        if (store_has(wanted, &s->v[i])) {
             i++;
-        else if (sysd_store_remove(s->v[i].name))
+            continue;
+        }
+        said = sysd_store_remove(s->v[i].name);
+        if (said)
             store_drop(s, i);
-        else
-            return false;
+        any |= said;
     }
-    return true;
+    if (any)
+        forget_lobby(s, l);
+    return said;
 }
 
 static bool keeps_lobby(const struct store *s, const struct lobby *l)
@@ -216,7 +235,7 @@ void store_sync(struct store *s, const struct listen_set *listens, const struct 
     if (!sysd_listens())
         return;
     each_wanted(&w, note_wanted, &wanted);
-    if (remove_unwanted(s, &wanted))
+    if (remove_unwanted(s, &wanted, lobby))
         each_wanted(&w, send_wanted, s);
     else
         store_later(s);

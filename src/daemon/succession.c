@@ -107,23 +107,63 @@ static bool pool_covers(const struct pool *p, const struct conf *c, const struct
     return true;
 }
 
-/* Moves what waits there to places of the pools that go on with the same; who is in them now, and whether anybody is, does
- * not matter.  False: something is left, since all are full. */
-static bool empty_inbox(struct generation *to, const struct worker_slot *dead, bool covering)
+/* Places of the pools that go on with the same as a dead one; who is in them now, and whether anybody is, does not matter. */
+struct settlement {
+    const struct generation  *to;
+    const struct worker_slot *dead;
+    bool                      covering; /* there are such pools; else any */
+    unsigned                  next;     /* the place that is asked first */
+};
+
+static bool place_fits(const struct settlement *t, const struct worker_slot *s)
 {
-    struct crew *c = &to->crew;
-    int moved = 0;
+    return s->inbox[1] != -1 && (!t->covering || pool_covers(s->pool, t->to->conf, t->dead->pool));
+}
 
-    for (unsigned i = 0, full = 0; full < c->count; i = (i + 1) % c->count) {
-        const struct worker_slot *s = &c->v[i];
-        bool fits = s->inbox[1] != -1 && (!covering || pool_covers(s->pool, to->conf, dead->pool));
+static bool places_have_room(void *arg)
+{
+    struct settlement *t = arg;
+    const struct crew *c = &t->to->crew;
 
-        moved = fits ? inbox_move(dead->inbox[0], s->inbox[1]) : -1;
-        if (moved == 0)
-            return true;
-        full = moved == 1 ? 0 : full + 1;
+    for (unsigned i = 0; i < c->count; i++) {
+        unsigned at = (t->next + i) % c->count;
+
+        if (!place_fits(t, &c->v[at]) || !inbox_has_room(c->v[at].inbox[1]))
+            continue;
+        t->next = at;
+        return true;
     }
     return false;
+}
+
+/* By the one that has room; if it does not take it, by any. */
+static int places_take(void *arg, struct span parcel, int fd)
+{
+    struct settlement *t = arg;
+    const struct crew *c = &t->to->crew;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        unsigned at = (t->next + i) % c->count;
+
+        if (!place_fits(t, &c->v[at]) || inbox_send(c->v[at].inbox[1], parcel, fd) == -1)
+            continue;
+        t->next = at + 1;
+        return 0;
+    }
+    return -1;
+}
+
+/* False: something is left, since all are full. */
+static bool empty_inbox(const struct generation *to, const struct worker_slot *dead, bool covering)
+{
+    struct settlement t = { .to = to, .dead = dead, .covering = covering };
+    const struct inbox_taker taker = { .has_room = places_have_room, .take = places_take, .arg = &t };
+    int moved;
+
+    do
+        moved = inbox_pass(dead->inbox[0], &taker);
+    while (moved == 1);
+    return moved == 0;
 }
 
 static bool any_covers(const struct generation *to, const struct worker_slot *dead)

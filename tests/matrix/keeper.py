@@ -18,6 +18,7 @@ class Keeper:
         self.socket.bind(str(path))
         path.chmod(0o777)
         self.kept, self.said = {}, []
+        self.room = 4096                    # FileDescriptorStoreMax
         self.slow = threading.Lock()        # who has it makes it wait
         self.thread = threading.Thread(target=self.listen)
         self.thread.start()
@@ -33,7 +34,9 @@ class Keeper:
             fds = array.array("i")
             for _, _, data in ancillary:
                 fds.frombytes(data[:len(data) - len(data) % fds.itemsize])
-            if words.get("FDSTORE") == "1":
+            if words.get("FDSTORE") == "1" and len(self.kept) >= self.room:
+                os.close(fds[0])            # without a word
+            elif words.get("FDSTORE") == "1":
                 self.kept[words["FDNAME"]] = os.fdopen(fds[0], "rb", closefd=True, buffering=0)
             elif words.get("FDSTOREREMOVE") == "1":
                 self.kept.pop(words["FDNAME"]).close()

@@ -115,6 +115,26 @@ def test_what_no_configuration_wants_is_kept_no_more(daemon, keeper, plain_model
     keeper.wait_for("counters", *(f"discard.0.{i}" for i in range(3)))
 
 
+def test_a_store_that_was_full_keeps_the_lobby_when_it_has_room(daemon, keeper, plain_model):
+    """It refuses without a word.  What the next daemon has to give back makes room."""
+    d = keeper.start(daemon, tiny_service("echo"), workers=3)
+    keeper.wait_for("counters", "echo.0.0", "echo.0.1", "echo.0.2")
+    assert d.stop() == 0
+    keeper.room = len(keeper.kept)
+    before = set(keeper.lobbies())
+    d = keeper.start(daemon, tiny_service("echo"), workers=3)
+    keeper.wait_for("counters", "echo.0.0", "echo.0.1", "echo.0.2")
+    assert not before & set(keeper.lobbies()), "its own"
+    client = d.connect("echo")
+    client.sendall(b"one")
+    assert read_exactly(client, 3) == b"one"
+    assert d.stop() == 0
+    keeper.start(daemon, tiny_service("echo"), workers=3)
+    client.sendall(b"two")
+    assert read_exactly(client, 3) == b"two"
+    client.close()
+
+
 def test_an_address_is_what_the_socket_says_and_not_its_name(daemon, keeper, plain_model):
     """The service and its number are others now; a name that lies is of no use."""
     port, other = free_port(), free_port()

@@ -3,27 +3,28 @@
  * tests/model/run checks it.  What one daemon leaves to the next, and nothing of a reload: that is handover.pml's.
  *
  * A connection is at every moment in one place: in the queue of a listening socket, which the service manager holds; with a
- * worker that serves it; in a worker's inbox; on a bench; in the hand of a master, between the two; or it has ended.  The
+ * worker that serves it; in a worker's inbox; on a bench; in the hand of who moves it between the two; or it has ended.  The
  * kernel keeps a bench only while somebody holds it, or a lobby that it is in, and so on.  What is claimed:
  *
  *   SAFE    no bench and no inbox with a connection on it is without somebody who holds it, whoever is killed
  *   ONE     no connection is served by two workers, or is in two places
- *   KEPT    no daemon ends a connection while there is a lobby that is kept; a master that is killed takes with him at most
- *           the one connection that is in his hand
+ *   KEPT    no daemon ends a connection while there is a lobby that is kept; who is killed, a master or a worker that leaves
+ *           what it has not taken over, takes with him at most the one connection that is in his hand
  *   QUIET   when nothing moves any more every connection is served by a worker of the last daemon
  *
  * What stands here for what in src/daemon:
  *
  *   Worker  leave           worker_drain_last, heir_list_keep, bench_open
  *           pass            list_leave, bench_send
- *           end             worker_leave_mail: inbox_shut, bench_fill
+ *           end             worker_leave_mail: inbox_shut, bench_fill, inbox_pass
  *   Master  store           store_sync; between that and the service manager nothing is lost
  *           take over       former_look, bench_adopt; channel_drop
  *           seat            seat_first: inbox_receive; inbox_send
  *           over            formers_look, inbox_is_over
  *           stop            stop_begin, CHANNEL_DRAIN_KEPT; settle_inbox, bench_fill
  *
- * Not here: what does not fit on a bench, which is put on another; workers that crash, which lose what they serve.
+ * Not here: what does not fit on a bench, which is put on another; workers that crash while they serve, which lose what
+ * they serve; a worker that crashes and then its master, before he has left what waits in its inbox.
  *
  * Each BREAK_ macro is a mistake that somebody could make; tests/model/run sees to it that a claim finds it. */
 
@@ -43,7 +44,7 @@ bool  queue[CONNS];
 byte  served[CONNS];            /* by which workers, a bit each */
 byte  mail[CONNS];              /* in which inboxes, */
 byte  seat[CONNS];              /* on which benches, */
-byte  hand[CONNS];              /* in the hand of which masters */
+byte  hand[CONNS];              /* in whose hand: a bit for each master, behind those one for each worker */
 bool  busy[CONNS];              /* its request, the only one, is being answered */
 bool  came[CONNS], gone[CONNS];
 
@@ -54,6 +55,7 @@ byte  known[DAEMONS];           /* benches that a master has taken over */
 byte  put[DAEMONS];             /* ... and put into his own lobby, and not out of the other one yet */
 bool  opened[DAEMONS], own[DAEMONS];    /* the worker has a bench; the master */
 byte  ends;                     /* how many have ended */
+bool  crashed;                  /* one worker, at its end */
 hidden byte k;
 
 #define OWN(d)          (DAEMONS + (d))
@@ -149,6 +151,34 @@ inline pass(d, c, from)
     check()
 }
 
+/* What it has not taken over is taken out of the inbox, then put on the bench: else the master, who looks there again when it
+ * has been killed, finds it too. */
+#define OF_WORKER(d)    (DAEMONS + (d))
+#ifdef BREAK_SENDS_MAIL_FIRST
+#define MAIL_OUT(d, c)  seat[c] = seat[c] | BIT(d)
+#define MAIL_IN(d, c)   mail[c] = mail[c] & ~BIT(d)
+#else
+#define MAIL_OUT(d, c)  mail[c] = mail[c] & ~BIT(d)
+#define MAIL_IN(d, c)   seat[c] = seat[c] | BIT(d)
+#endif
+#define HOLDS(d, c)     (hand[c] == BIT(OF_WORKER(d)))
+
+inline crash(d)
+{
+    crashed = true;
+    state[d] = DEAD;
+    for (k : 0 .. CONNS - 1) {
+        if
+        :: HOLDS(d, k) ->
+            hand[k] = 0;
+            gone[k] = (PLACES(k) == 0)
+        :: else
+        fi
+    }
+    check();
+    forget()
+}
+
 /* Accept, with the request; it is answered; its client leaves; adopt; pass; without a bench it is ended. */
 #define WITH_CONNECTION(d, c)                                                                                       \
     :: d_step { state[d] == READY && queue[c] -> queue[c] = false; busy[c] = true; served[c] = BIT(d); check() }    \
@@ -159,12 +189,15 @@ inline pass(d, c, from)
         assert(!kept[d]);                                               /* KEPT */                                  \
         gone[c] = true;                                                                                             \
         served[c] = 0 }                                                                                             \
-    :: d_step { state[d] == SHUT && (mail[c] & BIT(d)) != 0 && opened[d] && BENCH(d) -> pass(d, c, mail[c]) }
+    :: d_step { state[d] == SHUT && (mail[c] & BIT(d)) != 0 && opened[d] && BENCH(d) && hand[c] == 0 ->             \
+        hand[c] = BIT(OF_WORKER(d));                                                                                \
+        MAIL_OUT(d, c) }                                                                                            \
+    :: d_step { state[d] == SHUT && hand[c] == BIT(OF_WORKER(d)) && BENCH(d) -> hand[c] = 0; MAIL_IN(d, c); check() }
 
 #ifdef BREAK_ORPHAN_LEAVES_MAIL
 #define MAY_END(d)      true
 #else
-#define MAY_END(d)      (!HAS_MAIL(d) || !opened[d])
+#define MAY_END(d)      (!HOLDS(d, 0) && !HOLDS(d, 1) && (!HAS_MAIL(d) || !opened[d]))
 #endif
 
 proctype Worker(byte d)
@@ -176,6 +209,7 @@ end:
     :: d_step { state[d] == READY && (master[d] == STOPPING || master[d] == OVER) -> leave(d) }
     :: d_step { state[d] == LEAVING && !HAS_ANY(d) -> state[d] = SHUT }
     :: d_step { state[d] == SHUT && MAY_END(d) -> state[d] = DEAD; check(); forget() }
+    :: d_step { state[d] == SHUT && (HOLDS(d, 0) || HOLDS(d, 1)) && LIVES(d) && !crashed -> crash(d) }
     :: state[d] == DEAD -> break
     od
 }
@@ -231,14 +265,14 @@ inline found(d)
         FIRST_SEAT(d, c) }
 
 #define WITH_HAND(d, c)                                                                                             \
-    :: d_step { LIVES(d) && hand[c] == BIT(d) -> hand[c] = 0; SEAT(d, c); check(); forget() }
+    :: d_step { master[d] == RUNNING && hand[c] == BIT(d) -> hand[c] = 0; SEAT(d, c); check(); forget() }
 
 /* What his worker has not taken over when it has ended he leaves on a bench of his own. */
 #define WITH_MAIL(d, c)                                                                                             \
-    :: d_step { master[d] == STOPPING && state[d] == DEAD && (mail[c] & BIT(d)) != 0 && own[d] ->                   \
-        mail[c] = 0;                                                                                                \
-        seat[c] = BIT(OWN(d));                                                                                      \
-        check() }
+    :: d_step { master[d] == STOPPING && state[d] == DEAD && (mail[c] & BIT(d)) != 0 && own[d] && hand[c] == 0 ->   \
+        hand[c] = BIT(d);                                                                                           \
+        mail[c] = mail[c] & ~BIT(d) }                                                                               \
+    :: d_step { master[d] == STOPPING && hand[c] == BIT(d) -> hand[c] = 0; seat[c] = seat[c] | BIT(OWN(d)); check() }
 
 /* Who is killed takes with him what he has in his hand. */
 inline killed(d)
@@ -279,12 +313,16 @@ end:
         kept[1] = false;
         check() }
     /* its end, but for the last one: killed, or stopped when its lobby is kept */
-    :: d_step { LIVES(d) && ends < ENDS && ends == d -> killed(d) }
+    :: d_step { LIVES(d) && ends < ENDS && ends == d && !(crashed && state[d] == DEAD && HAS_MAIL(d)) -> killed(d) }
     :: d_step { master[d] == RUNNING && ends < ENDS && ends == d && kept[d] && hand[0] == 0 && hand[1] == 0 ->
         master[d] = STOPPING;
         own[d] = true;
         inside[d] = inside[d] | BIT(OWN(d)) }
-    :: d_step { master[d] == STOPPING && state[d] == DEAD && !HAS_MAIL(d) -> ends++; master[d] = OVER; check(); forget() }
+    :: d_step { master[d] == STOPPING && state[d] == DEAD && !HAS_MAIL(d) && hand[0] != BIT(d) && hand[1] != BIT(d) ->
+        ends++;
+        master[d] = OVER;
+        check();
+        forget() }
     :: master[d] == OVER -> break
     od
 }

@@ -203,21 +203,55 @@ START_TEST(inbox_keeps_what_waits_when_the_sender_is_gone)
 }
 END_TEST
 
+/* Who takes over what waits in the first inbox: the second one, if he wants to. */
+struct mover {
+    bool     wants;
+    unsigned asked, took;
+};
+
+static bool mover_has_room(void *arg)
+{
+    struct mover *m = arg;
+
+    m->asked++;
+    return inbox_has_room(ends[1][1]);
+}
+
+/* It is not where it was any more: else two might have it when one of them dies now. */
+static int mover_take(void *arg, struct span parcel, int fd)
+{
+    struct mover *m = arg;
+    struct span left;
+    static char room[PARCEL_MAX];
+
+    ck_assert(inbox_peek(ends[0][0], room, &left) != 1 || !span_equal(left, parcel));
+    m->took++;
+    errno = ENOBUFS;
+    return m->wants ? inbox_send(ends[1][1], parcel, fd) : -1;
+}
+
+static int move(struct mover *m)
+{
+    return inbox_pass(ends[0][0], &(struct inbox_taker){ .has_room = mover_has_room, .take = mover_take, .arg = m });
+}
+
 START_TEST(inbox_moves_what_waits_to_another)
 {
+    struct mover m = { .wants = true };
     struct span bytes;
     char text[4];
     int fd;
 
-    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 0);
+    ck_assert_int_eq(move(&m), 0);
     ck_assert_int_eq(inbox_send(ends[0][1], SPAN("parcel"), carried[1]), 0);
     ck_assert_int_eq(send(ends[0][1], "nothing beside", 14, 0), 14);
     inbox_shut(ends[0][0]);
     ck_assert_int_eq(inbox_send(ends[0][1], SPAN("late"), carried[1]), -1);
     ck_assert_int_eq(errno, EPIPE);
-    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 1);
-    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 1);
-    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), 0);
+    ck_assert_int_eq(move(&m), 1);
+    ck_assert_int_eq(move(&m), 1);
+    ck_assert_int_eq(move(&m), 0);
+    ck_assert_uint_eq(m.took, 1);
     ck_assert_int_eq(inbox_receive(ends[1][0], buffer, &bytes, &fd), 1);
     ck_assert(span_equal(bytes, SPAN("parcel")));
     ck_assert_int_eq(write(fd, "ok", 2), 2);
@@ -227,8 +261,36 @@ START_TEST(inbox_moves_what_waits_to_another)
 }
 END_TEST
 
+START_TEST(inbox_loses_what_is_not_taken_after_all_and_goes_on)
+{
+    struct mover m = { .wants = false };
+    char text[4];
+
+    ck_assert_int_eq(inbox_send(ends[0][1], SPAN("parcel"), carried[1]), 0);
+    ck_assert_int_eq(inbox_send(ends[0][1], SPAN("another"), carried[1]), 0);
+    ck_assert_int_eq(move(&m), 1);
+    ck_assert_int_eq(move(&m), 1);
+    ck_assert_int_eq(move(&m), 0);
+    ck_assert_uint_eq(m.took, 2);
+    close(carried[1]);
+    carried[1] = on_web->fd = on_mail->fd = -1;
+    ck_assert_int_eq(read(carried[0], text, sizeof text), 0);       /* nobody holds it any more */
+}
+END_TEST
+
+START_TEST(inbox_that_nobody_reads_has_no_room)
+{
+    ck_assert(inbox_has_room(ends[1][1]));
+    close(ends[1][0]);
+    ends[1][0] = -1;
+    ck_assert(!inbox_has_room(ends[1][1]));
+    ck_assert(!inbox_has_room(-1));
+}
+END_TEST
+
 START_TEST(inbox_keeps_what_another_has_no_room_for)
 {
+    struct mover m = { .wants = true };
     struct span bytes;
     int fd;
 
@@ -236,8 +298,10 @@ START_TEST(inbox_keeps_what_another_has_no_room_for)
     while (inbox_send(ends[1][1], SPAN("before"), carried[1]) == 0)
         ;
     ck_assert(inbox_is_busy(errno));
-    ck_assert_int_eq(inbox_move(ends[0][0], ends[1][1]), -1);
+    ck_assert_int_eq(move(&m), -1);
     ck_assert(inbox_is_busy(errno));
+    ck_assert_uint_eq(m.asked, 1);
+    ck_assert_uint_eq(m.took, 0);
     ck_assert_int_eq(inbox_receive(ends[0][0], buffer, &bytes, &fd), 1);
     ck_assert(span_equal(bytes, SPAN("parcel")));
     close(fd);
@@ -291,6 +355,8 @@ int main(void)
     tcase_add_test(heirs, heirs_get_no_connection_that_is_not_portable);
     tcase_add_test(inbox, inbox_keeps_what_waits_when_the_sender_is_gone);
     tcase_add_test(inbox, inbox_moves_what_waits_to_another);
+    tcase_add_test(inbox, inbox_loses_what_is_not_taken_after_all_and_goes_on);
+    tcase_add_test(inbox, inbox_that_nobody_reads_has_no_room);
     tcase_add_test(inbox, inbox_keeps_what_another_has_no_room_for);
     tcase_add_test(inbox, inbox_takes_nothing_without_a_descriptor_for_it);
     tcase_add_test(inbox, inbox_drops_what_is_no_connection);

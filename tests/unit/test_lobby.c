@@ -249,6 +249,56 @@ START_TEST(lobby_waits_for_inboxes_that_are_full)
 }
 END_TEST
 
+START_TEST(lobby_looks_less_often_while_inboxes_stay_full)
+{
+    uint64_t now = 1000, pause[8];
+
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    fill_inbox(2);
+    next_master();
+    for (int i = 0; i < 8; i++) {
+        (void)lobby_turn(&new, g, now);
+        pause[i] = lobby_due_ms(&new) - now;
+        now = lobby_due_ms(&new);
+        ck_assert_uint_le(pause[i], 100);
+        if (i > 1)                      /* the first one has taken over a bench */
+            ck_assert(pause[i] == 2 * pause[i - 1] || pause[i] == 100);
+    }
+    ck_assert_uint_lt(pause[0], 10);
+    ck_assert_uint_eq(pause[7], 100);
+    while (recv(g->crew.v[2].inbox[0], buffer, sizeof buffer, MSG_DONTWAIT) > 0)
+        ;
+    (void)lobby_turn(&new, g, now);
+    ck_assert_uint_eq(count_in(2, "two"), 1);
+    ck_assert_uint_eq(lobby_due_ms(&new), UINT64_MAX);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    fill_inbox(2);
+    (void)lobby_turn(&new, g, now);
+    ck_assert_uint_eq(lobby_due_ms(&new) - now, pause[0]);
+}
+END_TEST
+
+/* One that is shut has room, as far as can be known before. */
+START_TEST(lobby_asks_others_when_one_takes_nothing_after_all)
+{
+    ck_assert_int_eq(heir_list_keep(list, door), 0);
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(leave(&one), HEIR_TOOK);
+    inbox_shut(g->crew.v[0].inbox[0]);
+    ck_assert(inbox_has_room(g->crew.v[0].inbox[1]));
+    next_master();
+    (void)lobby_turn(&new, g, 1);
+    ck_assert_uint_eq(new.seated, 6);
+    ck_assert_uint_eq(count_in(1, "one") + count_in(2, "one"), 6);
+    inbox_shut(g->crew.v[2].inbox[0]);
+    ck_assert_int_eq(leave(&two), HEIR_TOOK);
+    (void)lobby_turn(&new, g, 2);
+    ck_assert_uint_eq(new.failed, 1);
+    ck_assert_uint_eq(new.lost, 0);
+}
+END_TEST
+
 START_TEST(lobby_loses_nobody_when_the_next_master_dies_too)
 {
     ck_assert_int_eq(heir_list_keep(list, door), 0);
@@ -447,6 +497,8 @@ int main(void)
     tcase_add_test(t, lobby_seats_who_comes_later_and_is_over_when_nobody_can);
     tcase_add_test(t, lobby_spreads_them_over_those_who_serve_them);
     tcase_add_test(t, lobby_waits_for_inboxes_that_are_full);
+    tcase_add_test(t, lobby_looks_less_often_while_inboxes_stay_full);
+    tcase_add_test(t, lobby_asks_others_when_one_takes_nothing_after_all);
     tcase_add_test(t, lobby_loses_nobody_when_the_next_master_dies_too);
     tcase_add_test(t, lobby_takes_nothing_over_before_its_own_is_kept);
     tcase_add_test(t, lobby_that_nobody_keeps_is_no_heir);
