@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -45,12 +46,15 @@ int listen_steer(int fd, unsigned count)
         BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
         BPF_STMT(BPF_RET | BPF_A, 0)
     };
-    const struct sock_fprog program = { .len = sizeof steps / sizeof *steps, .filter = steps };
+    struct sock_fprog program;
 
     if (count == 0) {
         errno = EINVAL;
         return -1;
     }
+    memset(&program, 0, sizeof program);        /* there is a hole in it, which the kernel is given too */
+    program.len = sizeof steps / sizeof *steps;
+    program.filter = steps;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
