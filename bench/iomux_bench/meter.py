@@ -88,17 +88,22 @@ def user_and_system(pids):
     return user / TICK, system / TICK
 
 
-def waited_ns(pids):
-    """Time that threads were ready to run and had no CPU.  Threads that have ended are not in it."""
+def _of_threads(pids, name, count):
+    """The sum of what `count` finds in a file of each thread that lives."""
     total = 0
     for pid in pids:
         for task in os.listdir(f"/proc/{pid}/task"):
             try:
-                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
-                    total += int(f.read().split()[1])
+                with open(f"/proc/{pid}/task/{task}/{name}", encoding="utf-8", errors="replace") as f:
+                    total += count(f)
             except OSError:
-                pass                        # the thread ended, or a kernel without schedstat
+                pass                        # the thread ended, or a kernel without that file
     return total
+
+
+def waited_ns(pids):
+    """Time that threads were ready to run and had no CPU.  Threads that have ended are not in it."""
+    return _of_threads(pids, "schedstat", lambda f: int(f.read().split()[1]))
 
 
 def machine(cpus):
@@ -117,15 +122,7 @@ def machine(cpus):
 
 def switches(pids):
     """Context switches of the threads that live, own and forced ones."""
-    total = 0
-    for pid in pids:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            try:
-                with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8", errors="replace") as f:
-                    total += sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
-            except OSError:
-                pass                        # the thread ended
-    return total
+    return _of_threads(pids, "status", lambda f: sum(int(line.split()[1]) for line in f if "ctxt_switches" in line))
 
 
 def threads(pids):

@@ -148,7 +148,7 @@ void lobby_close(struct lobby *l)
 
 static bool will_pass(int error)
 {
-    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+    return inbox_is_busy(error) || error == EMFILE || error == ENFILE;
 }
 
 /* Workers put in what they like. */
