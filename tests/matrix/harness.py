@@ -3,6 +3,7 @@
 
 Knows the words that the daemon promises to say (listening, ready) and /proc; nothing of its inside."""
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGTERM
+from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 
 SOCKET_TIMEOUT = 30.0       # seconds: no answer on loopback takes so long, even under sanitizers
 START_TIMEOUT = 30.0
@@ -45,6 +46,31 @@ def wait_until(condition, timeout=20.0, what="the condition", pause=0.01):
 
 def proc_tasks(pid):
     return [Path(f"/proc/{pid}/task/{t}") for t in os.listdir(f"/proc/{pid}/task")]
+
+
+def task_stopped(task):
+    try:
+        stat = (task / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True             # the thread has ended
+    return stat[stat.rindex(")") + 2] in "TXZ"
+
+
+def stop_process(pid):
+    """Returns when every thread of it stands still: the signal alone is only on its way, and a thread on another CPU may
+    go on for a while."""
+    os.kill(pid, SIGSTOP)
+    wait_until(lambda: all(task_stopped(t) for t in proc_tasks(pid)), what=f"process {pid} being stopped")
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """Within the block the process sees nothing of what comes; behind it, all at once."""
+    stop_process(pid)
+    try:
+        yield
+    finally:
+        os.kill(pid, SIGCONT)
 
 
 def cpu_seconds(pid):

@@ -11,7 +11,6 @@ with a service for each kind of client."""
 
 import contextlib
 import json
-import os
 import random
 import socket
 import subprocess

@@ -19,8 +19,7 @@ import h11
 import pytest
 
 from client import Http, parse_all
-from http_cases import (BODY_BYTES, CASES, CLOSED, EOF, HEADER_BYTES, HEADER_COUNT, HELLO, KEPT, MODIFIED_S,
-    REQUEST_LINE,
+from http_cases import (BODY_BYTES, CASES, EOF, HEADER_BYTES, HEADER_COUNT, HELLO, KEPT, MODIFIED_S, REQUEST_LINE,
                         TEXT)
 from pieces import Ending, converse
 from sites import http_service, respond_route, root_route

@@ -21,7 +21,7 @@ import pytest
 
 from client import Http, request
 from conftest import REPOSITORY, configuration
-from harness import fd_count, wait_until
+from harness import fd_count, stopped, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
@@ -114,13 +114,10 @@ def test_many_connections_are_counted_and_the_oldest_listed(daemon, plain_model)
 def test_a_worker_that_does_not_answer_is_named(daemon, plain_model):
     d = daemon(SITE, workers=2)
     stuck = d.worker_pids()[0]
-    os.kill(stuck, signal.SIGSTOP)
-    try:
+    with stopped(stuck):
         answer = d.ask("connections")
         assert len(answer["silent_workers"]) == 1
         assert "has not answered" in d.ctl("connections").stdout
-    finally:
-        os.kill(stuck, signal.SIGCONT)
 
 
 def test_models_and_version(daemon, iomuxd_bin):
@@ -319,15 +316,12 @@ def test_nobody_there_is_status_3(daemon, tmp_path):
 
 def test_a_stuck_daemon_is_status_4_within_2_seconds(daemon):
     d = daemon(SITE)
-    os.kill(d.pid, signal.SIGSTOP)
-    try:
+    with stopped(d.pid):
         for command in ("status", "connections", "version"):
             begin = time.monotonic()
             done = d.ctl(command)
             assert done.returncode == 4 and "no answer" in done.stderr, done
             assert time.monotonic() - begin < 2 + 3, "2 s, and what a busy machine takes to start a program"
-    finally:
-        os.kill(d.pid, signal.SIGCONT)
     assert d.ctl("status").returncode == 0
 
 

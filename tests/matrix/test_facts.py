@@ -50,13 +50,13 @@ import struct
 import threading
 import time
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from signal import SIGKILL, SIGTERM
 
 import h11
 import pytest
 
 from client import Http, read_exactly, read_to_end, request
-from harness import proc_tasks, wait_until
+from harness import stopped, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -72,25 +72,6 @@ RESET = struct.pack("ii", 1, 0)
 def reset(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()
-
-
-def task_stopped(task):
-    try:
-        text = (task / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True             # the thread has ended
-    return text[text.rindex(")") + 2] in "TXZ"
-
-
-@contextlib.contextmanager
-def stopped(pid):
-    """Within the block the process sees nothing of what comes; behind it, all at once."""
-    os.kill(pid, SIGSTOP)
-    try:
-        wait_until(lambda: all(task_stopped(t) for t in proc_tasks(pid)), what="the worker being stopped")
-        yield
-    finally:
-        os.kill(pid, SIGCONT)
 
 
 @pytest.fixture

@@ -3,20 +3,16 @@
 nothing, and its session goes on where it was."""
 
 import os
-import re
 import resource
 import signal
 import socket
-import struct
-import threading
-import time
 
 import pytest
 
 from client import Http, read_exactly, request
 from conftest import binary_path, configuration, model_params
-from harness import wait_until
-from sites import HELLO, RESPOND_HELLO, http_service, respond_route, root_route, tiny_service
+from harness import stop_process, wait_until
+from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
 CHARGEN_LINE = 74
@@ -232,7 +228,7 @@ def test_what_waits_for_a_worker_that_dies_is_taken_over_by_the_next(daemon, sit
     d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
-    os.kill(heir, signal.SIGSTOP)
+    stop_process(heir)
     assert d.ctl("drain", "main.0").returncode == 0
     wait_gone(d)                        # half of them wait for the one that is stopped
     d.expect_worker_death()
@@ -246,7 +242,7 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
     d = daemon(site, workers=2, settings="poll_interval = 0.001;\n", timeouts=PATIENT)
     sessions = sessions_on(d, "main.0", 6)
     heir = pid_of(d, "main.1")
-    os.kill(heir, signal.SIGSTOP)
+    stop_process(heir)
     assert d.ctl("drain", "main.0").returncode == 0
     wait_gone(d)
     d.allow_log("died of signal 9")

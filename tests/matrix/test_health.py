@@ -8,12 +8,12 @@ import subprocess
 import threading
 import time
 from datetime import datetime
-from signal import SIGABRT, SIGCONT, SIGSEGV, SIGSTOP, SIGTERM
+from signal import SIGABRT, SIGCONT, SIGSEGV, SIGTERM
 
 import pytest
 
 from client import Http
-from harness import Probe, wait_until
+from harness import Probe, stop_process, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
 WATCHDOG = 1            # seconds: the shortest there is
@@ -65,7 +65,7 @@ def test_a_worker_that_was_stopped_is_replaced_and_the_others_go_on(daemon, prob
     victim = pids[0]
     others = [talk for talk, pid in zip(talks, pids) if pid != victim]
     began = time.monotonic()
-    os.kill(victim, SIGSTOP)
+    stop_process(victim)
     while not re.search(r"stuck: ", d.log()):
         for talk in others:
             assert int(talk.ask("pid")) != victim
@@ -161,7 +161,7 @@ def test_a_reload_brings_another_watchdog(daemon, plain_model):
     d.allow_log(r"stuck: |died of signal 9")
     wait_until(lambda: len(d.worker_pids()) == 1, what="the end of the old worker")
     before = d.worker_pids()
-    os.kill(before[0], SIGSTOP)
+    stop_process(before[0])
     d.wait_log("stuck: ")
     replaced(d, before)
     assert Http(d.connect()).get("/hello").body == HELLO
@@ -171,7 +171,7 @@ def test_who_was_stopped_with_its_master_gets_time_to_answer(daemon, plain_model
     d = daemon(http_service(RESPOND_HELLO), settings=WATCHED, workers=2)
     before = d.worker_pids()
     for pid in [d.pid] + before:
-        os.kill(pid, SIGSTOP)
+        stop_process(pid)
     time.sleep(3 * WATCHDOG)            # as if the machine had slept
     for pid in [d.pid] + before:
         os.kill(pid, SIGCONT)
@@ -184,7 +184,7 @@ def test_who_was_stopped_with_its_master_gets_time_to_answer(daemon, plain_model
 def test_without_a_watchdog_nobody_is_ended(daemon, plain_model):
     d = daemon(http_service(RESPOND_HELLO), settings="watchdog = 0;")
     (worker,) = d.worker_pids()
-    os.kill(worker, SIGSTOP)
+    stop_process(worker)
     time.sleep(2)                       # the span over which nothing may happen
     os.kill(worker, SIGCONT)
     assert Http(d.connect()).get("/hello").body == HELLO
@@ -236,7 +236,7 @@ def test_nobody_vouches_for_a_worker_that_stands_still(daemon, manager, needs, p
     d.wait_log(r"warn master: the service manager waits 0\.4 s for a sign of life")
     wait_until(lambda: len(manager.pings) >= 3, what="three signs of life")
     before = d.worker_pids()
-    os.kill(before[0], SIGSTOP)
+    stop_process(before[0])
     noticed = log_time(d.wait_log(r"^(\S+) error worker .*: stuck: ").group(1))
     assert noticed - max(p for p in manager.pings if p < noticed) > 0.6, "it vouched for a worker that stood still"
     replaced(d, before)
@@ -252,7 +252,7 @@ def test_nobody_vouches_for_an_old_worker_that_stands_still_during_a_reload(daem
     d.allow_log(r"stuck: |died of signal 9")
     wait_until(lambda: len(manager.pings) >= 3, what="three signs of life")
     (old,) = d.worker_pids()
-    os.kill(old, SIGSTOP)
+    stop_process(old)
     d.reload()
     assert Http(d.connect()).get("/hello").body == HELLO
     noticed = log_time(d.wait_log(rf"^(\S+) error worker main\.0 \(pid {old}\): stuck: ").group(1))

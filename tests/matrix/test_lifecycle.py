@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from client import Http, read_exactly, request
-from harness import DROPPED_ENV, children, told_manager, wait_until
+from harness import DROPPED_ENV, children, stop_process, told_manager, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
@@ -197,7 +197,7 @@ def test_a_worker_that_is_killed_is_replaced(daemon, model):
 def test_connections_in_the_queue_survive_the_death_of_the_worker(daemon):
     d = daemon(SITE)
     old = d.worker()
-    os.kill(old, signal.SIGSTOP)
+    stop_process(old)
     waiting = [d.connect("echo") for _ in range(30)]
     for i, s in enumerate(waiting):
         s.sendall(b"%02d" % i)

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import threading
 import time
-from signal import SIGCONT, SIGINT, SIGSTOP
+from signal import SIGCONT, SIGINT
 
 import pytest
 
 import load
-from harness import wait_until
+from harness import stop_process, wait_until
 
 BODY = "Hello from iomuxd.\n"
 HTTP = ('{ name = "web"; protocol = "http"; listen = "127.0.0.1:0"; routes = ( { path = "/"; respond : '
@@ -103,7 +103,7 @@ def test_stopped_server_is_seen(daemon, command, plain_model):
     r = load.Running(command(f"http://127.0.0.1:{d.port()}/", "-c", 10, "-r", 1000, "-d", 3))
     wait_until(lambda: totals(d)["requests"] > 200, what="some requests")
     worker = d.worker()
-    os.kill(worker, SIGSTOP)
+    stop_process(worker)
     time.sleep(0.2)             # what is measured is this
     os.kill(worker, SIGCONT)
     r.wait().check_sums()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from client import Http
-from harness import children, program_name, title, wait_until
+from harness import children, program_name, stop_process, title, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service
 
 SITE = http_service(RESPOND_HELLO)
@@ -103,7 +103,7 @@ def test_the_logger_is_started_again_and_loses_nothing(daemon, model, tmp_path):
     asked = []
     for round_ in range(3):
         old = d.logger()
-        os.kill(old, signal.SIGSTOP)            # what comes now is in the rings only
+        stop_process(old)                       # what comes now is in the rings only
         asked += hammer(d, f"r{round_}", 100)
         os.kill(old, signal.SIGKILL)
         wait_until(lambda: d.logger() not in (None, old), what="another logger")
@@ -137,7 +137,7 @@ def test_a_stop_while_there_is_no_logger_loses_nothing(daemon, tmp_path):
     d = daemon(SITE, settings=access(log, "$query"))
     d.allow_log(r"logger \(pid \d+\): died")
     logger = d.logger()
-    os.kill(logger, signal.SIGSTOP)
+    stop_process(logger)
     asked = hammer(d, "a", 50)
     d.signal(signal.SIGTERM)
     os.kill(logger, signal.SIGKILL)
@@ -152,7 +152,7 @@ def test_what_a_worker_logged_outlives_it(daemon, model, tmp_path):
     d.expect_worker_death()
     d.allow_log("died of signal 9")
     logger, worker = d.logger(), d.worker()
-    os.kill(logger, signal.SIGSTOP)
+    stop_process(logger)
     asked = hammer(d, "a", 200)
     # a client may have its answer before the worker has written the line; a connection is counted as closed behind it
     wait_until(lambda: d.ask("status")["totals"]["closed"] == 4, what="the end of its work")
@@ -168,7 +168,7 @@ def test_the_logger_outlives_a_master_that_is_killed(daemon, model, tmp_path):
     d = daemon(SITE, settings=access(log, "$query"))
     web = Http(d.connect())
     logger, worker = d.logger(), d.worker()
-    os.kill(logger, signal.SIGSTOP)
+    stop_process(logger)
     asked = hammer(d, "a", 100)
     d.expect_status(-signal.SIGKILL)
     os.kill(d.pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ import pytest
 import loss
 from client import Http, request
 from conftest import configuration, listed_models
-from harness import children, fd_count, parent_and_state, private_bytes, wait_until
+from harness import children, fd_count, parent_and_state, private_bytes, stop_process, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route
 
 WHOLE = os.environ.get("IOMUXD_LOSS") == "whole"
@@ -229,8 +229,7 @@ def test_what_waits_in_an_inbox_outlives_who_was_to_read_it(daemon, www, left):
     web.rest = web.sock.recv(1000)
     d.reload()
     second = ready_worker(d)
-    os.kill(second, signal.SIGSTOP)
-    wait_until(lambda: parent_and_state(second)[1] == "T", what="the heir being stopped")
+    stop_process(second)
     assert web.read().body == (folder / "big.bin").read_bytes()
     wait_until(lambda: first not in d.worker_pids(), what="the end of who has passed it")
     if left:
@@ -245,8 +244,7 @@ def test_what_waits_in_an_inbox_outlives_who_was_to_read_it(daemon, www, left):
 def stop_worker(r):
     """A worker that is stopped and has clients: its pid, and how many connections it has."""
     worker = max((w for w in r.watch.look()["workers"] if w["state"] == "ready"), key=lambda w: w["connections"])
-    os.kill(worker["pid"], signal.SIGSTOP)
-    wait_until(lambda: parent_and_state(worker["pid"])[1] == "T", what="the worker being stopped")
+    stop_process(worker["pid"])
     now = [w["connections"] for w in r.watch.look()["workers"] if w["pid"] == worker["pid"]]
     return worker["pid"], now[0]
 

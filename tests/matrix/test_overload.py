@@ -2,18 +2,16 @@
 """More than there is room for: who gives way, who is told so, who waits; limits of an address; and floods of all kinds,
 beside which ordinary clients are served and after which everything is as before."""
 
-import os
 import re
 import select
 import socket
 import threading
 import time
-from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from client import Http, parse_all, read_to_end, request
-from harness import wait_until
+from harness import stopped, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -88,8 +86,7 @@ def test_a_request_that_has_arrived_is_answered_whoever_gives_way(daemon, calm):
         first = [used(Http(d.connect())) for _ in range(10)]
         wait_until(d.quiet, what="all of them being idle")      # not only answered
         pid = d.worker()
-        os.kill(pid, SIGSTOP)
-        try:
+        with stopped(pid):
             newcomers = [Http(d.connect()) for _ in range(5)]
             for web in newcomers:
                 web.send(request("/hello"))
@@ -97,8 +94,6 @@ def test_a_request_that_has_arrived_is_answered_whoever_gives_way(daemon, calm):
                 web.send(request("/hello"))
             for web in first[5:7]:                      # ... and two send a part of a request
                 web.send(HALF_HEAD)
-        finally:
-            os.kill(pid, SIGCONT)
         for web in first[:5]:
             assert web.read().body == HELLO, "its request was there before it had to go"
         for web in first[5:7]:

@@ -18,7 +18,7 @@ import pytest
 
 from client import Http, read_exactly, read_to_end
 from conftest import listed_models
-from harness import title, told_manager, wait_until
+from harness import stopped, title, told_manager, wait_until
 from models import MODELS
 from sites import RESPOND_HELLO, HELLO, file_site, http_service, tiny_service
 from swarm import Swarm
@@ -184,16 +184,13 @@ def test_datagrams_are_spread_over_all_pools(daemon, model, partner):
         (queue,) = [r[4] for r in rows if int(r[9]) in sockets_of(workers(d)[name])]
         return int(queue.split(":")[1], 16)
 
-    os.kill(workers(d)["trial.0"], signal.SIGSTOP)
-    try:
+    with stopped(workers(d)["trial.0"]):
         for i, s in enumerate(clients):
             s.settimeout(30)
             s.connect(("127.0.0.1", d.port("echo")))
             s.send(b"%d" % i)
         assert waiting("trial.0") > 0
         assert select.select(clients, [], [], 30)[0], "the other pool does not answer"
-    finally:
-        os.kill(workers(d)["trial.0"], signal.SIGCONT)
     for i, s in enumerate(clients):
         assert s.recv(100) == b"%d" % i
         s.close()

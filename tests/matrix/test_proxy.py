@@ -13,7 +13,7 @@ import pytest
 
 from client import Http, parse_all, read_to_end, request
 from harness import wait_until
-from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
+from sites import HELLO, RESPOND_HELLO, tiny_service
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 ROUTES = f"routes = ( {RESPOND_HELLO} );"

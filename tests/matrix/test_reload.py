@@ -19,7 +19,7 @@ import pytest
 
 from client import Http, read_exactly, request
 from conftest import configuration
-from harness import children, fd_count, private_bytes, title, told_manager, wait_until
+from harness import children, fd_count, private_bytes, stop_process, title, told_manager, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, respond_route, root_route, tiny_service
 
 ROOT = os.geteuid() == 0
@@ -387,7 +387,7 @@ def test_connections_that_wait_for_workers_that_never_come_are_served_by_the_old
     d.expect_worker_death()
     d.signal(signal.SIGHUP)
     new = wait_until(lambda: fresh_worker(d, old), what="a new worker", pause=0)
-    os.kill(new, signal.SIGSTOP)
+    stop_process(new)
     if f"(pid {new}): ready" in d.log():
         os.kill(new, signal.SIGCONT)
         pytest.skip("the new worker was too quick")
@@ -510,7 +510,7 @@ def test_fewer_and_more_workers_lose_nothing_that_waits(daemon, model):
     for workers in (1, 3, 2, 4):
         stopped = d.worker_pids()
         for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
+            stop_process(pid)
         waiting = [d.connect("echo") for _ in range(40)]
         for i, s in enumerate(waiting):
             s.sendall(b"%02d" % i)

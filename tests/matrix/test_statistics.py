@@ -9,7 +9,7 @@ import time
 
 from client import Http, request
 from conftest import REPOSITORY
-from harness import wait_until
+from harness import stopped, wait_until
 from sites import RESPOND_HELLO, http_service, root_route, tiny_service
 
 TABLE = REPOSITORY / "src/base/metric.h"
@@ -186,14 +186,11 @@ def test_times_are_those_of_the_answers(daemon, model, www):
 def test_connections_that_wait_to_be_accepted_are_seen(daemon, plain_model):
     """A worker that stands still accepts nothing: its queue grows."""
     d = daemon(http_service(RESPOND_HELLO))
-    os.kill(d.worker(), signal.SIGSTOP)
-    try:
+    with stopped(d.worker()):
         waiting = [d.connect("web") for _ in range(5)]
         for s in waiting:
             s.sendall(request("/hello"))
         wait_until(lambda: d.ask("status")["listeners"][0]["waiting"] == 5, what="five that wait")
-    finally:
-        os.kill(d.worker(), signal.SIGCONT)
     for s in waiting:
         assert Http(s).read().status == 200
     wait_until(lambda: d.ask("status")["listeners"][0]["waiting"] == 0, what="nobody waiting")

@@ -11,12 +11,12 @@ import socket
 import struct
 import threading
 import time
-from signal import SIGCONT, SIGSTOP, SIGTERM
+from signal import SIGCONT, SIGTERM
 
 import pytest
 
 from client import read_exactly
-from harness import STOP_TIMEOUT, wait_until
+from harness import STOP_TIMEOUT, stop_process, wait_until
 from sites import tiny_service
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -245,7 +245,7 @@ def test_no_place_for_a_connection_is_a_place_for_a_datagram(daemon, client):
 
 
 def test_clients_that_are_gone_do_no_harm(udp, client):
-    os.kill(udp.worker(), SIGSTOP)
+    stop_process(udp.worker())
     for _ in range(20):
         s = client(udp.port("echo"))
         s.send(b"too late")
@@ -260,7 +260,7 @@ def check_pile(d, client, name):
     """More datagrams than a turn takes, almost all of them without a reply that could wake somebody: the last is
     answered all the same."""
     many, last = client(d.port(name), source="127.0.0.3"), client(d.port(name), source="127.0.0.4")
-    os.kill(d.worker(), SIGSTOP)
+    stop_process(d.worker())
     for _ in range(PILE):
         many.send(b"x")
     last.send(b"y")
@@ -285,7 +285,7 @@ def test_what_has_come_is_answered_before_the_end(udp, client):
     s = client(udp.port("echo"))
     ask(s)
     worker = udp.worker()
-    os.kill(worker, SIGSTOP)
+    stop_process(worker)
     for i in range(PILE):
         s.send(b"%d" % i)
     udp.signal(SIGTERM)
@@ -349,7 +349,7 @@ def test_signals_that_find_no_place_lose_no_datagram(few_signals, daemon, client
     worker = d.worker()
     sockets = [client(d.port(f"e{i}")) for i in range(4)]
     for turn in range(20):
-        os.kill(worker, SIGSTOP)
+        stop_process(worker)
         for i in range(80):                         # the first sockets take every place
             sockets[i // 20].send(b"%d %d" % (turn, i))
         os.kill(worker, SIGCONT)
