@@ -154,12 +154,13 @@ class Growing(http.server.BaseHTTPRequestHandler):
 def test_all_of_it_on_statistics_that_grow(program, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Growing) as daemon:
         threading.Thread(target=daemon.serve_forever, daemon=True).start()
-        done = subprocess.run([program, "--live", f"http://127.0.0.1:{daemon.server_port}/", "-d", "7", "--json", "out.json"],
+        done = subprocess.run([program, "--live", f"http://127.0.0.1:{daemon.server_port}/", "-d", "9", "--json", "out.json"],
                               cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         daemon.shutdown()
     assert done.returncode == 0, done.stderr
     made = json.loads((tmp_path / "out.json").read_text())
-    assert [(p["pool"], p["model"], len(p["intervals"])) for p in made["pools"]] == [("a", "epoll", 7), ("b", "poll", 7)]
+    assert [(p["pool"], p["model"]) for p in made["pools"]] == [("a", "epoll"), ("b", "poll")]
+    assert all(6 <= len(p["intervals"]) <= 9 for p in made["pools"]), "one a second, but for those in which we stood still"
     assert made["pools"][0]["figures"]["cpu_us"]["median"] == pytest.approx(10)
     assert "CPU us for each: a (epoll) has 50 % less than b (poll)" in made["verdicts"]
     assert "request time p99 us: a (epoll) has 44 % less than b (poll)" in done.stdout

@@ -130,11 +130,11 @@ def delay_seen(program, tmp_path, daemon_):
 @pytest.mark.timeout(500)
 def test_a_delay_in_one_model_is_reported(program, tmp_path):
     """100 us more in one model than in the other, which has as much already: then the client sleeps for each answer of both,
-    and what it costs them to wake it is the same.  Who else is on the CPUs moves a median by some us, so it has two tries."""
+    and what it costs them to wake it is the same.  Who else is on the CPUs moves a median by some us, so it has four tries."""
     needs(program, "select", "poll")
     slow = fault(tmp_path, program, f"SLOW_US={2 * SLOW_US}", f"SLOW_US={SLOW_US}")
-    delays = [delay_seen(program, tmp_path, slow)]
-    if abs(delays[0] - SLOW_US) > SLOW_US / 10:
+    delays = []
+    while not delays or (abs(delays[-1] - SLOW_US) > SLOW_US / 10 and len(delays) < 4):
         delays.append(delay_seen(program, tmp_path, slow))
     assert abs(delays[-1] - SLOW_US) <= SLOW_US / 10, delays
 

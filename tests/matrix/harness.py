@@ -6,6 +6,7 @@ Knows the words that the daemon promises to say (listening, ready) and /proc; no
 import contextlib
 import json
 import os
+import random
 import re
 import resource
 import socket
@@ -20,6 +21,8 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
 LOGGER = "iomuxd-logger"    # what the process that writes the logs calls itself
 LOG_SHOWN = 6000            # characters of the log that a failure shows
+NO_ANSWER = 4               # iomuxctl's exit status when the daemon has said nothing for 2 s
+PORTS = iter(random.Random(os.getpid()).sample(range(15_000, 30_000), 10_000))
 
 SANITIZER = re.compile(
     r"ERROR: AddressSanitizer|runtime error:|LeakSanitizer|ThreadSanitizer|MemorySanitizer|DEADLYSIGNAL")
@@ -44,23 +47,37 @@ def wait_until(condition, timeout=20.0, what="the condition", pause=0.01):
         time.sleep(pause)
 
 
+def free_port():
+    """A port that neither TCP nor UDP uses, outside of what the kernel gives away; never the same one twice."""
+    for port in PORTS:
+        with socket.socket() as t, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+            try:
+                t.bind(("127.0.0.1", port))
+                u.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
 def proc_tasks(pid):
     return [Path(f"/proc/{pid}/task/{t}") for t in os.listdir(f"/proc/{pid}/task")]
 
 
-def task_stopped(task):
+def task_state(task):
+    """Its letter in /proc: R runs or waits for a CPU, S sleeps, D waits for a disk, T is stopped; X has ended."""
     try:
         stat = (task / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return True             # the thread has ended
-    return stat[stat.rindex(")") + 2] in "TXZ"
+        return "X"
+    return stat[stat.rindex(")") + 2]
 
 
 def stop_process(pid):
     """Returns when every thread of it stands still: the signal alone is only on its way, and a thread on another CPU may
     go on for a while."""
     os.kill(pid, SIGSTOP)
-    wait_until(lambda: all(task_stopped(t) for t in proc_tasks(pid)), what=f"process {pid} being stopped")
+    wait_until(lambda: all(task_state(t) in "TXZ" for t in proc_tasks(pid)), what=f"process {pid} being stopped")
 
 
 @contextlib.contextmanager
@@ -301,8 +318,10 @@ class Daemon:
                               timeout=timeout, stdin=subprocess.DEVNULL, **more)
 
     def ask(self, *arguments):
-        """The answer to a command as an object; the command must succeed."""
-        done = self.ctl("--json", *arguments)
+        """The answer to a command as an object; the command must succeed.  On a machine that stands still for two seconds it
+        is asked again: who asks for something that may be done only once uses ctl."""
+        done = wait_until(lambda: r if (r := self.ctl("--json", *arguments)).returncode != NO_ANSWER else None, 60,
+                          "an answer of the master")
         assert done.returncode == 0, (arguments, done)
         return json.loads(done.stdout)
 
@@ -320,7 +339,7 @@ class Daemon:
 
     def log(self):
         """What was logged by now.  A line wakes the process that writes it, so when that sleeps everything is written."""
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while self._logger_state() in "RD" and time.monotonic() < deadline:
             time.sleep(0.001)
         return self.log_path.read_text(errors="replace")
@@ -394,7 +413,8 @@ class Daemon:
         """True when the workers have done next to nothing for a moment: all that can be done is done."""
         before = self.cpu()
         time.sleep(seconds)
-        return self.cpu() - before < seconds / 20
+        return self.cpu() - before < seconds / 20 and not any(
+            task_state(task) in "RD" for pid in self.worker_pids() for task in proc_tasks(pid))
 
     def signal(self, number):
         if number in (SIGTERM, SIGINT):

@@ -35,7 +35,7 @@ class Client:
             elif self.shut:
                 self.shut = False
                 self.sock.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:         # a reset, too, makes shutdown(2) fail in its own way
             self.pieces, self.shut = [], False      # the server has heard enough
         return bool(self.pieces) or self.shut
 

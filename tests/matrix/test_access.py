@@ -243,7 +243,10 @@ def test_the_duration_counts_from_the_head_on(logged):
     d = logged("json")
     web = Http(d.connect())
     web.get("/hello")
-    web.send(b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1")
+    head = b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1"
+    web.send(head)
+    came = len(request("/hello")) + len(head)
+    wait_until(lambda: [c["received"] for c in d.ask("connections")["connections"]] == [came], what="the head being read")
     begin = time.monotonic()
     time.sleep(0.2)     # what is measured is time itself
     web.send(b"2345")

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import threading
 
+import h11
 import pytest
 
 from client import Http
@@ -155,7 +156,7 @@ def test_h2load_pipelines_without_an_error(url):
 
 
 def test_wrk_reports_no_error(url):
-    out = run("wrk", "-t", "1", "-c", "16", "-d", "1s", f"{url}/text.txt")[0].decode()
+    out = run("wrk", "-t", "1", "-c", "16", "-d", "1s", "--timeout", "60s", f"{url}/text.txt")[0].decode()
     assert "Socket errors" not in out and "Non-2xx" not in out, out
     assert int(re.search(r"(\d+) requests in", out).group(1)) > 0, out
 
@@ -214,9 +215,8 @@ DEADLINE_S, ATTACK_S = 2, 8
 
 def attack(url, mode):
     option, target, _ = SLOW[mode]
-    out = run("slowhttptest", option, "-c", "40", "-r", "40", "-i", "1", "-l", str(ATTACK_S), "-p", "3", "-w", "512",
-        "-y", "1024",
-              "-n", "1", "-z", "32", "-u", url + target)[0].decode()
+    out = run("slowhttptest", option, "-c", "40", "-r", "40", "-i", "1", "-l", str(ATTACK_S), "-p", "10", "-w",
+              "512", "-y", "1024", "-n", "1", "-z", "32", "-u", url + target)[0].decode()
     return re.sub(r"\x1b\[[0-9;]*m", "", out)
 
 
@@ -227,10 +227,15 @@ def test_slowhttptest_takes_nothing_from_others(daemon, folder):
     with concurrent.futures.ThreadPoolExecutor(len(SLOW)) as pool:
         attacks = {mode: pool.submit(attack, f"http://127.0.0.1:{d.port()}", mode) for mode in SLOW}
         pool.submit(lambda: (concurrent.futures.wait(attacks.values()), over.set()))
-        web = Http(d.connect(timeout=10))
+        web = Http(d.connect(timeout=30))
         while not over.is_set():
-            assert web.get("/hello").body == HELLO
-            fresh = Http(d.connect(timeout=10))
+            try:
+                body = web.get("/hello").body
+            except (h11.RemoteProtocolError, ConnectionError):      # we stood still for two seconds
+                web = Http(d.connect(timeout=30))
+                body = web.get("/hello").body
+            assert body == HELLO
+            fresh = Http(d.connect(timeout=30))
             assert fresh.get("/text.txt", headers=[("Connection", "close")]).body == TEXT and fresh.at_end()
             fresh.close()
             served += 2

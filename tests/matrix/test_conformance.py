@@ -66,7 +66,8 @@ class Site:
             respond_route("/host", "example\\n", 'host = "example.org";'), respond_route("/nothing", "", status=204),
             '{ path = "/moved"; redirect : { status = 302; to = "/hello"; }; }', '{ path = "/gone"; status = 410; }')
         self.daemon = daemon(service, limits={"request_line": REQUEST_LINE, "header_bytes": HEADER_BYTES,
-                                              "header_count": HEADER_COUNT, "body_bytes": BODY_BYTES})
+                                              "header_count": HEADER_COUNT, "body_bytes": BODY_BYTES},
+                             timeouts={"header": 120, "body": 120, "idle": 120})
         self.address = ("127.0.0.1", self.daemon.port())
         self.etag = Http(self.daemon.connect()).get("/text.txt").get("etag").encode()
         assert re.fullmatch(rb'"[!#-~]+"', self.etag), "the table needs a strong entity tag"

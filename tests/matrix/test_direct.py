@@ -181,7 +181,7 @@ def test_more_slow_readers_than_stages(daemon, direct_www, model):
     readers = 80
     names = [f"f{i}" for i in range(4)]
     folder = direct_www({name: 1_000_003 for name in names})
-    d = daemon(direct_site(folder), limits={"connections": 200})
+    d = daemon(direct_site(folder), limits={"connections": 200}, timeouts={"send": 300})
     socks = []
     for i in range(readers):
         s = d.connect(rcvbuf=4096)
@@ -190,6 +190,7 @@ def test_more_slow_readers_than_stages(daemon, direct_www, model):
     for s in socks:
         wait_until(lambda: unread(s) > 1000, what="every reader has a full socket")
     for i, s in enumerate(socks):
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         body = read_to_end(s).partition(b"\r\n\r\n")[2]
         assert body == (folder / names[i % 4]).read_bytes()
 
@@ -247,12 +248,13 @@ def test_a_file_that_changes_is_seen(daemon, direct_www, model):
 
 def test_a_stop_waits_for_a_direct_file(daemon, direct_www, model):
     folder = direct_www({"large": 20_000_003})
-    d = daemon(direct_site(folder), timeouts={"drain": 30})
+    d = daemon(direct_site(folder), timeouts={"drain": 60})
     s = d.connect(rcvbuf=4096)
     s.sendall(request("/large"))
     start = read_exactly(s, 2000)
     d.signal(15)
     d.wait_log("draining")
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     body = (start + read_to_end(s)).partition(b"\r\n\r\n")[2]
     assert body == (folder / "large").read_bytes()
     assert d.wait() == 0

@@ -4,6 +4,7 @@
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ from client import Http
 from harness import Probe, stop_process, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
+SO_TIMESTAMP = 29       # not in Python's socket
 WATCHDOG = 1            # seconds: the shortest there is
 PROBE = tiny_service("discard", name="probe")
 WATCHED = f"watchdog = {WATCHDOG};\n"
@@ -173,7 +175,7 @@ def test_who_was_stopped_with_its_master_gets_time_to_answer(daemon, plain_model
     for pid in [d.pid] + before:
         stop_process(pid)
     time.sleep(3 * WATCHDOG)            # as if the machine had slept
-    for pid in [d.pid] + before:
+    for pid in before + [d.pid]:
         os.kill(pid, SIGCONT)
     for _ in range(20):
         assert Http(d.connect()).get("/hello").body == HELLO
@@ -206,15 +208,20 @@ class Manager:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
         path.chmod(0o777)
         self.pings = []
         self.thread = threading.Thread(target=self.listen)
         self.thread.start()
 
     def listen(self):
-        while (said := self.socket.recv(4096)) != b"end":
+        while True:
+            said, more, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(16))
+            if said == b"end":
+                break
             if b"WATCHDOG=1" in said.split(b"\n"):
-                self.pings.append(time.time())
+                seconds, us = struct.unpack("ll", more[0][2])       # when it was sent
+                self.pings.append(seconds + us / 1e6)
 
     def after(self, when):
         return [p for p in self.pings if p > when]

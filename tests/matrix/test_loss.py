@@ -314,7 +314,7 @@ KEPT = {"keep", "keep, Unix socket", "pipeline", "idle", "idle, Unix socket", "e
 
 def may_end(note, killed):
     """Without a master workers end: who has nothing to wait for is let go, who comes later finds nobody."""
-    if note["what"] in ("refused", "unanswered") or note["born"] >= killed - 0.1:
+    if note["what"] in ("refused", "unanswered") or note["born"] >= killed - 2:
         return True
     return note["kind"] in KEPT and (note["what"] != "cut" or note["kind"] not in ("keep", "pipeline"))
 

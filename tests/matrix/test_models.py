@@ -30,7 +30,7 @@ AUTO = [name for name, m in MODELS.items() if m.auto]
 CONNECTIONS = 64
 REQUESTS = 4000             # of all together, under strace
 CALLS = 2.1                 # system calls for a request, at most, on epoll
-ATTEMPTS = 3                # a busy machine gives the worker less to do at a time
+ATTEMPTS = 10               # a busy machine gives the worker less to do at a time
 
 # Every call in which a process may wait for a socket or let time pass; threads that wait for each other are no concern.
 WAITING = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6", "rt_sigtimedwait",
@@ -351,12 +351,13 @@ def test_polling_takes_a_processor_unless_it_pauses(daemon, sanitizer):
     resting = daemon(SITE, model="nonblocking", settings="poll_interval = 0.1;\n")
     for d in (restless, resting):
         assert Http(d.connect("web")).get("/hello").body == HELLO
-    before = restless.cpu(), resting.cpu(), resting.wakeups()
     begin = time.monotonic()
+    before = restless.cpu(), resting.cpu(), resting.wakeups()
     time.sleep(1.0)             # the span over which is measured
+    used, woken = resting.cpu() - before[1], resting.wakeups() - before[2]
     seconds = time.monotonic() - begin
-    assert resting.cpu() - before[1] < 0.05
-    assert resting.wakeups() - before[2] <= 10 * seconds + 5 or sanitizer == "thread"     # whose own thread wakes
+    assert used < 0.05
+    assert woken <= 10 * seconds + 5 or sanitizer == "thread"     # whose own thread wakes
     wait_until(lambda: restless.cpu() - before[0] > 0.1, what="the use of a processor")
 
 

@@ -203,7 +203,7 @@ def test_each_pool_serves_its_own_and_holds_nothing_of_the_others(daemon, www, m
     d = started(daemon(file_site(site) + "," + ECHO,
                        settings=pools(pool("files", io_model=partner, services="web"),
                                       pool("trial", io_model=model, workers=2, services=["echo"]))), "trial")
-    assert set(servers(d, connected(d, "echo", 20))) == {"trial.0", "trial.1"}
+    assert set(servers(d, connected(d, "echo", SPREAD))) == {"trial.0", "trial.1"}
     browser = d.connect("web")
     assert Http(browser).get("/").body == b"of the web"
     assert servers(d, [browser]) == ["files.0"]

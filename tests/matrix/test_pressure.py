@@ -19,7 +19,8 @@ PADDING = 8000      # bytes of a query: the buffers of the kernel hold few reque
 @pytest.fixture
 def site(daemon, www, calm):
     folder = www({"page.bin": 16_000, "mid.bin": 300_000, "big.bin": 5_000_000})
-    d = daemon(http_service(root_route(folder), RESPOND_HELLO) + "," + tiny_service("echo"), settings=calm)
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO) + "," + tiny_service("echo"), settings=calm,
+               timeouts={"send": 300})
     d.page = (folder / "page.bin").read_bytes()
     d.mid = (folder / "mid.bin").read_bytes()
     d.big = (folder / "big.bin").read_bytes()

@@ -4,6 +4,7 @@
 The test binary has a service that tries what must be forbidden (tests/sandbox/probe.c).  The same tries succeed
 without the sandbox, so that each of these checks can fail."""
 
+import contextlib
 import os
 import re
 import socket
@@ -101,11 +102,15 @@ def test_every_thread_of_a_worker_is_closed(daemon, www, whole, model):
     for web in connections:
         assert len(web.get("/a").body) == 70000
     assert "seccomp" in enforced(d)
+    seen = 0
     for task in proc_tasks(d.worker()):
-        assert status_field(task, "NoNewPrivs") == "1"
-        assert status_field(task, "Seccomp") == "2"
-        for field in ("CapInh", "CapPrm", "CapEff", "CapAmb") + (("CapBnd",) if IS_ROOT else ()):
-            assert int(status_field(task, field), 16) == 0, field
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):    # a thread of aio has ended meanwhile
+            assert status_field(task, "NoNewPrivs") == "1"
+            assert status_field(task, "Seccomp") == "2"
+            for field in ("CapInh", "CapPrm", "CapEff", "CapAmb") + (("CapBnd",) if IS_ROOT else ()):
+                assert int(status_field(task, field), 16) == 0, field
+            seen += 1
+    assert seen > 0
 
 
 def test_a_master_keeps_what_it_needs(daemon, sanitizer):

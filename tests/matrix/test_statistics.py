@@ -112,7 +112,7 @@ def test_counts_are_what_the_clients_did(daemon, model, www):
 
 def test_who_is_idle_and_what_waits_is_known(daemon, model, www):
     folder = www({"big.bin": 30_000_000})
-    d = daemon(http_service(root_route(folder), RESPOND_HELLO))
+    d = daemon(http_service(root_route(folder), RESPOND_HELLO), timeouts={"header": 120, "idle": 120, "send": 120})
     idle = [Http(d.connect("web")) for _ in range(3)]
     for h in idle:
         assert h.get("/hello").status == 200
@@ -122,7 +122,7 @@ def test_who_is_idle_and_what_waits_is_known(daemon, model, www):
     reader.send(request("/big.bin"))
     read_raw(reader.sock, 1000)
     wait_until(lambda: (service(d, "web")["connections"], service(d, "web")["idle"]) == (5, 3), what="three that are idle")
-    assert service(d, "web")["waiting_bytes"] > 1_000_000
+    wait_until(lambda: service(d, "web")["waiting_bytes"] > 1_000_000, what="bytes that wait")
     assert service(d, "web")["request"]["count"] == 3
     reader.sock.close()
     wait_until(lambda: service(d, "web")["waiting_bytes"] == 0, what="nothing waiting")

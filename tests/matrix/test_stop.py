@@ -16,7 +16,7 @@ from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 pytestmark = pytest.mark.usefixtures("model")
 
-DRAIN = 10
+DRAIN = 60          # seconds
 
 
 @pytest.fixture

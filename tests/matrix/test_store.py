@@ -9,16 +9,10 @@ import socket
 
 from client import Http, read_exactly, request
 from conftest import configuration
-from harness import wait_until
+from harness import free_port, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def all_kinds(port, path):
@@ -178,7 +172,7 @@ def test_counters_of_another_version_are_not_gone_on_with(daemon, keeper, plain_
 def test_workers_without_a_master_finish_and_go(daemon, keeper, model, www):
     """An answer that has begun is finished by the worker that gives it; new clients are the next daemon's."""
     site = http_service(root_route(www({"big": BIG})), RESPOND_HELLO, listen=f"127.0.0.1:{free_port()}")
-    d = keeper.start(daemon, site, workers=1)
+    d = keeper.start(daemon, site, workers=1, timeouts={"drain": 60})
     web = Http(d.connect("web", rcvbuf=4096))
     web.send(request("/big"))
     web.rest = web.sock.recv(1000)

@@ -16,7 +16,7 @@ from signal import SIGCONT, SIGTERM
 import pytest
 
 from client import read_exactly
-from harness import STOP_TIMEOUT, stop_process, wait_until
+from harness import STOP_TIMEOUT, free_port, stop_process, wait_until
 from sites import tiny_service
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -196,21 +196,8 @@ def test_discard_needs_no_limit_and_no_limit_is_one(daemon, client):
         assert ask(s, b"%d" % i) == b"%d" % i
 
 
-def port_for_both():
-    """A port that neither TCP nor UDP uses, outside of what the kernel gives away."""
-    for port in random.Random(os.getpid()).sample(range(15_000, 30_000), 100):
-        with socket.socket() as t, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-            try:
-                t.bind(("127.0.0.1", port))
-                u.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
-
-
 def test_tcp_beside_udp_on_the_same_port(daemon, client):
-    port = port_for_both()
+    port = free_port()
     listen = f'127.0.0.1:{port}", "udp:127.0.0.1:{port}'
     d = daemon(f'{{ name = "echo"; protocol = "echo"; listen = [ "{listen}" ]; }}', limits=UNLIMITED)
     assert d.addresses("echo") == [f"127.0.0.1:{port}", f"udp:127.0.0.1:{port}"]

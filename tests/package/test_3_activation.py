@@ -94,7 +94,7 @@ def test_a_reload_keeps_the_activated_socket(activated):
     master = machine.master()
     machine.configure(ACTIVATED + "workers = 2;\n", "reload")
     assert machine.master() == master
-    assert len(machine.workers()) == 2
+    wait_until(lambda: len(machine.workers()) == 2, "two workers")
     assert PAGE in machine.get(8090).body
 
 

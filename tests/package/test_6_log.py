@@ -10,7 +10,7 @@ from machine import client, wait_until
 
 LINES = 40_000          # access lines
 FLOOD_S = 60            # a machine that is busy needs longer than two seconds for so many requests
-PATIENCE_S = 3          # a request takes microseconds; the journal stands still for longer than this
+PATIENCE_S = 10         # a request takes microseconds; the journal stands still for longer than this
 
 CONFIGURATION = """
 workers = 2;
@@ -125,7 +125,7 @@ def test_a_journal_that_stands_still_slows_no_request(service):
     service.kill(journald, "STOP")
     try:
         began, count, longest = time.monotonic(), 0, 0.0
-        while time.monotonic() - began < 5:
+        while time.monotonic() - began < 15:
             longest = max(longest, flood(service, "still", 400))
             count += 400
     finally:

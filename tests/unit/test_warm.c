@@ -132,7 +132,7 @@ START_TEST(warm_answers_also_what_cannot_be_read)
 }
 END_TEST
 
-/* /dev/urandom is a slow disk: 64 MiB of it take long, one byte takes no time.  The helper that rests when
+/* /dev/urandom is a slow disk: 256 MiB of it take long, one byte takes no time.  The helper that rests when
  * both are asked for takes one of them; the other must not wait behind it. */
 START_TEST(warm_lets_a_quick_answer_overtake_a_slow_one)
 {
@@ -141,7 +141,7 @@ START_TEST(warm_lets_a_quick_answer_overtake_a_slow_one)
     ck_assert_int_ne(slow, -1);
     ck_assert_int_eq(ask(w, owner_of(0), quick, 0, 1), 0);
     ck_assert_uint_eq(number_of(answer(w)), 0);
-    ck_assert_int_eq(ask(w, owner_of(1), slow, 0, 64u << 20), 0);
+    ck_assert_int_eq(ask(w, owner_of(1), slow, 0, 256u << 20), 0);
     ck_assert_int_eq(ask(w, owner_of(2), quick, 0, 1), 0);
     ck_assert_uint_eq(number_of(answer(w)), 2);
     ck_assert_uint_eq(number_of(answer(w)), 1);
