@@ -46,3 +46,19 @@ bool rights_have_place(int end)
         close(probe);
     return probe != -1;
 }
+
+void rights_save(struct rights_spares *s, int end)
+{
+    int spare;
+
+    while (s->count < RIGHTS_SPARES && (spare = fcntl(end, F_DUPFD_CLOEXEC, 0)) != -1)
+        s->v[s->count++] = spare;
+}
+
+bool rights_spend(struct rights_spares *s)
+{
+    if (s->count == 0)
+        return false;
+    close(s->v[--s->count]);
+    return true;
+}

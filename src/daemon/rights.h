@@ -21,4 +21,18 @@ int rights_detach(struct msghdr *h);
 /* A message whose descriptor finds no place in this process is lost, so there must be one before; `end`: any open one. */
 bool rights_have_place(int end);
 
+enum { RIGHTS_SPARES = 8 };
+
+/* Descriptors that are open to be closed: where a process has no more, there is place for what must not be lost. */
+struct rights_spares {
+    int      v[RIGHTS_SPARES];
+    unsigned count;
+};
+
+/* Takes as many as it can, up to all; `end`: any open one. */
+void rights_save(struct rights_spares *s, int end);
+
+/* Gives one place back; false: there is none left. */
+bool rights_spend(struct rights_spares *s);
+
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/channel.h"
+#include "daemon/rights.h"
 
 static int ends[2];
 
@@ -142,6 +143,41 @@ START_TEST(channel_refuses_a_descriptor_where_none_belongs_and_closes_it)
 }
 END_TEST
 
+START_TEST(channel_keeps_what_there_is_no_descriptor_for)
+{
+    struct rlimit before, none;
+    struct rights_spares spares = { .count = 0 };
+    struct channel_message m;
+
+    send_kind(CHANNEL_DRAIN, -1);
+    send_kind(CHANNEL_LOG, STDIN_FILENO);
+    rights_save(&spares, ends[1]);
+    ck_assert_uint_eq(spares.count, RIGHTS_SPARES);
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = (struct rlimit){ .rlim_cur = (rlim_t)spares.v[RIGHTS_SPARES - 1] + 1, .rlim_max = before.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &none);
+    while (dup(STDIN_FILENO) != -1)
+        ;
+    ck_assert_int_eq(channel_peek(ends[1], &m), 1);     /* this one needs none */
+    ck_assert_int_eq(m.kind, CHANNEL_DRAIN);
+    channel_drop(ends[1]);
+    ck_assert_int_eq(channel_peek(ends[1], &m), -1);
+    ck_assert_int_eq(errno, EMFILE);
+    ck_assert_int_eq(m.kind, CHANNEL_LOG);
+    ck_assert(rights_spend(&spares));
+    ck_assert_int_eq(channel_peek(ends[1], &m), 1);
+    ck_assert_int_ne(m.fd, -1);
+    channel_drop(ends[1]);
+    close(m.fd);
+    ck_assert_int_eq(channel_peek(ends[1], &m), 0);
+    rights_save(&spares, ends[1]);
+    ck_assert_uint_eq(spares.count, RIGHTS_SPARES);
+    while (rights_spend(&spares))
+        ;
+    setrlimit(RLIMIT_NOFILE, &before);
+}
+END_TEST
+
 START_TEST(channel_closes_descriptors_that_come_in_excess)
 {
     int fds[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, before = count_fds();
@@ -178,6 +214,7 @@ int main(void)
     tcase_add_test(tc, channel_never_waits_for_a_reader);
     tcase_add_test(tc, channel_drops_what_is_no_message_and_goes_on);
     tcase_add_test(tc, channel_refuses_a_descriptor_where_none_belongs_and_closes_it);
+    tcase_add_test(tc, channel_keeps_what_there_is_no_descriptor_for);
     tcase_add_test(tc, channel_closes_descriptors_that_come_in_excess);
     suite_add_tcase(suite, tc);
     srunner_run_all(sr, CK_ENV);
