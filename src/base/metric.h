@@ -40,7 +40,7 @@ struct rusage;
     X(messages,        SERVICE, "messages", "", "messages received by services other than HTTP")                      \
     X(datagrams,       SERVICE, "datagrams_received", "", "datagrams received")                                       \
     X(datagrams_sent,  SERVICE, "datagrams_sent", "", "datagrams sent")                                               \
-    X(datagrams_held,  SERVICE, "datagrams_held", "", "datagrams not answered: rate limit, or a port below 1024")     \
+    X(datagrams_held,  SERVICE, "datagrams_held", "", "datagrams not answered: rate limit, low port, or multicast")   \
     X(bytes_received,  SERVICE, "received_bytes", "", "bytes received")                                               \
     X(bytes_sent,      SERVICE, "sent_bytes", "", "bytes sent")                                                       \
     X(bytes_queued,    SERVICE, "queued_bytes", "", "bytes put into the output queues of connections")                \

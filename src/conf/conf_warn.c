@@ -42,13 +42,13 @@ static void warn_service(const struct conf_service *s, unsigned at, FILE *to)
 {
     char path[CONF_PATH_MAX];
 
-    snprintf(path, sizeof path, "services[%u]", at);
+    snprintf(path, sizeof path, "services.[%u]", at);
     if (s->protocol == CONF_STATUS && !s->allow.set)
         warn_live(&s->place, path, to);
     for (unsigned i = 0; i < s->route_count; i++) {
         if (s->routes[i].kind != CONF_ROUTE_LIVE || is_limited(s, &s->routes[i]))
             continue;
-        snprintf(path, sizeof path, "services[%u].routes[%u].status", at, i);
+        snprintf(path, sizeof path, "services.[%u].routes.[%u].status", at, i);
         warn_live(&s->routes[i].place, path, to);
     }
 }

@@ -92,7 +92,7 @@ def test_what_is_hardly_meant_is_told_and_passes(iomuxd):
     done = iomuxd(text, "-t")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [
-        'iomuxd.conf:1: services[0]: anybody can read the statistics; allow = [ "127.0.0.1", "::1" ] limits it',
+        'iomuxd.conf:1: services.[0]: anybody can read the statistics; allow = [ "127.0.0.1", "::1" ] limits it',
         "iomuxd.conf: configuration ok"]
     assert iomuxd(text, "-T").stderr == ""
 

@@ -223,6 +223,26 @@ def test_limits_are_those_of_the_client_behind_the_proxy(daemon):
 
 
 @each_model
+def test_who_is_let_in_is_the_client_behind_the_proxy(daemon):
+    """allow and deny never hear of the proxy: it is in no network that is let in, and stands in one that is not."""
+    rules = 'allow = [ "192.0.2.0/24", "2001:db8::/32" ]; deny = [ "127.0.0.1", "192.0.2.66" ];'
+    d = daemon(web(more=rules))
+    for client, status in (("192.0.2.9", 200), ("198.51.100.9", 403), ("192.0.2.66", 403), ("127.0.0.1", 403)):
+        for header in (line(client), block(client)):
+            c = Http(d.connect())
+            c.send(header + request("/hello"))
+            assert c.read().status == status, header
+            assert c.get("/hello").status == status, "so it is for all of the connection"
+            c.close()
+    for header, status in ((line("2001:db8::9", family="TCP6", server="::1"), 200), (block("2001:db9::9"), 403),
+                           (b"PROXY UNKNOWN\r\n", 403), (LOCAL, 403)):
+        c = Http(d.connect())
+        c.send(header + request("/hello"))
+        assert c.read().status == status, header
+        c.close()
+
+
+@each_model
 def test_listeners_of_one_service_may_differ(daemon, tmp_path):
     path = tmp_path / "proxied.sock"
     listen = ('( "127.0.0.1:0", { address = "127.0.0.1:0"; proxy_protocol = true; trusted = "127.0.0.1"; }, '

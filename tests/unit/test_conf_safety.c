@@ -88,12 +88,12 @@ static void warned(const char *text, const char *lines)
 
 START_TEST(safety_warns_of_statistics_that_anybody_can_read)
 {
-    warned(LIVE("\"9000\"", ""), "t.conf:1: services[0]: " ANYBODY);
-    warned(LIVE("[ \"127.0.0.1:9000\", \"192.0.2.1:9000\" ]", ""), "t.conf:1: services[0]: " ANYBODY);
-    warned(LIVE("\"[2001:db8::1]:9000\"", "deny = \"10.0.0.0/8\";"), "t.conf:1: services[0]: " ANYBODY);
-    warned(ROUTE("\"9000\"", "", ""), "t.conf:3: services[0].routes[1].status: " ANYBODY);
+    warned(LIVE("\"9000\"", ""), "t.conf:1: services.[0]: " ANYBODY);
+    warned(LIVE("[ \"127.0.0.1:9000\", \"192.0.2.1:9000\" ]", ""), "t.conf:1: services.[0]: " ANYBODY);
+    warned(LIVE("\"[2001:db8::1]:9000\"", "deny = \"10.0.0.0/8\";"), "t.conf:1: services.[0]: " ANYBODY);
+    warned(ROUTE("\"9000\"", "", ""), "t.conf:3: services.[0].routes.[1].status: " ANYBODY);
     warned(ROUTE("\"9000\"", "allow = \"10.0.0.0/8\";", "deny = \"10.0.0.1\";"),
-           "t.conf:3: services[0].routes[1].status: " ANYBODY);
+           "t.conf:3: services.[0].routes.[1].status: " ANYBODY);
 }
 END_TEST
 
