@@ -226,7 +226,8 @@
             return cells(make("tr"), [[v.service], [count(v.connections), true], [count(v.idle), true],
                 [old ? rate((served(t) - served(old.totals)) / s) : "–", true], [count(served(t)), true],
                 [count(t.responses_4xx), true], [count(t.responses_5xx), true], [count(refused), true],
-                [old ? bytes((t.bytes_sent - old.totals.bytes_sent) / s) : "–", true]]);
+                [old ? bytes((t.bytes_sent - old.totals.bytes_sent) / s) : "–", true],
+                [count(v.accept_queue), true]]);
         }));
     };
 

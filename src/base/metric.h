@@ -72,6 +72,10 @@ struct rusage;
     X(switches_own,    "context_switches", "kind=\"voluntary\"", 1, "context switches")                               \
     X(switches_forced, "context_switches", "kind=\"involuntary\"", 1, "context switches that the scheduler forced")
 
+/* What is now, by service, as the master looks it up: name, name of the family in /metrics (iomuxd_FAMILY), what it is. */
+#define METRIC_GAUGES(X)                                                                                              \
+    X(accept_queue,    "accept_queue", "connections that wait to be accepted, but for those on Unix sockets")
+
 enum metric_level { METRIC_OF_SERVICE, METRIC_OF_WORKER };
 
 struct metric_counts {
@@ -90,6 +94,12 @@ struct metric_usage {
 #define METRIC_USE(name, ...) uint64_t name;
     METRIC_USES(METRIC_USE)
 #undef METRIC_USE
+};
+
+struct metric_gauges {
+#define METRIC_GAUGE(name, ...) uint64_t name;
+    METRIC_GAUGES(METRIC_GAUGE)
+#undef METRIC_GAUGE
 };
 
 /* What one service has done in one worker. */

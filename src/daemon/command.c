@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/gauge.h"
 #include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/status.h"
@@ -73,6 +74,7 @@ static json_t *run_status(struct master *m, struct control_client *c, const json
 {
     (void)c;
     (void)request;
+    gauge_look(m, clock_monotonic_ms());
     return status_whole(m);
 }
 
@@ -356,49 +358,64 @@ static json_t *run_named(struct master *m, struct control_client *c, const json_
 
 /* ---- statistics for who speaks HTTP ---- */
 
-/* Is it the first line of a GET for this path? */
+/* Does this line, which begins a GET, want this path? */
 static bool line_asks(struct span line, const char *path)
 {
     struct span rest = span_skip(line, 4), wanted = span_of(path);
 
-    return span_starts_with(line, SPAN("GET ")) && span_starts_with(rest, wanted) && rest.n > wanted.n &&
-           rest.p[wanted.n] == ' ';
+    return span_starts_with(rest, wanted) && rest.n > wanted.n && (rest.p[wanted.n] == ' ' || rest.p[wanted.n] == '?');
 }
 
-/* The text, which is taken over, behind a head. */
-static void answer_http(struct control_client *c, char *taken, size_t n, const char *type)
+/* NULL: memory is short. */
+static void answer_http(struct control_client *c, const char *status, const char *type, const char *text, size_t n)
 {
     char *whole = NULL;
     size_t size = 0;
-    FILE *to = taken != NULL ? open_memstream(&whole, &size) : NULL;
+    FILE *to = text != NULL ? open_memstream(&whole, &size) : NULL;
 
     if (to != NULL) {
-        fprintf(to, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", type, n);
-        fwrite(taken, 1, n, to);
+        fprintf(to, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status, type, n);
+        fwrite(text, 1, n, to);
         if (fclose(to) != 0) {
             free(whole);
             whole = NULL;
         }
     }
-    free(taken);
     control_answer(c, whole, size);
 }
 
-/* So a socket that is there anyway can be scraped.  False: it was not asked for. */
-static bool obey_http(const struct master *m, struct control_client *c, struct span line)
+static void answer_live(struct master *m, struct control_client *c, char *(*make)(const struct ledger *, size_t *),
+                        const char *type)
 {
-    char *text;
     size_t n = 0;
+    char *text;
 
-    if (line_asks(line, "/metrics")) {
-        text = live_metrics(&m->ledger, &n);
-        answer_http(c, text, n, "text/plain; version=0.0.4; charset=utf-8");
-    } else if (line_asks(line, "/status.json")) {
-        text = live_status(&m->ledger, &n);
-        answer_http(c, text, n, "application/json");
-    } else {
+    gauge_look(m, clock_monotonic_ms());
+    text = make(&m->ledger, &n);
+    answer_http(c, "200 OK", type, text, n);
+    free(text);
+}
+
+static void answer_without(struct control_client *c, const char *status, const char *why)
+{
+    answer_http(c, status, "text/plain; charset=utf-8", why, strlen(why));
+}
+
+/* So a socket that is there anyway can be scraped: an answer, and no more, as streams would take the places of those who
+ * have a question.  False: it does not speak HTTP. */
+static bool obey_http(struct master *m, struct control_client *c, struct span line)
+{
+    if (!span_starts_with(line, SPAN("GET ")))
         return false;
-    }
+    if (line_asks(line, "/metrics"))
+        answer_live(m, c, live_metrics, "text/plain; version=0.0.4; charset=utf-8");
+    else if (line_asks(line, "/status.json"))
+        answer_live(m, c, live_status, "application/json");
+    else if (line_asks(line, "/events"))
+        answer_without(c, "501 Not Implemented", "events are streamed by services with the protocol \"status\" and by routes "
+                       "with status = true, not here\n");
+    else
+        answer_without(c, "404 Not Found", "there are /metrics and /status.json here\n");
     return true;
 }
 

@@ -23,6 +23,13 @@ struct ledger_place {
     char service[LEDGER_NAME_SIZE];
 };
 
+/* A name stays in its place: who reads it meanwhile finds it whole. */
+struct ledger_gauged {
+    char                 service[LEDGER_NAME_SIZE];
+    uint32_t             known;         /* a number: of a bool not every byte may be read */
+    struct metric_gauges now;
+};
+
 /* Who has what: the master's own, and its copy in the shared memory. */
 struct ledger_register {
     char                layout[LEDGER_LAYOUT_SIZE];
@@ -32,6 +39,8 @@ struct ledger_register {
     struct ledger_life  life;
     uint64_t            events;         /* how many there have been */
     struct ledger_event event[LEDGER_EVENTS];
+    unsigned            gauged;         /* how many of these have a name */
+    struct ledger_gauged gauges[LEDGER_GAUGED];
 };
 
 static const size_t slots_size = LEDGER_ROOM * sizeof(struct metric_slot);
@@ -49,6 +58,7 @@ void ledger_layout(char text[LEDGER_LAYOUT_SIZE])
     METRIC_COUNTERS(LEDGER_WORD)
     METRIC_TIMES(LEDGER_WORD)
     METRIC_USES(LEDGER_WORD)
+    METRIC_GAUGES(LEDGER_WORD)
 #undef LEDGER_WORD
 }
 
@@ -155,6 +165,10 @@ static void register_adopt(struct ledger *t)
     to->life = from->life;
     to->events = from->events;
     memcpy(to->event, from->event, sizeof to->event);
+    to->gauged = lesser(__atomic_load_n(&from->gauged, __ATOMIC_ACQUIRE), LEDGER_GAUGED);
+    memcpy(to->gauges, from->gauges, to->gauged * sizeof *to->gauges);
+    for (unsigned i = 0; i < to->gauged; i++)
+        name_tame(to->gauges[i].service);
 }
 
 int ledger_adopt(struct ledger *t, int taken, bool orphans)
@@ -467,6 +481,64 @@ bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_even
     *e = *kept;
     e->what[sizeof e->what - 1] = e->whom[sizeof e->whom - 1] = '\0';
     return __atomic_load_n(&kept->number, __ATOMIC_SEQ_CST) == number;
+}
+
+static unsigned gauges_used(const struct ledger *t)
+{
+    return lesser(__atomic_load_n(&register_of(t)->gauged, __ATOMIC_ACQUIRE), LEDGER_GAUGED);
+}
+
+/* gauges_used: it has none yet. */
+static unsigned gauges_find(const struct ledger *t, const char *service)
+{
+    unsigned at = 0;
+
+    while (at < gauges_used(t) && !names_equal(register_of(t)->gauges[at].service, service))
+        at++;
+    return at;
+}
+
+void ledger_tell_gauges(struct ledger *t, const char *service, const struct metric_gauges *now)
+{
+    unsigned at = gauges_find(t, service);
+    struct ledger_gauged *own = &t->own->gauges[at], *shown = &t->names->gauges[at];
+
+    if (at == LEDGER_GAUGED)
+        return;
+    if (at == t->own->gauged)
+        snprintf(own->service, sizeof own->service, "%s", service);
+    own->now = *now;
+    own->known = 1;
+#define LEDGER_SHOW(name, ...) __atomic_store_n(&shown->now.name, now->name, __ATOMIC_RELAXED);
+    METRIC_GAUGES(LEDGER_SHOW)
+#undef LEDGER_SHOW
+    if (at == t->own->gauged) {
+        memcpy(shown->service, own->service, sizeof shown->service);
+        t->own->gauged = at + 1;
+        __atomic_store_n(&t->names->gauged, at + 1, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&shown->known, 1, __ATOMIC_RELEASE);
+}
+
+void ledger_forget_gauges(struct ledger *t)
+{
+    for (unsigned i = 0; i < t->own->gauged; i++) {
+        t->own->gauges[i].known = 0;
+        __atomic_store_n(&t->names->gauges[i].known, 0, __ATOMIC_RELEASE);
+    }
+}
+
+bool ledger_gauges_of(const struct ledger *t, const char *service, struct metric_gauges *now)
+{
+    unsigned at = gauges_find(t, service);
+    const struct ledger_gauged *kept = &register_of(t)->gauges[at];
+
+    if (at >= gauges_used(t) || __atomic_load_n(&kept->known, __ATOMIC_ACQUIRE) == 0)
+        return false;
+#define LEDGER_LOOK(name, ...) now->name = __atomic_load_n(&kept->now.name, __ATOMIC_RELAXED);
+    METRIC_GAUGES(LEDGER_LOOK)
+#undef LEDGER_LOOK
+    return true;
 }
 
 bool ledger_nth(const struct ledger *t, unsigned slot, struct ledger_owner *o)

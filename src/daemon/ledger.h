@@ -20,6 +20,7 @@
 enum {
     LEDGER_ROOM = 16384,                /* workers at once, of all generations; slots never used cost nothing */
     LEDGER_PARTS = 16384,               /* services in workers; beyond, what a service does is the worker's alone */
+    LEDGER_GAUGED = 4096,               /* services that gauges are told of, also of earlier configurations */
     LEDGER_NAME_SIZE = 64 + 1           /* of services; those of workers, pools and models are shorter */
 };
 
@@ -102,10 +103,17 @@ struct metric_part *ledger_part(const struct ledger *t, int slot, const char *se
 void ledger_live(struct ledger *t, const struct ledger_life *life);
 void ledger_note(struct ledger *t, const char *what, const char *whom);
 
+/* ... and what its services have now.  What nobody tells of since ledger_forget_gauges is not known. */
+void ledger_tell_gauges(struct ledger *t, const char *service, const struct metric_gauges *now);
+void ledger_forget_gauges(struct ledger *t);
+
 /* The same for whoever looks; an event by its number, false: it is not there, or no longer. */
 struct ledger_life ledger_life_of(const struct ledger *t);
 bool ledger_event_at(const struct ledger *t, uint64_t number, struct ledger_event *e);
 uint64_t ledger_last_event(const struct ledger *t);
+
+/* What a service has now; false: that is not known. */
+bool ledger_gauges_of(const struct ledger *t, const char *service, struct metric_gauges *now);
 
 /* Sums of everything that fits.  Members that are NULL do not matter; `slot`: -1. */
 struct ledger_query {

@@ -265,6 +265,38 @@ static void connections_put(FILE *to, const struct sources *s)
     }
 }
 
+static const struct gauge_row {
+    size_t      at;
+    const char *family, *help;
+} gauge_rows[] = {
+#define GAUGE_ROW(name, family, help) { offsetof(struct metric_gauges, name), family, help },
+    METRIC_GAUGES(GAUGE_ROW)
+#undef GAUGE_ROW
+};
+
+/* Of each service once, whoever serves it. */
+static void gauge_put(FILE *to, const struct ledger *t, const struct gauge_row *row)
+{
+    char service[LEDGER_NAME_SIZE];
+
+    head_put(to, row->family, "", "gauge", row->help);
+    for (unsigned i = 0; ledger_service(t, i, service); i++) {
+        struct metric_gauges now;
+        uint64_t value;
+
+        if (ledger_has_service(t, i, service) || !ledger_gauges_of(t, service, &now))
+            continue;
+        memcpy(&value, (const char *)&now + row->at, sizeof value);
+        fprintf(to, "iomuxd_%s{service=\"%s\"} %" PRIu64 "\n", row->family, service, value);
+    }
+}
+
+static void gauges_put(FILE *to, const struct ledger *t)
+{
+    for (size_t i = 0; i < sizeof gauge_rows / sizeof *gauge_rows; i++)
+        gauge_put(to, t, &gauge_rows[i]);
+}
+
 static void life_put(FILE *to, const struct ledger *t)
 {
     struct ledger_life life = ledger_life_of(t);
@@ -301,6 +333,7 @@ char *live_metrics(const struct ledger *t, size_t *n)
     sources_find(&s, t, f);
     life_put(to, t);
     connections_put(to, &s);
+    gauges_put(to, t);
     counters_put(to, &s);
     uses_put(to, &s);
     times_put(to, &s, t, f);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/command.h"
+#include "daemon/gauge.h"
 #include "daemon/live.h"
 #include "daemon/master_state.h"
 #include "daemon/relief.h"
@@ -320,7 +321,7 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->test.until_ms);
     if (m->phase == MASTER_RUNNING)
         due = sooner(due, sooner(store_due_ms(&m->store), lobby_due_ms(&m->lobby)));
-    due = sooner(sooner(due, relief_due_ms(m)), m->ledger.look_ms);
+    due = sooner(sooner(due, relief_due_ms(m)), sooner(gauge_due_ms(m), m->ledger.look_ms));
     return sooner(sooner(due, notice_due_ms(m)), survey_due_ms(&m->surveys));
 }
 
@@ -424,6 +425,7 @@ static void master_turn(struct master *m)
     if (now_ms >= m->ledger.look_ms)
         ledger_reclaim(&m->ledger, now_ms);
     live_tell(m);
+    gauge_step(m, now_ms);
     survey_expire(&m->surveys, now_ms);
     notice_turn(m, now_ms);
     if (m->phase == MASTER_RUNNING)

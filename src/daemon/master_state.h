@@ -71,6 +71,8 @@ struct master {
     uint64_t           settle_until_ms; /* nobody waits for them any longer */
     uint64_t           relief_ms;       /* when to look at the sockets of places that wait; 0: none does */
     unsigned           relief_next;     /* counts who was asked to serve these */
+    uint64_t           gauge_ms;        /* when to look at gauges */
+    unsigned           gauged;          /* the generation of the last look */
     unsigned           last_number;     /* of a generation */
     bool               reload_wanted;
     unsigned           attempts;        /* reloads that have begun, */

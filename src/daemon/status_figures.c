@@ -72,6 +72,18 @@ static void figures_put(json_t *to, const struct ledger_figures *f, enum metric_
     json_object_set_new(to, "totals", figures_counters(&f->counts, level));
 }
 
+/* null: not known. */
+static void figure_gauges(json_t *to, const struct ledger *t, const char *service)
+{
+    struct metric_gauges now;
+    bool known = ledger_gauges_of(t, service, &now);
+
+#define FIGURE_GAUGE(name, ...) \
+    json_object_set_new(to, #name, known ? json_integer((json_int_t)now.name) : json_null());
+    METRIC_GAUGES(FIGURE_GAUGE)
+#undef FIGURE_GAUGE
+}
+
 static json_t *pool_figures(const struct ledger *t, const struct ledger_owner *o, struct ledger_figures *f)
 {
     json_t *one = json_object();
@@ -134,6 +146,7 @@ json_t *figures_services(const struct ledger *t)
         ledger_gather(t, &(struct ledger_query){ .service = service, .slot = -1 }, f);
         json_object_set_new(one, "service", json_string(service));
         figures_put(one, f, METRIC_OF_SERVICE);
+        figure_gauges(one, t, service);
         json_array_append_new(all, one);
     }
     free(f);

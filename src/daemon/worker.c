@@ -39,7 +39,7 @@ enum {
 
 enum {
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
-    INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them */
+    INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them, or something else is short */
 };
 
 enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
@@ -100,6 +100,13 @@ static void worker_drain_last(struct worker *w, const char *why, bool kept)
     w->loop.review |= again;
 }
 
+/* At an end of file there is something to read for ever, and nothing in it: UINT64_MAX. */
+static void worker_hear_later(struct worker *w, unsigned which, uint64_t again_ms)
+{
+    w->watches[which].again_ms = again_ms;
+    w->loop.paused = true;
+}
+
 /* ---- connections of other workers ---- */
 
 static bool is_stream(int fd)
@@ -127,7 +134,8 @@ static void worker_adopt(struct worker *w, struct span bytes, int fd)
     close(fd);
 }
 
-/* Without a descriptor for it, a connection stays where it is for a while. */
+/* Without a descriptor for it, a connection stays where it is for a while.  The master holds the other end, so that the end
+ * comes with his. */
 static void worker_hear_inbox(void *arg)
 {
     struct worker *w = arg;
@@ -138,12 +146,10 @@ static void worker_hear_inbox(void *arg)
         got = inbox_receive(w->start->inbox, w->parcel, &parcel, &fd);
         if (got == 1)
             worker_adopt(w, parcel, fd);
-        if (got == -1 && errno == EMFILE) {
-            w->watches[WATCH_INBOX].again_ms = w->env.now_ms + INBOX_PAUSE_MS;
-            w->loop.paused = true;
-        }
-        if (got == -1 && errno != EBADMSG)
+        if (got == -1 && errno != EBADMSG) {
+            worker_hear_later(w, WATCH_INBOX, errno == EPIPE && w->orphaned ? UINT64_MAX : w->env.now_ms + INBOX_PAUSE_MS);
             return;
+        }
     }
     w->loop.unread |= got != 0;
 }
@@ -264,8 +270,10 @@ static void worker_hear_master(void *arg)
             log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): a message of the master is lost "
                       "(no descriptor left for it?)", w->start->name, (int)getpid());
     }
-    if (got == -1)
+    if (got == -1) {
+        worker_hear_later(w, WATCH_CHANNEL, UINT64_MAX);
         worker_orphaned(w);
+    }
 }
 
 static void worker_hear_signal(void *arg)

@@ -29,7 +29,8 @@ struct watch {
     void   (*readable)(void *arg);      /* called by the loop's main thread; reads until EAGAIN, or says loop.unread, or ... */
     void    *arg;
     uint64_t again_ms;                  /* ... sets this, and loop.paused: what is there cannot be read now, and nobody is to
-                                         * say so before that time; 0: it can */
+                                         * say so before that time; 0: it can; UINT64_MAX: it never will be */
+    bool     hushed;                    /* the driver's: it does not listen to it now */
 };
 
 enum loop_phase {

@@ -449,12 +449,18 @@ int readiness_slot(struct readiness *r, int fd, enum slot_kind kind, unsigned in
     return 0;
 }
 
-/* A level-triggered poller would report what cannot be read now, again and again. */
+/* A level-triggered poller would report what cannot be read now, again and again.  An end it reports once for each time that
+ * it is armed, whatever for. */
 static void watches_arm(struct readiness *r)
 {
     struct loop *l = r->loop;
-    for (unsigned i = 0; i < l->watch_count && !r->poller.ops->edge; i++)
-        r->poller.ops->arm(&r->poller, l->watches[i].fd, ANY_GENERATION, watch_pauses(&l->watches[i]) ? 0 : CAN_READ);
+    for (unsigned i = 0; i < l->watch_count && !r->poller.ops->edge; i++) {
+        struct watch *w = &l->watches[i];
+        if (w->hushed == watch_pauses(w))
+            continue;
+        w->hushed = watch_pauses(w);
+        r->poller.ops->arm(&r->poller, w->fd, ANY_GENERATION, w->hushed ? 0 : CAN_READ);
+    }
     loop_paused_on(l);
 }
 

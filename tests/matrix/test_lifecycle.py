@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from client import Http, read_exactly, request
-from harness import DROPPED_ENV, children, free_port, stop_process, told_manager, wait_until
+from harness import DROPPED_ENV, children, cpu_seconds, free_port, stop_process, told_manager, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
@@ -322,6 +322,24 @@ def test_workers_without_a_master_finish_what_they_do(daemon, www):
     assert web.read().body == (folder / "big.bin").read_bytes()
     web.close()
     wait_until(lambda: all(gone(p) for p in workers), what="the end of all workers")
+
+
+def test_workers_without_a_master_have_nothing_to_hear(daemon, www, model):
+    """The end of a channel can be read for ever."""
+    d = daemon(http_service(root_route(www({"big.bin": 20_000_000}))), timeouts={"drain": 60, "send": 60},
+               settings="poll_interval = 0.01;\n")
+    worker = d.worker()
+    web = Http(d.connect(rcvbuf=65536))
+    web.send(request("/big.bin"))
+    web.rest = web.sock.recv(1000)
+    d.signal(signal.SIGKILL)
+    d.expect_status(d.wait())
+    wait_until(lambda: "the master is gone" in d.log(), what="the worker having noticed")
+    before = cpu_seconds(worker)
+    time.sleep(1)
+    assert cpu_seconds(worker) - before < 0.2
+    web.close()
+    wait_until(lambda: gone(worker), what="the end of the worker")
 
 
 # --- who the workers are ------------------------------------------------------------------------------------------

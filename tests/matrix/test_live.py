@@ -15,7 +15,8 @@ import pytest
 
 from browser import Browser
 from client import Http, request
-from harness import wait_until
+from conftest import configuration
+from harness import stopped, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 from test_statistics import ROW, TABLE
 
@@ -113,7 +114,7 @@ def test_metrics_keep_the_rules_of_their_format(daemon):
                 assert [b[0] for b in bucket] == sorted(b[0] for b in bucket) and bucket[-1][0] == math.inf
                 assert [b[1] for b in bucket] == sorted(b[1] for b in bucket)
     for name, family, label, _ in ROW.findall(TABLE.read_text()):
-        assert re.search(rf"^# TYPE iomuxd_{family}(_total counter|_seconds histogram)$", text, re.M), name
+        assert re.search(rf"^# TYPE iomuxd_{family}(_total counter|_seconds histogram| gauge)$", text, re.M), name
         assert not label or label.replace("\\", "") in text, name
     promtool = shutil.which("promtool")
     if promtool is not None:
@@ -144,23 +145,58 @@ def test_counters_of_metrics_go_on_over_reload_and_death(daemon):
     assert value(families(metrics(d)), "iomuxd_last_reload_successful") == 0
 
 
+def scrape(d, path):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(str(d.control))
+        return Http(s).get(path)
+
+
 def test_the_control_socket_can_be_scraped(daemon):
     d = daemon(http_service(RESPOND_HELLO))
     ask(d, 2)
-
-    def get(path):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(30)
-            s.connect(str(d.control))
-            return Http(s).get(path)
-
-    answer = get("/metrics")
+    answer = scrape(d, "/metrics")
     assert answer.status == 200 and value(families(answer.body.decode()), "iomuxd_requests_total", service="web") == 2
-    assert json.loads(get("/status.json").body)["services"][0]["totals"]["requests"] == 2
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(str(d.control))
-        s.sendall(b"GET /metricsX HTTP/1.1\r\n\r\n")
-        assert b'"ok":false' in s.recv(1 << 16)
+    assert json.loads(scrape(d, "/status.json").body)["services"][0]["totals"]["requests"] == 2
+    assert scrape(d, "/metrics?from=here").status == 200
+    for path, status in (("/metricsX", 404), ("/", 404), ("/events", 501), ("/eventsX", 404)):
+        answer = scrape(d, path)
+        assert answer.status == status and answer.get("content-type").startswith("text/plain") and answer.body, path
+
+
+def test_who_waits_to_be_accepted_is_told_by_those_who_can(daemon, tmp_path, plain_model):
+    """A worker stands still, and clients wait: another one of another pool, and the control socket, know how many.  After a
+    reload there is nothing of a service that has gone."""
+    local = '{ name = "local"; protocol = "echo"; listen = "unix:%s"; }' % (tmp_path / "echo.sock")
+
+    def site(*more):
+        names = ", ".join(f'"{name}"' for name in ("web", "local", *more))
+        pools = f'pools = ( {{ name = "main"; services = [ {names} ]; }}, {{ name = "other"; services = [ "status" ]; }} );'
+        return configuration(",".join([SITE, local, *map(tiny_service, more)]), plain_model, 1, None, None, pools)
+
+    def told(service):
+        texts = [metrics(d), scrape(d, "/metrics").body.decode()]
+        said = [json.loads(scrape(d, "/status.json").body), d.ask("status")]
+        lines = [re.findall(rf'^iomuxd_accept_queue{{service="{service}"}} (\d+)$', t, re.M) for t in texts]
+        return [int(line[0]) if line else None for line in lines] + [s["accept_queue"] for v in said for s in v["services"]
+                                                                     if s["service"] == service]
+
+    d = daemon(config_text=site("echo"))
+    wait_until(lambda: told("web") == [0] * 4, what="nobody waiting")
+    assert told("local") == [None] * 4
+    main = next(w["pid"] for w in d.ask("status")["workers"] if w["pool"] == "main")
+    with stopped(main):
+        held = [d.connect("web") for _ in range(5)] + [d.connect("echo")]
+        for s in held:
+            s.sendall(request("/hello"))
+        wait_until(lambda: re.search('^iomuxd_accept_queue{service="web"} 5$', metrics(d), re.M), what="a look unasked")
+        wait_until(lambda: (told("web"), told("echo")) == ([5] * 4, [1] * 4), what="those who wait")
+    wait_until(lambda: (told("web"), told("echo")) == ([0] * 4, [0] * 4), what="nobody waiting")
+    for s in held:
+        s.close()
+    d.configure(site())
+    d.reload()
+    wait_until(lambda: (told("web"), told("echo")) == ([0] * 4, [None] * 4), what="a look at other services")
 
 
 # --- JSON and events ----------------------------------------------------------------------------------------------

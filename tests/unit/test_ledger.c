@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 static struct ledger t;
 static int web, mail;                   /* slots */
 static struct ledger_figures figures;
+static struct metric_gauges gauges;
 
 static const struct ledger_query every = { .slot = -1 };
 
@@ -36,6 +38,7 @@ static void setup(void)
     ledger_serve(&t, web, "web");
     ledger_serve(&t, mail, "mail");
     ledger_note(&t, "worker-ready", "main.0");
+    ledger_tell_gauges(&t, "web", &(struct metric_gauges){ .accept_queue = 7 });
     t.slots[web].total.accepted = 3;
     ledger_part(&t, mail, "mail")->total.requests = 5;
 }
@@ -81,6 +84,8 @@ static void read_everything(void)
     ck_assert_uint_le(n, LEDGER_ROOM);
     ck_assert_uint_lt(ledger_last_event(&t), UINT64_MAX);       /* who goes up to it comes to an end */
     (void)ledger_event_at(&t, ledger_last_event(&t), &e);
+    (void)ledger_gauges_of(&t, "web", &gauges);
+    (void)ledger_gauges_of(&t, "nobody", &gauges);
 }
 
 static const int bytes[] = { 0xff, 0x7f, 0x80, 0x01, 0x00 };
@@ -102,6 +107,10 @@ START_TEST(ledger_of_the_master_believes_nothing_that_a_worker_writes)
     ck_assert_str_eq(o.worker, "main.1");
     ck_assert(ledger_event_at(&t, 1, &e));
     ck_assert_str_eq(e.whom, "main.0");
+    ck_assert(ledger_gauges_of(&t, "web", &gauges));
+    ck_assert_uint_eq(gauges.accept_queue, 7);
+    ledger_tell_gauges(&t, "mail", &(struct metric_gauges){ .accept_queue = 1 });
+    ck_assert(ledger_gauges_of(&t, "mail", &gauges));
     ledger_put_back(&t, mail);
     slot = take("main.1");
     ck_assert_int_eq(slot, mail);
@@ -170,6 +179,38 @@ START_TEST(ledger_part_of_a_slot_that_cannot_be_is_nobodys)
 }
 END_TEST
 
+/* Workers and the next program read what the master tells; what it tells of no longer is not known. */
+START_TEST(ledger_has_the_gauges_that_are_told_until_they_are_forgotten)
+{
+    struct ledger worker = t, next;
+    char name[16];
+
+    worker.own = NULL;
+    ck_assert(ledger_gauges_of(&worker, "web", &gauges));
+    ck_assert_uint_eq(gauges.accept_queue, 7);
+    ck_assert(!ledger_gauges_of(&worker, "mail", &gauges));
+    ledger_tell_gauges(&t, "web", &(struct metric_gauges){ .accept_queue = 0 });
+    ck_assert(ledger_gauges_of(&worker, "web", &gauges));
+    ck_assert_uint_eq(gauges.accept_queue, 0);
+    ck_assert_int_eq(ledger_adopt(&next, dup(t.page.fd), false), 0);
+    ck_assert(ledger_gauges_of(&next, "web", &gauges));
+    ledger_close(&next);
+    ledger_forget_gauges(&t);
+    ck_assert(!ledger_gauges_of(&t, "web", &gauges));
+    ck_assert(!ledger_gauges_of(&worker, "web", &gauges));
+    for (int i = 0; i <= LEDGER_GAUGED; i++) {          /* more than there is room for */
+        snprintf(name, sizeof name, "s%d", i);
+        ledger_tell_gauges(&t, name, &(struct metric_gauges){ .accept_queue = (uint64_t)i });
+    }
+    ck_assert(ledger_gauges_of(&worker, "s4094", &gauges));
+    ck_assert_uint_eq(gauges.accept_queue, 4094);
+    ck_assert(!ledger_gauges_of(&worker, "s4095", &gauges));
+    ledger_tell_gauges(&t, "web", &(struct metric_gauges){ .accept_queue = 3 });
+    ck_assert(ledger_gauges_of(&worker, "web", &gauges));
+    ck_assert_uint_eq(gauges.accept_queue, 3);
+}
+END_TEST
+
 /* A process that ends when a byte comes, or nobody is left to write one. */
 static pid_t orphan_new(int *end)
 {
@@ -232,6 +273,7 @@ int main(void)
     tcase_add_loop_test(c, ledger_that_is_nonsense_is_adopted_without_it, 0, count);
     tcase_add_loop_test(c, ledger_that_was_kept_and_is_nonsense_is_not_gone_on_with, 0, count);
     tcase_add_loop_test(c, ledger_part_of_a_slot_that_cannot_be_is_nobodys, 0, 3);
+    tcase_add_test(c, ledger_has_the_gauges_that_are_told_until_they_are_forgotten);
     tcase_add_loop_test(c, ledger_of_an_orphan_is_taken_back_when_it_is_gone, 0, 2);
     tcase_set_timeout(c, 60);
     suite_add_tcase(s, c);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gauges.  The kernel has the lengths of the queues, and the master has the sockets: workers that stand still, which lets
+ * queues grow, could not tell.
+ * Owns nothing. */
+#include "daemon/gauge.h"
+
+#include "daemon/listen_socket.h"
+#include "daemon/master_state.h"
+
+enum { LOOK_MS = 1000 };        /* as often as the live page is told; a call for each socket */
+
+/* Of a service all addresses stand together: tells of the one that begins at `from`; where the next one does.  What has
+ * nothing but Unix sockets and datagrams is not told of. */
+static unsigned tell_service(struct ledger *t, const struct listen_set *all, unsigned from)
+{
+    struct metric_gauges now = { .accept_queue = 0 };
+    bool known = false;
+    unsigned i = from;
+
+    for (; i < all->count && all->v[i].service_index == all->v[from].service_index; i++) {
+        long waiting = listen_waiting(&all->v[i]);
+
+        known |= waiting >= 0;
+        now.accept_queue += waiting > 0 ? (uint64_t)waiting : 0;
+    }
+    if (known)
+        ledger_tell_gauges(t, all->v[from].service, &now);
+    return i;
+}
+
+void gauge_look(struct master *m, uint64_t now_ms)
+{
+    const struct listen_set *all = &m->serving->listens;
+
+    if (m->gauged != m->serving->number)
+        ledger_forget_gauges(&m->ledger);       /* it may have other services */
+    m->gauged = m->serving->number;
+    m->gauge_ms = now_ms + LOOK_MS;
+    for (unsigned i = 0; i < all->count;)
+        i = tell_service(&m->ledger, all, i);
+}
+
+void gauge_step(struct master *m, uint64_t now_ms)
+{
+    if (now_ms >= gauge_due_ms(m))
+        gauge_look(m, now_ms);
+}
+
+uint64_t gauge_due_ms(const struct master *m)
+{
+    return m->phase == MASTER_RUNNING ? m->gauge_ms : UINT64_MAX;
+}
