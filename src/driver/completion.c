@@ -268,6 +268,16 @@ void completion_begin(struct completion *k, const struct service *s, int fd, con
     flight_start(k, c);
 }
 
+/* Beyond what an engine carries there is none, and newcomers are to be told that the house is full. */
+static bool has_room_to_adopt(struct completion *k)
+{
+    struct engine *e = &k->engine;
+    if (e->ops->adopted == NULL)
+        return true;
+    bool carried = e->ops->adopted(e);
+    return carried && k->roster.count + k->roster.extra_max < e->connections_max;
+}
+
 /* It was let in elsewhere, be the house full or not; but an engine that has no room at all tells so, as a full house
  * would. */
 static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
@@ -276,7 +286,7 @@ static void flight_adopt(void *self, const struct service *s, int taken, const s
     const struct span words = s->proto->refusal;
     struct conn *c = NULL;
     env_count_for(k->env, s->part);
-    bool room = k->engine.ops->adopted == NULL || k->engine.ops->adopted(&k->engine);
+    bool room = has_room_to_adopt(k);
     if (room && sock_adopt(taken, SOCK_BLOCKS) == 0)
         c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
     if (c == NULL) {

@@ -23,26 +23,21 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/random.h"
+#include "driver/aio_room.h"
 #include "driver/engine_table.h"
 #include "driver/sock.h"
 
 enum {
-    CONNECTIONS_MAX = 4096,     /* each may hold two threads: one reads, one writes */
-    EXTRA_MAX = 256,            /* beside them: those that are refused or give way */
     SPARE_THREADS = 64,         /* for file loads */
-    SPARE_FDS = 256,            /* beside two for each connection */
     RECV_SIZE = 8192,           /* bytes of one receive */
     SIGNALS = 64,               /* read at once */
-    SIGNAL_SHARE = 4,           /* a worker's part of the queue of signals is one in so many */
     ACCEPTS = 64,               /* per listener and wakeup */
     SWEEP_MS = 1000,            /* for what was told by nobody: all requests are looked at so often, */
     SWEEP_WAITS = 1024          /* or after so many waits of a worker that does not come to rest */
@@ -94,29 +89,6 @@ struct aio_self {
 
 enum { POLLED_MIN = 64 };       /* listeners and watches of a worker, and sockets that are connecting: room at first */
 
-bool engine_aio_available(char *why, size_t why_size)
-{
-    struct rlimit limit = { 0 };
-    if (getrlimit(RLIMIT_SIGPENDING, &limit) == -1 || limit.rlim_cur > 0) {
-        snprintf(why, why_size, "at most %d connections for each worker, two threads each", CONNECTIONS_MAX);
-        return true;
-    }
-    snprintf(why, why_size, "RLIMIT_SIGPENDING is 0: no completion can be told");
-    return false;
-}
-
-/* What threads and descriptors allow. */
-static unsigned connections_fit(unsigned wanted)
-{
-    struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-    unsigned long fit = wanted < CONNECTIONS_MAX + EXTRA_MAX ? wanted : CONNECTIONS_MAX + EXTRA_MAX;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    unsigned long spare = limit.rlim_cur / 2 < SPARE_FDS ? limit.rlim_cur / 2 : SPARE_FDS;
-    if (limit.rlim_cur != RLIM_INFINITY && (limit.rlim_cur - spare) / 2 < fit)
-        fit = (limit.rlim_cur - spare) / 2;
-    return fit > 0 ? (unsigned)fit : 1;
-}
-
 static void ai_close(struct engine *e)
 {
     struct aio_self *a = e->self;
@@ -132,10 +104,8 @@ static void ai_close(struct engine *e)
 
 static int completions_open(struct aio_self *a)
 {
-    struct rlimit limit = { 0 };
     sigset_t set;
-    getrlimit(RLIMIT_SIGPENDING, &limit);
-    a->signals = limit.rlim_cur / SIGNAL_SHARE < UINT32_MAX ? (unsigned)(limit.rlim_cur / SIGNAL_SHARE) : UINT32_MAX;
+    a->signals = aio_room_signals();
     random_fill(&a->mark, sizeof a->mark);
     a->number = SIGRTMIN + 2;
     sigemptyset(&set);
@@ -166,7 +136,7 @@ static int ai_open(struct engine *e)
     if (a == NULL)
         return -1;
     e->self = a;
-    e->connections_max = connections_fit(e->connections_max);
+    e->connections_max = aio_room_connections(e->connections_max);
     if (completions_open(a) == -1 || watched_grow(a) == -1) {
         ai_close(e);
         return -1;
@@ -568,6 +538,13 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
     return a->busy > 0 && (timeout_ms < 0 || timeout_ms > SWEEP_MS) ? SWEEP_MS : timeout_ms;
 }
 
+/* Nobody is asked about who would not be let in: he waits in the backlog, and the wait would not last. */
+static bool is_asked(const struct engine *e, const struct polled *p)
+{
+    const struct aio_self *a = e->self;
+    return p->asked && (p->op->kind != OP_ACCEPT || a->open < e->connections_max);
+}
+
 static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
 {
     struct aio_self *a = e->self;
@@ -575,7 +552,8 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         calls_start_again(a);
     a->fds[0] = (struct pollfd){ .fd = a->signal_fd, .events = POLLIN };
     for (unsigned i = 0; i < a->polled_count; i++)
-        a->fds[i + 1] = (struct pollfd){ .fd = a->polled[i].asked ? a->polled[i].fd : -1, .events = a->polled[i].events };
+        a->fds[i + 1] = (struct pollfd){ .fd = is_asked(e, &a->polled[i]) ? a->polled[i].fd : -1,
+                                         .events = a->polled[i].events };
     int most = sleep_ms(a, timeout_ms), ready = poll(a->fds, a->polled_count + 1, most);
     if (ready == -1)
         return -1;

@@ -9,6 +9,7 @@ import h11
 import pytest
 
 from client import Http, request
+from conftest import configuration
 from harness import wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
@@ -68,6 +69,29 @@ def test_the_limit_counts_the_connections_of_all_services(daemon):
     for web in webs:
         web.send(b"Host: x\r\n\r\n")
         assert web.read().body == HELLO
+
+
+def test_a_house_that_took_over_more_than_it_holds_still_answers_newcomers(daemon, model, plain_model, calm):
+    """Another model has let in more than the next one is to carry: who comes then is told so, and nobody spins."""
+    site, patient = http_service(RESPOND_HELLO), {"header": 120, "idle": 120, "drain": 120}
+    d = daemon(site, model=plain_model, timeouts=patient)
+    idle = [Http(d.connect()) for _ in range(60)]
+    for web in idle:
+        assert web.get("/hello").body == HELLO
+    d.configure(configuration(site, model, 1, patient, {"connections": 16}, calm))
+    d.reload()
+    wait_until(lambda: [w["state"] for w in d.ask("status")["workers"]] == ["ready"], what="the end of the old worker")
+    wait_until(lambda: d.ask("status")["connections"] >= 32, what="the new one being full")
+    late = Http(d.connect())
+    late.send(request("/hello"))
+    assert late.read().status == 503
+    busy = d.cpu()
+    time.sleep(1.0)     # the span over which the CPU time is measured
+    assert d.cpu() - busy < 0.3, "the worker spins when it carries all that it can"
+    for web in idle:
+        web.close()
+    wait_until(lambda: d.ask("status")["connections"] == 0, what="everybody having left")
+    assert Http(d.connect()).get("/hello").body == HELLO
 
 
 def test_running_out_of_descriptors_neither_spins_nor_deafens(daemon, www, calm):
