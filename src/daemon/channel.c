@@ -70,7 +70,7 @@ static int channel_look(int end, struct channel_message *m, int flags)
 {
     struct channel_frame frame = { 0 };
     struct iovec iov = { .iov_base = &frame, .iov_len = sizeof frame };
-    union rights control;
+    union rights_room control;
     struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
                         .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
     ssize_t n;
@@ -84,7 +84,7 @@ static int channel_look(int end, struct channel_message *m, int flags)
     if (n > 0 && frame_is_sound(&frame, n, &h, m->fd))
         return 1;
     if (m->fd != -1)
-        close(m->fd);
+        rights_close(m->fd);
     m->fd = -1;
     errno = n == 0 && !has_more(end) ? EPIPE : EBADMSG;
     return -1;
