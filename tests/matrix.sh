@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs pytest over the system tests in the current build folder; all output goes to tests/matrix.log too.
+# Runs pytest over the system tests in the current build folder; all output goes to tests/matrix.log too.  With SUITE=bench
+# the tests are others (Makefile.am), and the log is tests/bench.log.
 #
 # A test that fails fails the run.  But where thousands of tests run side by side for hours on machines that others use
 # as well, one of them loses a race with the machine now and then, and nothing is learnt from a whole run that it throws
@@ -13,15 +14,16 @@
 chance=${SECOND_CHANCE:-0}
 pytest=$1
 shift
-log=tests/matrix.log
-cache=$PWD/tests/matrix.cache
+suite=${SUITE:-matrix}
+log=tests/$suite.log
+cache=$PWD/tests/$suite.cache
 
 # ask ARGUMENT...: returns pytest's status; the output is shown and kept.
 ask()
 {
     # shellcheck disable=SC2086 # the command is a list of words
-    { $pytest -q -o "cache_dir=$cache" "$@"; echo $? >tests/matrix.status; } 2>&1 | tee -a "$log"
-    return "$(cat tests/matrix.status)"
+    { $pytest -q -o "cache_dir=$cache" "$@"; echo $? >"tests/$suite.status"; } 2>&1 | tee -a "$log"
+    return "$(cat "tests/$suite.status")"
 }
 
 # The tests that failed, one in a line.

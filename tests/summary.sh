@@ -19,8 +19,16 @@ find tests/unit tests/fake -name '*.log' -exec cat {} + 2>/dev/null | awk '
             share, checks, failures, errors, suites
     }'
 [ ! -e tests/layers.log ] || printf 'house rules   %s\n' "$(sed -n 's/^layers: //p' tests/layers.log | tail -n 1)"
-[ -e tests/matrix.log ] || exit 0
-counts=$(sed -n 's/^=* *\([0-9][0-9]* [a-z].* in [0-9.]*s\).*$/\1/p' tests/matrix.log | head -n 1)
-! grep -q '^unsteady: ' tests/matrix.log || counts=$(echo "$counts" | sed 's/failed\|errors\{0,1\}/unsteady/g')
-printf 'system tests  %s\n' "$counts"
-sed -n 's/^unsteady: /unsteady      /p' tests/matrix.log
+
+# What pytest counted: NAME LOG, if it is there.
+pytest_line()
+{
+    [ -e "$2" ] || return 0
+    counts=$(sed -n 's/^=* *\([0-9][0-9]* [a-z].* in [0-9.]*s\).*$/\1/p' "$2" | head -n 1)
+    ! grep -q '^unsteady: ' "$2" || counts=$(echo "$counts" | sed 's/failed\|errors\{0,1\}/unsteady/g')
+    printf '%-13s %s\n' "$1" "$counts"
+    sed -n 's/^unsteady: /unsteady      /p' "$2"
+}
+
+pytest_line 'system tests' tests/matrix.log
+pytest_line 'bench tests' tests/bench.log

@@ -113,6 +113,25 @@ def not_done(document):
     return said
 
 
+def noise(document):
+    """How many of the measurements are in doubt, and why; None where nothing was measured."""
+    steps = [s for s in document["steps"] if "failed" not in s]
+    if not steps:
+        return None
+
+    def part(flag, of, which):
+        n = sum(flag in s["flags"] for s in of)
+        return f"in {n:,} of {len(of):,} {which}{f' ({max(1, round(100 * n / len(of)))} %)' if n else ''}"
+
+    loops, paced = ([s for s in steps if plan.cell_of(s["cell"])[0] == kind] for kind in (plan.SPEED, plan.PACE))
+    limits = [part("L", of, which) for of, which in ((loops, "in the closed loop"), (paced, "at a fixed rate")) if of]
+    said = f"How quiet it was: {part('N', steps, 'measurements')} others took CPU time (N)."
+    if limits:
+        said += (f"  The load generator was the limit (L) {' and '.join(limits)}: then CPU times are the server's, rates and "
+                 "latencies the generator's.")
+    return said
+
+
 def caution(document):
     """Why not to believe it too firmly; None where there is no reason."""
     steps = [s for s in document["steps"] if "failed" not in s]

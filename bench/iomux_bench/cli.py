@@ -66,7 +66,8 @@ def parser(version):
     p.add_argument("--live", metavar="WHERE", nargs="?", const="", help="compare the pools of a running daemon, by its control "
                    "socket or the URL of its statistics")
     p.add_argument("--pools", type=names, metavar="A,B", help="with --live: these two")
-    p.add_argument("-d", "--duration", type=positive(float), metavar="SECONDS", default=30.0, help="with --live: how long (30)")
+    p.add_argument("-d", "--duration", type=positive(float), metavar="SECONDS", default=30.0,
+                   help=f"with --live: how long (30; at least {live.LEAST_S})")
     p.add_argument("--json", metavar="FILE", help="with --live: write the figures there too; - is standard output")
     p.add_argument("--iomuxd", metavar="PROGRAM", help="the daemon (beside this program, or where it is installed)")
     p.add_argument("--load", metavar="PROGRAM", help="iomux-load, likewise")

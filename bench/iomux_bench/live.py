@@ -18,12 +18,15 @@ FEW = 20                # requests in an interval: with fewer, its figures are c
 WIDTH = 1.02            # times: what lies in buckets of a histogram that are neighbours cannot be told apart
 
 # key, title, is less better (None: neither)
-ROWS = (("rate", "requests a second", None), ("cpu_us", "CPU us for each", True), ("user_us", "  of these user", True),
+ROWS = (("rate", "requests a second", None), ("cpu", "CPU, % of one", None), ("cpu_us", "CPU us for each", True),
+        ("user_us", "  user us for each", True), ("system_us", "  system us for each", True),
         ("syscalls", "system calls for each", True), ("switches", "context switches for each", True),
-        ("wakeups", "wakeups for each", True), ("p50", "request time p50 us", True), ("p99", "request time p99 us", True),
-        ("connections", "connections", None))
+        ("wakeups", "wakeups for each", True), ("events", "events for each", None),
+        ("p50", "request time p50 us", True), ("p90", "request time p90 us", True), ("p99", "request time p99 us", True),
+        ("p99.9", "request time p99.9 us", True), ("connections", "connections", None))
 
-QUANTILES = ("p50", "p99")
+# With fewer requests in an interval than that, a percentile would be the slowest of them.
+QUANTILES = {"p50": (0.5, FEW), "p90": (0.9, FEW), "p99": (0.99, 100), "p99.9": (0.999, 1000)}
 
 
 def served(pool):
@@ -42,14 +45,14 @@ def between(a, b, seconds):
     if n < FEW:
         return None
     user, system = (b[key] - a[key] for key in ("cpu_user_us", "cpu_system_us"))
-    made = {"served": n, "seconds": seconds, "rate": n / seconds, "cpu_us": (user + system) / n, "user_us": user / n,
-            "syscalls": (b["totals"]["syscalls"] - a["totals"]["syscalls"]) / n,
-            "wakeups": (b["totals"]["wakeups"] - a["totals"]["wakeups"]) / n, "connections": b["connections"],
+    made = {"served": n, "seconds": seconds, "rate": n / seconds, "cpu": (user + system) / seconds / 1e4,
+            "cpu_us": (user + system) / n, "user_us": user / n, "system_us": system / n, "connections": b["connections"],
             "switches": (b["switches_own"] + b["switches_forced"] - a["switches_own"] - a["switches_forced"]) / n}
+    made.update({key: (b["totals"][key] - a["totals"][key]) / n for key in ("syscalls", "wakeups", "events")})
     before, after = histogram(a), histogram(b)
     grown = sorted([begin, count - before.get(begin, 0)] for begin, count in after.items() if count > before.get(begin, 0))
-    if grown:
-        made.update(p50=figures.quantile(grown, 0.5), p99=figures.quantile(grown, 0.99))
+    asked = sum(count for _, count in grown)
+    made.update({key: figures.quantile(grown, part) for key, (part, least) in QUANTILES.items() if asked >= least})
     return made
 
 

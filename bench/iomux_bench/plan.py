@@ -63,10 +63,16 @@ QUICK = Preset("quick", 110, 2, 0.25, 0.5, 0.3, (1, 10, 100, 1000, 1500),
 FULL = Preset("full", 1750, 5, 0.4, 0.8, 0.5, (1, 10, 100, 1000, 10000), None,
               [("fixed", 10), ("fixed", 100), ("fixed", 1000), ("small", 100), ("large", 10), ("connect", 10),
                ("echo-tcp", 100), ("echo-udp", 10), ("idle", 1000)])
+PRESETS = {preset.name: preset for preset in (QUICK, FULL)}
 REST_AT = 1000                          # connections that rest, where rest is measured
 BEYOND = (20000, 50000)                 # counts that only `fixed' and `idle' get, where limits allow them
 MANY = 1000                             # from here on starting takes its time
 FEW = 10000                             # from here on a cell takes seconds, and is done once
+
+
+def is_once(preset, kind, workload, connections):
+    """Is such a cell done in the first round only?"""
+    return kind == SPEED and connections >= FEW or kind == PACE and (workload, connections) not in preset.pace
 
 
 def cells_of(preset, workloads, counts, most):
@@ -82,8 +88,8 @@ def cells_of(preset, workloads, counts, most):
     speed = [(w, n) for w, n in wanted if w in names and n in counts]
     if preset.speed is None and not named:
         speed += [(w, n) for n in BEYOND if n <= most for w in ("fixed", "idle") if w in names]
-    cells += [Cell(SPEED, w, n, preset.speed_s, n >= FEW) for w, n in speed]
-    cells += [Cell(PACE, w, n, preset.pace_s, (w, n) not in preset.pace) for w, n in speed
+    cells += [Cell(SPEED, w, n, preset.speed_s, is_once(preset, SPEED, w, n)) for w, n in speed]
+    cells += [Cell(PACE, w, n, preset.pace_s, is_once(preset, PACE, w, n)) for w, n in speed
               if (w, n) in preset.pace or preset.speed is None and n <= FEW]
     if workloads is None:
         cells.append(Cell(DISK_IO, "disk", 4, 2 * preset.speed_s))

@@ -2,6 +2,7 @@
 """The report: one HTML file that needs nothing else.  Pure: a document in, text out.
 
 Its lines are short: people read its source, and Debian takes what has long ones for something that was compiled."""
+import collections
 import math
 import textwrap
 from html import escape
@@ -84,14 +85,15 @@ def _figure(title, drawing, note=""):
 
 
 def growth_charts(document):
-    """Cost and rate against connections, for each workload with two counts or more."""
+    """Cost, rate and system calls against connections, for each workload with two counts or more."""
     out = []
     for workload, counts in _cells(document, plan.SPEED).items():
         if len(counts) < 2:
             continue
         about = plan.BY_NAME[workload]
         for key, label, title in (("cpu_us", f"CPU us for each {about.unit}", "what it costs"),
-                                  ("rate", f"{about.unit}s a second", "how fast")):
+                                  ("rate", f"{about.unit}s a second", "how fast"),
+                                  ("syscalls_each", f"system calls for each {about.unit}", "how many system calls")):
             series = [(s, _points(document, workload, s, key)) for s in order(document)]
             text = f"{_begun(about.title)}: {title}"
             out.append(_figure(text, svg.lines(text, "connections", label, series)))
@@ -289,10 +291,37 @@ def _flags():
 
 
 def _rounds(document):
-    most = document["options"]["rounds"]
-    whole = "all" if document["whole"] else "not all"
-    return (f"{document['preset']} run of {document['when']}, {document['took_s'] / 60:.0f} minutes; "
-            f"{document['rounds_begun']} of at most {most} rounds begun, {whole} of the plan done")
+    """Of how many rounds the figures are.  A full run is one of as many as there is time for: what it would have done with
+    more of it need not be said where each figure has rounds enough."""
+    preset = plan.PRESETS[document["preset"]]
+    cells = document["cells"]
+    planned = {*document["options"]["cells"], *cells}
+    once = {cell for cell in planned if plan.is_once(preset, *plan.cell_of(cell))}
+    done = collections.Counter((s["cell"], s["server"]) for s in document["steps"])
+    least = min((done[cell, s] for cell in planned - once for s in cells.get(cell, [None])), default=0)     # None: 0
+    if not document["whole"] and least < advice.FEW:
+        return (f"{document['rounds_begun']} of at most {document['options']['rounds']} rounds begun, "
+                "not all of the plan done")
+    good = {s["rounds"] for cell in planned - once for s in cells.get(cell, {}).values()} - {0} or {1}
+    if max(good) == 1:
+        return "one round"
+    return f"medians of {' to '.join(map(str, sorted({min(good), max(good)})))} rounds{_rest_once(once & set(cells))}"
+
+
+def _rest_once(cells):
+    """Which figures come from one round only."""
+    counts = sorted({n for kind, _, n in map(plan.cell_of, cells) if kind == plan.SPEED})
+    named = [f"{advice.names([f'{n:,}' for n in counts])} connections"] if counts else []
+    if any(kind == plan.PACE and n not in counts for kind, _, n in map(plan.cell_of, cells)):
+        named.append("some latencies")
+    return f" ({' and '.join(named)}: 1)" if named else ""
+
+
+def _head(document):
+    """What was measured and when, and how quiet it was."""
+    ran = (f"{document['machine']['cpu']}, Linux {document['machine']['kernel']}; {document['preset']} run of {document['when']}, "
+           f"{document['took_s'] / 60:.0f} minutes; {_rounds(document)}")
+    return "".join(f'<p class="soft">{_filled(text)}</p>\n' for text in (ran, advice.noise(document)) if text)
 
 
 def page(document):
@@ -310,8 +339,7 @@ def page(document):
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">"
         f"<title>iomux-bench: I/O models on {escape(document['machine']['cpu'])}</title><style>{STYLE}</style></head><body>",
-        f"<h1>I/O models, measured</h1><p class=\"soft\">{escape(document['machine']['cpu'])}, Linux "
-        f"{escape(document['machine']['kernel'])}; {escape(_rounds(document))}</p>", warn,
+        f"<h1>I/O models, measured</h1>\n{_head(document)}", warn,
         f"<h2>On this machine</h2><ul class=\"advice\">{said}</ul>",
         f"<h2>What the textbooks say</h2>{_claims(document)}",
         f"<h2>Growth with connections</h2>{growth_charts(document)}",

@@ -72,6 +72,17 @@ class Scale:
         return log_ticks(self.low, self.high) if self.log else linear_ticks(self.high)
 
 
+def apart(ticks, scale, letter=6.6, gap=3):
+    """[(value, label)] without those whose label would touch the one before."""
+    made, end = [], -math.inf
+    for value, label in ticks:
+        half = letter * len(label) / 2
+        if scale.at(value) - half >= end + gap:
+            made.append((value, label))
+            end = scale.at(value) + half
+    return made
+
+
 def log_room(values):
     """Ends of a logarithmic axis around these values, with a little air."""
     low, high = min(values), max(values)
@@ -144,7 +155,7 @@ def lines(title, x_label, y_label, series, x_ticks=None, marks=True):
     x = Scale(*log_room(xs), LEFT, WIDTH - RIGHT, True)
     y = Scale(*log_room(ys), HEIGHT - BOTTOM, TOP, True)
     ticks = [t for t in x_ticks if x.low <= t[0] <= x.high] if x_ticks else [(v, short(v)) for v in sorted(set(xs))]
-    out = [_open(WIDTH, HEIGHT, title), *_frame(x, y, x_label, y_label, ticks)]
+    out = [_open(WIDTH, HEIGHT, title), *_frame(x, y, x_label, y_label, apart(ticks, x))]
     for name, points in series:
         css, shape, dash = _style(name)
         path = "\n".join(f"{'M' if i == 0 else 'L'}{x.at(p[0]):.1f} {y.at(p[1]):.1f}" for i, p in enumerate(points))

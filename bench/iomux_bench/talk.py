@@ -13,18 +13,22 @@ class Unreached(Exception):
     """The daemon cannot be asked; its text says why."""
 
 
+class Local(http.client.HTTPConnection):
+    """HTTP over a socket that is a file."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=ANSWER_S)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 def ask_control(path):
-    """The answer to `status' on a control socket."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(ANSWER_S)
-            s.connect(path)
-            s.sendall(b'{"command": "status"}\n')
-            s.shutdown(socket.SHUT_WR)
-            answer = b"".join(iter(lambda: s.recv(65536), b""))
-    except OSError as e:
-        raise Unreached(f"{path}: {e.strerror or e}") from e
-    return _read(path, answer)
+    """The statistics by a control socket, which answers a GET too: its command `status' has no histograms."""
+    return _get(path, Local(path), "/status.json")
 
 
 def ask_http(url):
@@ -35,18 +39,21 @@ def ask_http(url):
     path = parts.path or "/"
     if not path.endswith(".json"):
         path = path.rstrip("/") + "/status.json"
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_S)
+    return _get(url, http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_S), path)
+
+
+def _get(where, connection, path):
     try:
         connection.request("GET", path, headers={"Accept": "application/json"})
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as e:
-        raise Unreached(f"{url}: {e}") from e
+        raise Unreached(f"{where}: {getattr(e, 'strerror', None) or e}") from e
     finally:
         connection.close()
     if answer.status != 200:
-        raise Unreached(f"{url}: {path} answers {answer.status} {answer.reason}")
-    return _read(url, body)
+        raise Unreached(f"{where}: {path} answers {answer.status} {answer.reason}")
+    return _read(where, body)
 
 
 def _read(where, answer):

@@ -124,12 +124,25 @@ static void cache_compare(struct conf_reader *r, const struct conf_headers *h, c
                                                                       " too: one of them", fields[i]);
 }
 
+/* True if it could say something: the daemon's status is of one moment, and its answers say so themselves. */
+static bool cache_means(struct conf_reader *r, const struct conf_route *route, const config_setting_t *node,
+                        const char *key)
+{
+    if (route->kind != CONF_ROUTE_LIVE)
+        return true;
+    conf_gripe(r, config_setting_get_member(node, key), NULL, "means nothing beside status = true, whose answers are"
+                                                              " never kept");
+    return false;
+}
+
 void conf_cache_check(struct conf_reader *r, const struct conf_route *route, const struct conf_headers *outer,
                       const config_setting_t *node)
 {
     const char *key = route->cache_control != NULL ? "cache_control" : "expires";
 
     if (route->cache_control == NULL && route->expires_s == CONF_EXPIRES_UNSET)
+        return;
+    if (!cache_means(r, route, node, key))
         return;
     cache_compare(r, &route->headers, node, key);
     cache_compare(r, outer, node, key);

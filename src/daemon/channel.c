@@ -70,24 +70,22 @@ static int channel_look(int end, struct channel_message *m, int flags)
 {
     struct channel_frame frame = { 0 };
     struct iovec iov = { .iov_base = &frame, .iov_len = sizeof frame };
-    union rights control;
+    union rights_room control;
     struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
                         .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
     ssize_t n;
-    int fd;
 
     do
         n = recvmsg(end, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n == -1 && errno == EINTR);
     if (n == -1)
         return errno == EAGAIN ? 0 : -1;
-    fd = rights_detach(&h);
-    if (n > 0 && frame_is_sound(&frame, n, &h, fd)) {
-        *m = (struct channel_message){ .kind = (enum channel_kind)frame.kind, .value = frame.value, .fd = fd };
+    *m = (struct channel_message){ .kind = (enum channel_kind)frame.kind, .value = frame.value, .fd = rights_detach(&h) };
+    if (n > 0 && frame_is_sound(&frame, n, &h, m->fd))
         return 1;
-    }
-    if (fd != -1)
-        close(fd);
+    if (m->fd != -1)
+        rights_close(m->fd);
+    m->fd = -1;
     errno = n == 0 && !has_more(end) ? EPIPE : EBADMSG;
     return -1;
 }
@@ -99,10 +97,11 @@ int channel_receive(int end, struct channel_message *m)
 
 int channel_peek(int end, struct channel_message *m)
 {
-    if (rights_have_place(end))
-        return channel_look(end, m, MSG_PEEK);
-    errno = EMFILE;
-    return -1;
+    int got = channel_look(end, m, MSG_PEEK);
+
+    if (got == -1 && errno == EBADMSG && !rights_have_place(end))
+        errno = EMFILE;         /* only for that reason, perhaps */
+    return got;
 }
 
 void channel_drop(int end)

@@ -75,7 +75,7 @@ int channel_send(int end, const struct channel_message *m);
 int channel_receive(int end, struct channel_message *m);
 
 /* The same, and what came stays where it is until channel_drop, also what is no message of this program; a descriptor in it
- * is a copy, and -1 with errno EMFILE says that there is none free for it. */
+ * is a copy, and -1 with errno EMFILE says that there is none free for it: `m` has what else was said. */
 int channel_peek(int end, struct channel_message *m);
 void channel_drop(int end);
 

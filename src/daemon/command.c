@@ -15,6 +15,7 @@
 #include "daemon/gauge.h"
 #include "daemon/live.h"
 #include "daemon/master_state.h"
+#include "daemon/rights.h"
 #include "daemon/status.h"
 
 enum { CONNECTIONS_SHOWN = 100 };       /* without a limit */
@@ -188,7 +189,7 @@ void command_hear(void *arg, const struct worker_slot *who, const struct channel
     struct master *master = arg;
 
     if (m->fd != -1)
-        close(m->fd);
+        rights_close(m->fd);
     if (m->kind == CHANNEL_SURVEYED)
         survey_heard(&master->surveys, who->pid, m->value);
 }

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "daemon/inbox.h"
+#include "daemon/rights.h"
 #include "daemon/signals.h"
 
 enum { HEARD_MAX = 64 };                /* messages in one turn */
@@ -211,7 +212,7 @@ void crew_hear(struct crew *c, unsigned at)
         } else if (got == 1 && c->word != NULL) {
             c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {
-            close(m.fd);
+            rights_close(m.fd);
         } else if (got == -1 && errno != EBADMSG) {
             slot_close_channel(s);      /* its end will be told by wait */
         }

@@ -194,6 +194,16 @@ void heir_list_add(struct heir_list *h, uint32_t pool, int taken)
     pthread_mutex_unlock(&h->lock);
 }
 
+bool heir_list_has_any(struct heir_list *h)
+{
+    bool any;
+
+    pthread_mutex_lock(&h->lock);
+    any = h->count > 0;
+    pthread_mutex_unlock(&h->lock);
+    return any;
+}
+
 void heir_list_be_patient(struct heir_list *h)
 {
     __atomic_store_n(&h->face.patient, true, __ATOMIC_RELAXED);

@@ -24,6 +24,9 @@ void heir_list_begin(struct heir_list *h, uint32_t form);
 void heir_list_serves(struct heir_list *h, uint32_t value);
 void heir_list_add(struct heir_list *h, uint32_t pool, int taken);
 
+/* Is anybody in it? */
+bool heir_list_has_any(struct heir_list *h);
+
 /* Others serve: those who are idle and have no heir may stay for a while.  No more: nobody goes on with anything. */
 void heir_list_be_patient(struct heir_list *h);
 void heir_list_end(struct heir_list *h);

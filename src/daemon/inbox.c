@@ -64,7 +64,7 @@ static void look_at_first(int end)
 int inbox_receive(int end, char *to, struct span *parcel, int *fd)
 {
     struct iovec iov = { .iov_base = to, .iov_len = PARCEL_MAX };
-    union rights control;
+    union rights_room control;
     struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
                         .msg_control = control.bytes, .msg_controllen = sizeof control.bytes };
     ssize_t n;
@@ -83,7 +83,7 @@ int inbox_receive(int end, char *to, struct span *parcel, int *fd)
     if (n > 0 && *fd != -1 && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
         return 1;
     if (*fd != -1)
-        close(*fd);
+        rights_close(*fd);
     *fd = -1;
     errno = n == 0 ? EPIPE : EBADMSG;
     return -1;
@@ -127,7 +127,7 @@ static int pass_with(int from, const struct inbox_taker *to, char *room)
         return got;
     if (to->take(to->arg, parcel, fd) == -1)
         log_errno(LOG_ERROR, &about, "a connection that waited to be taken over ended: it cannot be passed on");
-    close(fd);
+    rights_close(fd);
     return 1;
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/channel.h"
 #include "daemon/generation.h"
 #include "daemon/inbox.h"
+#include "daemon/rights.h"
 #include "daemon/service.h"
 
 enum {
@@ -181,7 +182,7 @@ static bool message_take(struct lobby *l, const struct channel_message *m)
     bool taken = wanted && bench_adopt(l, m->fd);
 
     if (!taken && m->fd != -1)
-        close(m->fd);
+        rights_close(m->fd);
     return taken || !wanted;
 }
 
@@ -298,7 +299,7 @@ static int seat_first(struct lobby *l, const struct generation *to, int bench, c
         l->seated++;
     else
         l->failed++;
-    close(fd);
+    rights_close(fd);
     return 1;
 }
 
@@ -366,7 +367,7 @@ static void forget_benches(struct lobby *l)
     for (int i = 0; i < LOBBY_BENCHES_MAX && over && l->ends[0] != -1 && channel_peek(l->ends[0], &m) == 1; i++) {
         over = m.fd == -1 || inbox_is_over(m.fd);
         if (m.fd != -1)
-            close(m.fd);
+            rights_close(m.fd);
         if (over)
             channel_drop(l->ends[0]);
     }

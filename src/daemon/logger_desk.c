@@ -21,6 +21,7 @@
 #include "daemon/ledger.h"
 #include "daemon/logger_journal.h"
 #include "daemon/logger_process.h"
+#include "daemon/rights.h"
 #include "daemon/signals.h"
 
 _Static_assert((int)LOGGER_WORKERS == (int)LEDGER_ROOM, "each slot of the ledger has its rings");
@@ -355,7 +356,7 @@ static int logger_receive(const struct logger_desk *d, struct channel_message *m
     int got = channel_receive(d->channel, m);
 
     if (got == 1 && m->fd != -1)
-        close(m->fd);
+        rights_close(m->fd);
     return got;
 }
 

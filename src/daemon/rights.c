@@ -2,6 +2,7 @@
 /* SCM_RIGHTS (unix(7)), one descriptor at a time. */
 #include "daemon/rights.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,6 @@ void rights_attach(struct msghdr *h, union rights *r, int fd)
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
 }
 
-/* Alignment leaves room for a second one, which is closed; the kernel closes any more and marks the message as cut. */
 int rights_detach(struct msghdr *h)
 {
     int fd = -1, came;
@@ -30,12 +30,24 @@ int rights_detach(struct msghdr *h)
             continue;
         for (size_t at = 0; CMSG_LEN(at + sizeof came) <= c->cmsg_len; at += sizeof came) {
             memcpy(&came, CMSG_DATA(c) + at, sizeof came);
-            if (fd != -1)
-                close(fd);
+            if (fd != -1) {
+                h->msg_flags |= MSG_CTRUNC;
+                rights_close(fd);
+            }
             fd = came;
         }
     }
     return fd;
+}
+
+void rights_close(int fd)
+{
+    static const struct linger off = { .l_onoff = 0 };
+    int kept = errno;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);      /* what is no socket does not linger */
+    close(fd);
+    errno = kept;
 }
 
 bool rights_have_place(int end)
@@ -45,4 +57,20 @@ bool rights_have_place(int end)
     if (probe != -1)
         close(probe);
     return probe != -1;
+}
+
+void rights_save(struct rights_spares *s, int end)
+{
+    int spare;
+
+    while (s->count < RIGHTS_SPARES && (spare = fcntl(end, F_DUPFD_CLOEXEC, 0)) != -1)
+        s->v[s->count++] = spare;
+}
+
+bool rights_spend(struct rights_spares *s)
+{
+    if (s->count == 0)
+        return false;
+    close(s->v[--s->count]);
+    return true;
 }

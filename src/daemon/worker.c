@@ -26,6 +26,7 @@
 #include "daemon/crash.h"
 #include "daemon/heir_list.h"
 #include "daemon/inbox.h"
+#include "daemon/rights.h"
 #include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
@@ -54,6 +55,7 @@ struct worker {
     struct loop         loop;
     struct ring         rings[LOGGER_KINDS];
     int                 channel, signals;
+    struct rights_spares spares;        /* for what the master passes, and to leave connections to the next daemon */
     struct heir_list   *heirs;
     char               *parcel;         /* PARCEL_MAX bytes */
     struct sandbox      sandbox;
@@ -90,6 +92,8 @@ static void worker_drain_last(struct worker *w, const char *why, bool kept)
 {
     bool again = w->loop.phase == LOOP_DRAIN;
 
+    while (rights_spend(&w->spares))    /* benches need descriptors */
+        ;
     if (!kept || w->start->lobby == -1)
         heir_list_end(w->heirs);
     else if (heir_list_keep(w->heirs, w->start->lobby) == -1 && errno != EPIPE)
@@ -257,23 +261,49 @@ static void worker_leave_mail(struct worker *w)
     (void)heir_list_fill(w->heirs, w->start->inbox);
 }
 
+/* Where there is no place for a descriptor that comes, a spare one makes place; when there is none left either, what came is
+ * lost. */
+static int worker_next_word(struct worker *w, struct channel_message *m)
+{
+    int got, error;
+
+    while ((got = channel_peek(w->channel, m)) == -1 && errno == EMFILE && rights_spend(&w->spares))
+        ;
+    error = errno;
+    if (got == 1 || (got == -1 && (error == EMFILE || error == EBADMSG)))
+        channel_drop(w->channel);
+    errno = error;
+    return got;
+}
+
+/* One heir is as good as many. */
+static bool is_missed(const struct worker *w, const struct channel_message *m, int error)
+{
+    return error != EMFILE || m->kind != CHANNEL_HEIR || !heir_list_has_any(w->heirs);
+}
+
 static void worker_hear_master(void *arg)
 {
     struct worker *w = arg;
     struct channel_message m;
+    unsigned lost = 0;
     int got;
 
-    while ((got = channel_receive(w->channel, &m)) == 1 || (got == -1 && errno == EBADMSG)) {
+    while ((got = worker_next_word(w, &m)) == 1 || (got == -1 && (errno == EBADMSG || errno == EMFILE))) {
         if (got == 1)
             worker_obey(w, &m);
         else
-            log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): a message of the master is lost "
-                      "(no descriptor left for it?)", w->start->name, (int)getpid());
+            lost += is_missed(w, &m, errno);
     }
+    if (lost > 0)
+        log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): messages of the master are lost (no descriptor left for "
+                  "them?): %u", w->start->name, (int)getpid(), lost);
     if (got == -1) {
         worker_hear_later(w, WATCH_CHANNEL, UINT64_MAX);
         worker_orphaned(w);
     }
+    if (!heir_list_keeps(w->heirs))
+        rights_save(&w->spares, w->channel);
 }
 
 static void worker_hear_signal(void *arg)
@@ -459,6 +489,7 @@ static int worker_limits(struct worker *w)
 
 static void worker_loop(struct worker *w)
 {
+    rights_save(&w->spares, w->channel);
     w->watches[WATCH_CHANNEL] = (struct watch){ .fd = w->channel, .readable = worker_hear_master, .arg = w };
     w->watches[WATCH_SIGNALS] = (struct watch){ .fd = w->signals, .readable = worker_hear_signal, .arg = w };
     w->watches[WATCH_BELL] = (struct watch){ .fd = errands_fd(w->env.errands), .readable = worker_hear_bell };

@@ -124,12 +124,9 @@ static void refuse(struct conn *c, struct http_state *s, const struct http_reque
     exchange_refuse(&x, s, status);
 }
 
-/* A fixed reply has no validators: only "*" can match (RFC 9110 section 13.1). */
 static void respond(struct http_exchange *x, const struct http_ready *ready)
 {
-    unsigned status = 0;
-    if ((x->request->seen & CONDITIONS) != 0 && ready->status < 300)
-        status = http_precondition(x->request, &(struct http_validator){ .modified_s = -1 }, x->env->now_s);
+    unsigned status = ready->status < 300 ? http_precondition_bare(x) : 0;
     if (status == 304)
         http_head_end(x, http_head_put(http_head_begin(x, 304, 2), SPAN("\r\n")));
     else if (status != 0)

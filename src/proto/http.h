@@ -88,7 +88,8 @@ struct http_pages {
  *   ROOT      GET and HEAD of the file at the whole decoded path beneath the root; with `alias`, at the path without
  *             the prefix of the route
  *   RESPOND   a fixed reply to GET, HEAD and POST
- *   LIVE      GET and HEAD of what `live` says, beneath the path
+ *   LIVE      GET and HEAD of what `live` says, beneath the path; with fields of its own, among them what must not be
+ *             kept, in place of added ones
  *   REDIRECT  `status` with Location `to`, STATUS: `status`; both to every method but CONNECT and TRACE
  * OPTIONS is answered by all of them. */
 struct http_route_spec {
@@ -122,7 +123,8 @@ struct http_route_spec {
     const struct http_header *add;
     unsigned             add_count;
     unsigned             removed;       /* HTTP_REMOVE bits */
-    const char          *cache_control; /* with 200, 206 and 304; NULL: max-age if there is: */
+    const char          *cache_control; /* of files, redirects and fixed replies, no errors of the server; NULL: max-age
+                                         * if there is: */
     bool                 expires;
     unsigned             expires_s;     /* from Date on; 0: at once */
     const char          *to;            /* REDIRECT: with variables: */

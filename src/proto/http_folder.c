@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A folder without an index file, listed: read and written down by a helper (core/errand.h), because a disk may take its
  * time, and sent when it is back.  A list holds for one moment only: Cache-Control says that it must be asked for
- * again. */
+ * again.  Whatever the route says itself comes in place of what is said here. */
 #include "proto/http_internal.h"
 
 #include <errno.h>
@@ -51,19 +51,17 @@ static void folder_errand_free(struct errand *errand)
 }
 
 #define NO_CACHE "Cache-Control: no-cache\r\n"
-#define LIST_FIELDS "X-Content-Type-Options: nosniff\r\n"
-#define PAGE_FIELDS \
-    "Content-Type: text/html; charset=utf-8\r\n" \
+#define TYPE_OPTIONS "X-Content-Type-Options: nosniff\r\n"
+#define PAGE_POLICY \
     "Content-Security-Policy: default-src 'none'; style-src 'sha256-UY5dwvIO4YVpvvKiMLpPN7zySp77DpSVSrQDgNckXGY='; " \
     "base-uri 'none'; form-action 'none'\r\n"
 
 enum { LIST_FIELDS_MAX = 640 };
 
-/* Unless the route says how long its answers may be kept. */
-static char *no_cache_put(const struct http_exchange *x, char *p)
+/* A field line, unless the route says that. */
+static char *unsaid_put(const struct http_exchange *x, char *p, unsigned bit, struct span line)
 {
-    bool said = x->fields != NULL && x->fields->fresh.n > 0;
-    return said ? p : http_head_put(p, SPAN(NO_CACHE));
+    return http_fields_say(x, bit) ? p : http_head_put(p, line);
 }
 
 static char *vary_put(const struct http_exchange *x, char *p)
@@ -80,9 +78,13 @@ static void list_send(struct http_exchange *x, struct folder_errand *e)
     char fields[LIST_FIELDS_MAX], *p;
     struct file *list = e->list;
     e->list = NULL;
-    p = http_head_put(fields, e->json ? SPAN("Content-Type: application/json\r\n") : SPAN(PAGE_FIELDS));
+    p = http_head_put(fields, e->json ? SPAN("Content-Type: application/json\r\n")
+                                      : SPAN("Content-Type: text/html; charset=utf-8\r\n"));
     p = http_head_number(p, SPAN("Content-Length: "), list->size);
-    p = no_cache_put(x, http_head_put(p, SPAN(LIST_FIELDS)));
+    if (!e->json)
+        p = unsaid_put(x, p, HTTP_SAYS_POLICY, SPAN(PAGE_POLICY));
+    p = unsaid_put(x, p, HTTP_SAYS_TYPE_OPTIONS, SPAN(TYPE_OPTIONS));
+    p = unsaid_put(x, p, HTTP_SAYS_CACHE, SPAN(NO_CACHE));
     if (e->cut && e->json)
         p = http_head_put(p, SPAN("X-Truncated: true\r\n"));
     p = http_head_put(vary_put(x, p), SPAN("\r\n"));
@@ -100,22 +102,19 @@ static void folder_exchange(struct http_exchange *x, const struct http_route *ro
 
 static void list_unmodified(struct http_exchange *x)
 {
-    char *p = no_cache_put(x, http_head_begin(x, 304, LIST_FIELDS_MAX));
+    char *p = unsaid_put(x, http_head_begin(x, 304, LIST_FIELDS_MAX), HTTP_SAYS_CACHE, SPAN(NO_CACHE));
     http_head_end(x, http_head_put(vary_put(x, p), SPAN("\r\n")));
 }
 
-/* Without validators only "*" can match (RFC 9110 section 13.1). */
 static void folder_answer_list(struct http_exchange *x, struct http_errand *errand)
 {
     struct folder_errand *e = folder_errand_of(&errand->errand);
-    unsigned status = 0;
     folder_exchange(x, e->route);
     if (e->list == NULL) {
         http_file_failed(x, e->name, e->error);
         return;
     }
-    if ((x->request->seen & CONDITIONS) != 0)
-        status = http_precondition(x->request, &(struct http_validator){ .modified_s = -1 }, x->env->now_s);
+    unsigned status = http_precondition_bare(x);
     if (status == 304)
         list_unmodified(x);
     else if (status != 0)

@@ -175,14 +175,22 @@ struct http_auth;
 struct http_auth *http_auth_new(const struct http_user *users, unsigned count);
 void http_auth_free(struct http_auth *a);
 
+/* Fields that some replies have of themselves: bits of what a route says in their place. */
+enum {
+    HTTP_SAYS_CACHE = 1, HTTP_SAYS_POLICY = 2, HTTP_SAYS_TYPE_OPTIONS = 4, HTTP_SAYS_REFERRER = 8, HTTP_SAYS_RETRY = 16,
+    HTTP_SAYS_LIVE = HTTP_SAYS_CACHE | HTTP_SAYS_POLICY | HTTP_SAYS_TYPE_OPTIONS | HTTP_SAYS_REFERRER
+};
+
 /* What a route adds to its replies, ready made. */
 struct http_fields {
     struct span always;         /* field lines of every final reply; */
     struct span challenge;      /* of 401 */
-    struct span fresh;          /* of 200, 206 and 304; up to the date of Expires, if there is one */
+    struct span fresh;          /* of what may be kept; up to the date of Expires, if there is one */
     bool        expires;
     unsigned    expires_s;
+    unsigned    fixed;          /* the status that the route was made to answer with; 0: none */
     unsigned    removed;        /* HTTP_REMOVE bits */
+    unsigned    says;           /* HTTP_SAYS bits */
     char       *memory;
 };
 
@@ -216,6 +224,7 @@ struct http_route {
     const struct http_live *live;       /* LIVE */
     struct http_location *location;     /* REDIRECT with variables: instead of `ready` */
     struct http_fields  *fields;        /* NULL: nothing is added or left out */
+    struct http_fields  *live_fields;   /* LIVE: the same without HTTP_SAYS_LIVE, for answers that have these of themselves */
     char                *memory;        /* of ready.line and ready.rest */
 };
 
@@ -323,7 +332,8 @@ enum {
     HTTP_HEAD_MAX = 640         /* bytes of fields that the server writes itself, with room to spare */
 };
 
-/* http_fields.c: leaves r->fields NULL if the specification has none.  -1 with ENOMEM, or EINVAL. */
+/* http_fields.c: makes r->fields and r->live_fields, or leaves them NULL if the specification has none.  -1 with ENOMEM,
+ * or EINVAL. */
 int  http_fields_make(struct http_route *r, const struct http_route_spec *spec);
 void http_fields_free(struct http_fields *f);
 
@@ -334,6 +344,12 @@ char *http_fields_put(struct http_exchange *x, char *p, size_t n);
 static inline unsigned http_fields_removed(const struct http_exchange *x)
 {
     return x->fields != NULL ? x->fields->removed : 0;
+}
+
+/* Does the route say this in place of the server?  An HTTP_SAYS bit. */
+static inline bool http_fields_say(const struct http_exchange *x, unsigned bit)
+{
+    return x->fields != NULL && (x->fields->says & bit) != 0;
 }
 
 /* http_reply.c: "HTTP/1.1 404 Not Found\r\n". */
@@ -490,6 +506,14 @@ struct http_validator {
 
 /* RFC 9110 section 13.2.2, steps 1 to 4: 0: go on, 304 or 412. */
 unsigned http_precondition(const struct http_request *r, const struct http_validator *v, time_t now);
+
+/* The same for what has no validators: only "*" can match (RFC 9110 section 13.1). */
+static inline unsigned http_precondition_bare(const struct http_exchange *x)
+{
+    if ((x->request->seen & CONDITIONS) == 0)
+        return 0;
+    return http_precondition(x->request, &(struct http_validator){ .modified_s = -1 }, x->env->now_s);
+}
 
 /* Step 5: may the Range field be used? */
 bool http_if_range(const struct http_request *r, const struct http_validator *v, time_t now);

@@ -49,15 +49,21 @@ static struct live_errand *live_errand_new(const struct http_live *live, enum ht
     return e;
 }
 
-#define LIVE_FIELDS "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\n"
+/* They hold whatever the route says: with less the page would not work, and with more it would say what is not meant
+ * for it.  What has one of these names in the route's own fields is left out (HTTP_SAYS_LIVE). */
+#define LIVE_CACHE "Cache-Control: no-store\r\n"
+#define LIVE_FIELDS "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n" LIVE_CACHE
 #define LIVE_POLICY \
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " \
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
 
 enum { LIVE_FIELDS_MAX = 640 };
 
-static size_t fields_put(char *to, struct span type, const uint64_t *length)
+/* The fields of an answer.  From here on the route says nothing that they do. */
+static size_t fields_put(struct http_exchange *x, const struct http_route *route, char *to, struct span type,
+                         const uint64_t *length)
 {
+    x->fields = route->live_fields;
     char *p = http_head_put(to, SPAN("Content-Type: "));
     p = http_head_put(p, type);
     p = http_head_put(p, SPAN("\r\n" LIVE_FIELDS LIVE_POLICY));
@@ -81,8 +87,8 @@ static void text_send(struct http_exchange *x, struct live_errand *e)
     e->text = NULL;
     uint64_t length = file->size;
     x->status = 200;
-    http_content_send(x, (struct span){ fields, fields_put(fields, types[e->kind], &length) }, file,
-                      (struct http_part){ 0, length });
+    size_t n = fields_put(x, e->route, fields, types[e->kind], &length);
+    http_content_send(x, (struct span){ fields, n }, file, (struct http_part){ 0, length });
 }
 
 /* ---- events ---- */
@@ -116,11 +122,11 @@ static void event_put(struct outq *q, struct live_errand *e)
 static void events_begin(struct http_exchange *x, struct live_errand *e)
 {
     char fields[LIVE_FIELDS_MAX];
-    size_t n = fields_put(fields, SPAN("text/event-stream"), NULL);
     if (!x->head_only && !watcher_enter(e->live)) {
         http_reply_status(x, 503);
         return;
     }
+    size_t n = fields_put(x, e->route, fields, SPAN("text/event-stream"), NULL);
     x->last = true;
     x->connection = CONNECTION_CLOSE;
     char *p = http_head_begin(x, 200, n);
@@ -180,16 +186,29 @@ static void live_defer(struct http_exchange *x, const struct http_route *route, 
     http_defer(x, &e->http);
 }
 
-static void part_send(struct http_exchange *x, const struct http_live_part *part)
+static void part_send(struct http_exchange *x, const struct http_route *route, const struct http_live_part *part)
 {
     char fields[LIVE_FIELDS_MAX];
     uint64_t length = part->body.n;
-    size_t n = fields_put(fields, part->type, &length);
+    size_t n = fields_put(x, route, fields, part->type, &length);
     char *p = http_head_begin(x, 200, n);
     http_head_end(x, http_head_put(p, (struct span){ fields, n }));
     x->body_bytes = x->head_only ? 0 : part->body.n;
     if (!x->head_only)
         outq_lend(x->out, part->body, NULL);
+}
+
+/* Sends what the conditions of the request want in place of the answer that there is; false: nothing. */
+static bool condition_answered(struct http_exchange *x, const struct http_route *route)
+{
+    unsigned status = http_precondition_bare(x);
+    if (status == 304) {
+        x->fields = route->live_fields;
+        http_head_end(x, http_head_put(http_head_begin(x, 304, LIVE_FIELDS_MAX), SPAN(LIVE_CACHE "\r\n")));
+    } else if (status != 0) {
+        http_reply_status(x, status);
+    }
+    return status != 0;
 }
 
 /* The name behind the path of the route. */
@@ -201,13 +220,15 @@ static void live_named(struct http_exchange *x, const struct http_route *route, 
     };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         if (span_equal(name, made[i].name)) {
-            live_defer(x, route, made[i].kind);
+            if (!condition_answered(x, route))
+                live_defer(x, route, made[i].kind);
             return;
         }
     }
     for (unsigned i = 0; i < route->live->part_count; i++) {
         if (span_equal(name, route->live->parts[i].name)) {
-            part_send(x, &route->live->parts[i]);
+            if (!condition_answered(x, route))
+                part_send(x, route, &route->live->parts[i]);
             return;
         }
     }

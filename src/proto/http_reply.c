@@ -169,7 +169,7 @@ void http_reply_status(struct http_exchange *x, unsigned status)
         p = http_head_put(p, x->allow);
         p = http_head_put(p, SPAN("\r\n"));
     }
-    if (status == 429 || status == 503)
+    if ((status == 429 || status == 503) && !http_fields_say(x, HTTP_SAYS_RETRY))
         p = http_head_put(p, SPAN("Retry-After: 1\r\n"));
     if (status == 416) {
         p = http_head_put(p, SPAN("Content-Range: "));

@@ -249,6 +249,7 @@ void http_site_free(struct http_site *s)
         free(s->routes[i].index);
         http_location_free(s->routes[i].location);
         http_fields_free(s->routes[i].fields);
+        http_fields_free(s->routes[i].live_fields);
         free(s->routes[i].try);
         http_guard_free(s->routes[i].guard);
         http_auth_free(s->routes[i].auth);

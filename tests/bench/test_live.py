@@ -20,7 +20,8 @@ from iomux_bench.process import Failure
 def pool(name, requests, cpu_us, model="epoll", workers=1, buckets=()):
     return {"pool": name, "model": model, "workers": workers, "connections": 5, "cpu_user_us": cpu_us // 2,
             "cpu_system_us": cpu_us - cpu_us // 2, "switches_own": requests, "switches_forced": 0,
-            "totals": {"requests": requests, "messages": 0, "datagrams": 0, "syscalls": 2 * requests, "wakeups": requests},
+            "totals": {"requests": requests, "messages": 0, "datagrams": 0, "syscalls": 2 * requests, "wakeups": requests,
+                       "events": 3 * requests},
             "request_buckets": list(buckets)}
 
 
@@ -28,7 +29,21 @@ def test_an_interval_is_a_difference():
     a, b = pool("p", 100, 1000, buckets=[5, 100]), pool("p", 300, 5000, buckets=[5, 150, 9, 150])
     made = live.between(a, b, 2)
     assert (made["rate"], made["cpu_us"], made["syscalls"], made["switches"]) == (100, 20, 2, 1)
+    assert (made["user_us"], made["system_us"], made["wakeups"], made["events"]) == (10, 10, 1, 3)
+    assert made["cpu"] == 0.2                               # 4 ms in 2 s
     assert (made["p50"], made["p99"]) == (9, 9)
+
+
+def test_a_percentile_takes_as_many_requests_as_make_it_one():
+    slow, grown = [1, 500, 8, 400, 30, 90, 700, 9], [1, 500, 8, 400, 30, 90, 700, 10]
+    made = live.between(pool("p", 0, 0), pool("p", 1000, 9000, buckets=grown), 1)
+    assert [made[key] for key in live.QUANTILES] == [1, 8, 30, 700]
+    made = live.between(pool("p", 0, 0), pool("p", 999, 9000, buckets=slow), 1)
+    assert [made.get(key) for key in live.QUANTILES] == [1, 8, 30, None]
+    made = live.between(pool("p", 0, 0), pool("p", 99, 9000, buckets=[1, 60, 8, 39]), 1)
+    assert [made.get(key) for key in live.QUANTILES] == [1, 8, None, None]
+    made = live.between(pool("p", 0, 0), pool("p", 99, 9000), 1)       # a pool without HTTP has no times of requests
+    assert not set(made) & set(live.QUANTILES)
 
 
 def test_hardly_any_request_is_no_figure():
@@ -111,10 +126,10 @@ def test_a_control_socket_is_asked(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        heard, thread = serve(listener, b'{"ok": true, "pools": []}\n')
-        assert talk.asker(path)() == {"ok": True, "pools": []}
+        heard, thread = serve(listener, b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{"pools": []}')
+        assert talk.asker(path)() == {"pools": []}
         thread.join()
-    assert json.loads(heard[0]) == {"command": "status"}
+    assert heard[0].startswith(b"GET /status.json HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize("under", ["", "/", "/status", "/status/", "/status/status.json"])
@@ -130,6 +145,12 @@ def test_a_url_is_asked(under):
 def test_what_is_no_daemon_is_said(tmp_path):
     with pytest.raises(talk.Unreached, match="No such file"):
         talk.asker(str(tmp_path / "none"))()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "other"))
+        listener.listen()
+        serve(listener, b'{"ok": false}\n')
+        with pytest.raises(talk.Unreached, match="other: .*ok"):
+            talk.asker(str(tmp_path / "other"))()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serve(listener, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         with pytest.raises(talk.Unreached, match="404"):
@@ -210,6 +231,9 @@ def two_pools(program, tmp_path):
 @pytest.mark.timeout(200)
 def test_two_pools_of_a_daemon_under_load(program, tmp_path, two_pools):
     url, control, load = two_pools
+    by_url, by_socket = talk.ask_http(url), talk.ask_control(control)
+    assert [sorted(p) for p in by_url["pools"]] == [sorted(p) for p in by_socket["pools"]]
+    assert all(p["request_buckets"] for p in by_socket["pools"])
     looks = {where: subprocess.Popen([program, "--live", where, "--pools", "main,trial", "-d", "10", "--json", name], cwd=tmp_path,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
              for where, name in ((url, "url.json"), (control, "control.json"))}
@@ -226,8 +250,9 @@ def test_two_pools_of_a_daemon_under_load(program, tmp_path, two_pools):
         for p in made["pools"]:
             assert all(f["low"] <= f["median"] <= f["high"] for f in p["figures"].values())
             assert p["figures"]["cpu_us"]["median"] > 0 and p["figures"]["rate"]["median"] > 0
-        # The control socket has no histograms.
-        assert ("p99" in main["figures"]) == (where == url)
+        # All that takes no more requests than a machine that is busy answers in a second.
+        titles = {key for key, _, _ in live.ROWS} - {"p99", "p99.9"}
+        assert titles <= set(main["figures"]) and titles <= set(trial["figures"]), (where, main["figures"], trial["figures"])
         for title in "system calls for each", "CPU us for each":
             assert any(re.match(rf"{title}: main \(\w+\) has \d+ % less than trial \(nonblocking\)", v)
                        for v in made["verdicts"]), made["verdicts"]

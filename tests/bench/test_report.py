@@ -5,6 +5,7 @@ import json
 import math
 import re
 
+import pytest
 from conftest import MODELS, header, step
 
 from iomux_bench import bench, plan, report, summary, svg
@@ -50,6 +51,73 @@ def test_the_page_is_whole_and_needs_nothing_else(whole):
     for model in MODELS:
         assert f"<td>{model}</td>" in page
     assert max(map(len, page.splitlines())) < 400
+
+
+def titled(page, title):
+    """The drawing of a figure with this title, None: there is none."""
+    found = re.search(rf"<figcaption>{re.escape(title)}</figcaption>\n(<svg.*?</svg>)", page, re.S)
+    return found and found[1]
+
+
+@pytest.mark.parametrize("what, unit", [("what it costs", "CPU us for each %s"), ("how fast", "%ss a second"),
+                                        ("how many system calls", "system calls for each %s")])
+def test_growth_with_connections_is_drawn(whole, what, unit):
+    page = report.page(whole)
+    for workload in ("fixed", "idle"):
+        about = plan.BY_NAME[workload]
+        drawing = titled(page, f"{about.title[0].upper()}{about.title[1:]}: {what}")
+        assert re.findall(r'class="label"[^>]*>([^<]*)<', drawing) == ["connections", unit % about.unit]
+        assert set(re.findall(r'class="name"[^>]*>([^<]*)<', drawing)) == {*MODELS, plan.FLOOR}
+    assert titled(page, f"Echo over TCP (64 bytes): {what}") is None       # one count of connections is no growth
+
+
+def test_system_calls_are_drawn_where_they_are():
+    steps = [step("select", plan.SPEED, "fixed", n, syscalls_each=calls) for n, calls in ((1, 3.0), (10, 2.5), (100, 0.025))]
+    drawing = titled(report.page(bench.document(header(), steps, True)), "Fixed reply: how many system calls")
+    assert re.findall(r"<title>select, (\d+): ([\d.]+)</title>", drawing) == [("1", "3"), ("10", "2.5"), ("100", "0.025")]
+
+
+def rounds_of(counts, whole, cells=(), **more):
+    """What the head says of a run with so many rounds of each cell."""
+    steps = [step("select", *cell.split()[:2], int(cell.split()[2]), number, **more)
+             for cell, n in counts.items() for number in range(n)]
+    made = header()
+    made.update(preset="full", options={**made["options"], "rounds": 5, "cells": [*counts, *cells]})
+    page = report.page(bench.document(made, steps, whole))
+    return " ".join(re.findall(r'<p class="soft">(.*?)</p>', page, re.S)[0].split()).rpartition(" minutes; ")[2]
+
+
+@pytest.mark.parametrize("counts, whole, said", [
+    ({"speed fixed 10": 4, "speed idle 10": 3, "speed fixed 10000": 1, "pace fixed 10000": 1}, False,
+     "medians of 3 to 4 rounds (10,000 connections: 1)"),
+    ({"speed fixed 10": 3, "speed fixed 10000": 1, "speed fixed 20000": 1, "pace idle 10": 1}, False,
+     "medians of 3 rounds (10,000 and 20,000 connections and some latencies: 1)"),
+    ({"speed fixed 10": 5, "pace fixed 10": 5}, True, "medians of 5 rounds"),
+    ({"speed fixed 10": 2, "pace idle 10": 1}, True, "medians of 2 rounds (some latencies: 1)"),
+    ({"speed fixed 10": 1}, True, "one round"),
+    ({"speed fixed 10": 4, "speed idle 10": 2}, False, "4 of at most 5 rounds begun, not all of the plan done"),
+    ({"speed fixed 10000": 1}, False, "1 of at most 5 rounds begun, not all of the plan done")])
+def test_the_head_says_of_how_many_rounds_the_figures_are(counts, whole, said):
+    assert rounds_of(counts, whole) == said
+
+
+def test_a_cell_of_the_plan_that_was_not_reached_is_no_whole_run():
+    assert rounds_of({"speed fixed 10": 4}, False, ["speed idle 10"]).endswith("not all of the plan done")
+    once = rounds_of({"speed fixed 10": 4}, False, ["speed fixed 10000"])
+    assert once == "medians of 4 rounds"        # that it is missing is said below
+
+
+def test_the_head_says_how_quiet_it_was(whole):
+    def head(document):
+        return " ".join(report.page(document)[:9000].split())
+    assert f"in 0 of {len(whole['steps']):,} measurements others took CPU time (N)." in head(whole)
+    steps = [step("select", plan.SPEED, "fixed", 10, n, flags=f) for n, f in enumerate(("", "N", "LN", "L", "L"))] + \
+            [step("select", plan.PACE, "fixed", 10, n, flags=f) for n, f in enumerate(("L", "E", ""))] + \
+            [{"round": 5, "cell": "speed fixed 10", "server": "select", "took": 0, "failed": "gone", "flags": ""}]
+    said = head(bench.document(header(), steps, True))
+    assert "in 2 of 8 measurements (25 %) others took CPU time (N)." in said
+    assert "was the limit (L) in 3 of 5 in the closed loop (60 %) and in 1 of 3 at a fixed rate (33 %): " in said
+    assert "How quiet" not in head(bench.document(header(), [], False))
 
 
 def test_json_has_everything_with_a_line_for_each_step(whole):
@@ -132,6 +200,13 @@ def test_numbers_as_people_write_them():
 def test_a_scale_is_logarithmic():
     scale = svg.Scale(1, 100, 0, 200, True)
     assert math.isclose(scale.at(10), 100)
+
+
+def test_labels_that_would_touch_are_left_out():
+    near = [(n, 1.0, None, None) for n in (1000, 1001, 1002, 5000)]
+    drawing = svg.lines("t", "x", "y", [("epoll", near)])
+    assert re.findall(r'text-anchor="middle">([\d.k]+)<', drawing) == ["1k", "5k"]
+    assert drawing.count("<title>epoll") == 4               # the points are there all the same
 
 
 def test_values_at_zero_have_no_place_on_a_logarithmic_axis():

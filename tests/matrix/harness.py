@@ -125,6 +125,14 @@ def fd_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def take_descriptors(pid):
+    """The process can open no more; returns the limits that it had."""
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(n for n in range(len(used) + 1) if n not in used), limits[1]))
+    return limits
+
+
 def sanitized(binary):
     """Names the sanitizer that a binary was built with, or None."""
     content = Path(binary).read_bytes()

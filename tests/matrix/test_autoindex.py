@@ -112,6 +112,25 @@ def test_the_policy_of_the_page_allows_its_style_and_nothing_else(daemon, folder
     assert "default-src 'none'" in policy and "unsafe" not in policy and "script-src" not in policy
 
 
+def test_what_the_route_says_comes_in_place_of_what_lists_say(daemon, folder):
+    said = {"/control": ('headers : { add : { cache-control = "max-age=5"; }; };', {"cache-control": "max-age=5"}),
+            "/private": ('cache_control = "private";', {"cache-control": "private"}),
+            "/expires": ("expires = 5;", {"cache-control": "max-age=5"}),
+            "/policy": ('headers : { add : { Content-Security-Policy = "default-src *"; '
+                        'X-CONTENT-TYPE-OPTIONS = "none"; }; };',
+                        {"content-security-policy": "default-src *", "x-content-type-options": "none"})}
+    web = Http(daemon(http_service(*(listing(folder, path, "alias", f"autoindex = true; {more}")
+                                     for path, (more, _) in said.items()))).connect())
+    for path, (_, wanted) in said.items():
+        for headers in ([], [("Accept", "application/json")], [("If-None-Match", "*")]):
+            answer = web.get(f"{path}/", headers=headers)
+            names = [name for name, _ in answer.headers]
+            assert len(names) == len(set(names)), (path, names)
+            assert answer.get("cache-control") == wanted.get("cache-control", "no-cache")
+            for name, value in wanted.items():
+                assert answer.get(name) == value, path
+
+
 def test_a_folder_is_listed_as_json(daemon, folder):
     d = daemon(http_service(listing(folder), listing(folder, "/j", "alias", 'autoindex = "json";'),
                             listing(folder, "/h", "alias", 'autoindex = "html"; dotfiles = true;'),

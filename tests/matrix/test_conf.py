@@ -403,13 +403,43 @@ def test_the_sample_shows_the_defaults(iomuxd, plain_model, tmp_path, features):
         assert re.search(rf"^ *{key} = ", text, re.M), f"the sample does not show {key}"
 
 
-def test_the_manual_has_every_setting(iomuxd, full):
-    shown = iomuxd(full, "-T").stdout
+# In which sections of the manual the settings of a table stand.
+SECTIONS = {
+    "conf_settings": None,      # all of them: groups are sections
+    "log_settings": ["log"], "access_settings": ["access_log"], "timeout_settings": ["timeouts"],
+    "limit_settings": ["limits"], "conf_pool_settings": ["pools"],
+    "conf_service_settings": ["services"], "conf_listen_settings": ["services"],
+    "conf_route_settings": ["routes", "What"], "respond_settings": ["routes"], "redirect_settings": ["routes"],
+    "conf_error_page_settings": ["Error"], "header_settings": ["What"], "auth_settings": ["What"],
+}
+
+
+def settings_by_table():
+    """Table -> keys, as the program has them."""
+    source = (conftest.REPOSITORY / "src" / "conf" / "conf_table.c").read_text()
+    proxy = re.search(r"#define PROXY_SETTINGS\(type\).*?[^\\]\n", source, re.S)
+    source = source.replace(proxy[0], "").replace("PROXY_SETTINGS(", proxy[0] + "(")
+    tables = re.findall(r"^(?:static )?const struct conf_setting (\w+)\[\] = \{\n(.*?)^\};", source, re.S | re.M)
+    return {name: re.findall(r'\.key = "(\w+)"', rows) for name, rows in tables}, len(re.findall(r'\.key = "', source))
+
+
+def test_the_manual_has_every_setting():
     manual = (conftest.REPOSITORY / "man" / "iomuxd.conf.5").read_text()
-    keys = set(re.findall(r"^ *([a-z_]+) [=:] ", shown, re.M))
-    assert {"workers", "listen", "redirect", "to", "greeting", "level", "header_count"} <= keys
-    for key in keys:
-        assert re.search(rf"^\.(It Cm ([a-z_]+ , )*{key}\b|Ss {key} [=:])", manual, re.M), f"no {key} in iomuxd.conf(5)"
+    sections = {part.split(maxsplit=1)[0]: part for part in manual.split("\n.Ss ")[1:]}
+    tables, rows = settings_by_table()
+    assert tables.keys() == SECTIONS.keys() and rows == sum(map(len, tables.values())) > 80
+    for table, keys in tables.items():
+        text = manual if SECTIONS[table] is None else "".join("Ss " + sections[s] for s in SECTIONS[table])
+        for key in keys:
+            assert re.search(rf"^\.(It Cm (\w+ , )*{key}\b|Ss {key} [=:])", text, re.M), f"{table}: no {key} in iomuxd.conf(5)"
+
+
+def test_what_the_program_prints_are_settings_of_these_tables(iomuxd, full):
+    """Nothing is read past the tables."""
+    shown = set(re.findall(r"^ *([a-z_]+) [=:] ", iomuxd(full, "-T").stdout, re.M))
+    tables, _ = settings_by_table()
+    assert {"workers", "listen", "redirect", "to", "greeting", "level", "header_count"} <= shown
+    assert shown <= {key for keys in tables.values() for key in keys} | {"name", "value"}
 
 
 def test_a_configuration_is_not_written_to(iomuxd, tmp_path):

@@ -27,6 +27,7 @@ from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 SITE = http_service(RESPOND_HELLO) + "," + tiny_service("echo")
 ROOT = os.geteuid() == 0
 ROWS, COLUMNS = 24, 80
+REQUEST_MAX = 4096      # bytes with the newline
 
 
 def raw(d, data, timeout=30):
@@ -431,7 +432,7 @@ def test_members_of_the_group_may_look_and_strangers_may_not(daemon, monkeypatch
     stranger = {"user": somebody.pw_uid, "group": 54321, "extra_groups": []}
     for command in ("status", "connections", "models", "version"):
         assert d.ctl(command, **member).returncode == 0
-    for command in (["reload"], ["drain", "main.0"], ["log-level", "debug"], ["reopen"], ["stop"]):
+    for command in (["reload"], ["set", "workers=2"], ["unset", "workers"], ["drain", "main.0"], ["log-level", "debug"], ["reopen"], ["stop"]):
         done = d.ctl(*command, **member)
         assert done.returncode == 1 and "only root and the user that iomuxd runs as may do this" in done.stderr, done
     done = d.ctl("status", **stranger)
@@ -449,8 +450,13 @@ def test_garbage_is_answered_with_a_reason(daemon, data):
 
 
 def test_a_request_that_is_too_long_is_dropped(daemon):
+    """Each is whole, so that no time runs out: the longest that there may be is answered, one byte more is not."""
     d = daemon(SITE)
-    assert raw(d, b"x" * 1024) == b""
+    before = fd_count(d.pid)
+    assert json.loads(raw(d, b"x" * (REQUEST_MAX - 1) + b"\n"))["ok"] is False
+    for more in (b"", b"x", b"x" * REQUEST_MAX):
+        assert raw(d, b"x" * REQUEST_MAX + more + b'\n{"command":"version"}\n') == b""
+    wait_until(lambda: fd_count(d.pid) == before, what="the end of all clients")
     assert d.ctl("status").returncode == 0
 
 
@@ -560,3 +566,70 @@ def test_bash_completes_commands_arguments_and_workers(daemon):
     assert complete(d, "connections", "--sort", "") == ["age", "received", "sent", "bytes"]
     assert complete(d, "--j") == ["--json"]
     assert complete(d, "-s", str(d.control), "drain", "") == ["main.0", "main.1"]
+    assert complete(d, "-s", str(d.control), "unset", "") == []
+    assert d.ctl("set", "log.level=debug").returncode == 0
+    d.expect_worker_death()
+    assert complete(d, "-s", str(d.control), "unset", "") == ["log.level"]
+
+
+class Zsh:
+    """An interactive zsh with the completion of iomuxctl and nothing of its user's."""
+
+    def __init__(self, d, folder):
+        self.master, slave = pty.openpty()
+        environment = {"PATH": f"{d.binary.parent}:{os.environ['PATH']}", "TERM": "dumb", "ZDOTDIR": str(folder),
+                       "HOME": str(folder)}
+        self.process = subprocess.Popen(["zsh", "-f", "-i"], stdin=slave, stdout=slave, stderr=slave, env=environment,
+                                        start_new_session=True)
+        os.close(slave)
+        self.text = ""
+        self.write(f"PS1=; fpath=({REPOSITORY / 'share' / 'completion'} $fpath); autoload -Uz compinit; compinit -u -D\n"
+                   "shown() { print -r -- \"<$BUFFER>\"; BUFFER=; }; zle -N shown; bindkey '^T' shown; "
+                   "bindkey '^I' complete-word; print rea''dy\n")
+        wait_until(lambda: "ready" in self.read(), 60, what="zsh")
+
+    def write(self, text):
+        os.write(self.master, text.encode())
+
+    def read(self):
+        while select.select([self.master], [], [], 0.05)[0]:
+            self.text += os.read(self.master, 65536).decode(errors="replace")
+        return self.text
+
+    def complete(self, line):
+        """The line after a tab, if there is only one way to go on."""
+        self.text = ""
+        self.write(f"{line}\t\x14")
+        return wait_until(lambda: re.search("<(iomuxctl .*)>", self.read()), 60, what=f"completion of {line}")[1]
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed (bootstrap packages ci)")
+def test_zsh_completes_commands_arguments_and_workers(daemon, tmp_path):
+    d = daemon(SITE)
+    assert d.ctl("set", "log.level=debug").returncode == 0
+    d.expect_worker_death()
+    zsh = Zsh(d, tmp_path)
+    try:
+        for line, end in (("rel", "reload "), ("log-level de", "log-level debug "), ("connections --sor", "--sort "),
+                          ("connections --sort ag", "--sort age "), ("set io", "set io_model="), ("set wor", "set workers="),
+                          (f"-s {d.control} unset ", "unset log.level "), (f"--socket {d.control} drain ", "drain main.0 ")):
+            assert zsh.complete(f"iomuxctl {line}").endswith(" " + end), line
+    finally:
+        zsh.end()
+
+
+def test_completions_know_what_the_help_says(daemon):
+    help_text = subprocess.run([str(daemon(SITE).ctl_program()), "--help"], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^  ([a-z][a-z-]*) ", help_text, re.M)
+    options = set(re.findall(r"(?<![\w-])--?[A-Za-z][a-z]*", help_text))
+    assert len(commands) == 12 and {"-s", "--socket", "--sort", "--fresh", "--watch", "-h"} <= options
+    bash, zsh = ((REPOSITORY / "share" / "completion" / name).read_text() for name in ("iomuxctl", "_iomuxctl"))
+    assert re.search("local commands='(.*)'", bash)[1].split() == commands
+    assert set(re.search("compgen -W '(-.*?)'", bash)[1].split()) == options
+    assert re.findall(r"^        '([a-z-]+):", zsh, re.M) == commands
+    assert set(re.findall(r"['{,](--?[A-Za-z][a-z]*)", zsh.split("_arguments")[1])) == options

@@ -11,7 +11,7 @@ import pytest
 
 from client import Http, read_exactly, request
 from conftest import binary_path, configuration, model_params
-from harness import stop_process, wait_until
+from harness import stop_process, take_descriptors, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
@@ -255,11 +255,6 @@ def test_what_waits_for_a_worker_that_has_no_successor_is_passed_on(daemon, site
     still_heard(d, sessions, "alive")
 
 
-def first_gap(pid):
-    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
-    return next(n for n in range(len(used) + 1) if n not in used)
-
-
 def test_who_is_passed_to_a_worker_without_descriptors_waits_for_one(daemon, www, model):
     """Meanwhile that serves whom it has."""
     files = 40              # which stay open, so that models that poll may wait for all others
@@ -275,8 +270,7 @@ def test_who_is_passed_to_a_worker_without_descriptors_waits_for_one(daemon, www
     heir, other = pid_of(d, "main.1"), clients["main.1"][0]
     for i in range(files):
         assert len(other.get(f"/{i}.bin").body) == 200_000
-    limits = resource.prlimit(heir, resource.RLIMIT_NOFILE)
-    resource.prlimit(heir, resource.RLIMIT_NOFILE, (first_gap(heir), limits[1]))
+    limits = take_descriptors(heir)
     d.expect_worker_death()
     d.allow_log("Too many open files")
     assert d.ctl("drain", "main.0").returncode == 0
@@ -290,6 +284,28 @@ def test_who_is_passed_to_a_worker_without_descriptors_waits_for_one(daemon, www
     for web in clients["main.0"]:
         assert web.get("/hello").body == HELLO
     assert totals(d)["taken_over"] == len(clients["main.0"])
+
+
+def test_a_worker_without_descriptors_passes_what_it_has(daemon, www, model, plain_model):
+    """It is told of its heirs by a descriptor for each."""
+    files = 40              # which stay open, so that models that poll may wait for all others
+    same = 'user = "root"; group = "root";\n' if os.geteuid() == 0 else ""      # to set the limit of a worker
+    text = http_service(root_route(www({f"{i}.bin": 200_000 for i in range(files)})), RESPOND_HELLO)
+    settings = "poll_interval = 0.001;\n" + same
+    d = daemon(text, timeouts=PATIENT, settings=settings)
+    webs = [Http(d.connect()) for _ in range(10)]
+    for i in range(files):
+        assert len(webs[0].get(f"/{i}.bin").body) == 200_000
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    take_descriptors(d.worker())
+    d.allow_log("Too many open files")
+    reload_to(d, text, plain_model, 12, settings=settings)
+    wait_gone(d)
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    there = totals(d)
+    assert there["taken_over"] == 10 and there["closed"] == 0
 
 
 def test_sessions_go_on_over_many_generations(daemon, site, others):

@@ -273,6 +273,44 @@ def test_a_route_with_status_lets_in_whom_it_allows(daemon):
         assert Http(d.connect("web", source="127.0.0.2")).get(path).status == 403
 
 
+def test_what_the_service_adds_does_not_break_the_page(daemon):
+    """Two policies would both be applied, and the page could do nothing.  Errors have what is added."""
+    added = {"Content-Security-Policy": "default-src 'none'", "cache-control": "max-age=5", "Expires": "0",
+             "Referrer-Policy": "origin", "X-Content-Type-Options": "x", "X-Frame-Options": "DENY"}
+    fields = " ".join(f'{name} = "{v}";' for name, v in added.items())
+    d = daemon('{ name = "web"; protocol = "http"; listen = "127.0.0.1:0"; headers : { add : { %s }; }; '
+               'routes = ( { path = "/s/"; status = true; } ); }' % fields)
+    web = Http(d.connect())
+    for name in ("", "live.js", "metrics", "status.json"):
+        for method in ("GET", "HEAD"):
+            answer = web.get(f"/s/{name}", method)
+            names = [n for n, _ in answer.headers]
+            assert answer.status == 200 and len(names) == len(set(names)), names
+            assert answer.get("cache-control") == "no-store" and answer.get("expires") is None
+            assert "connect-src 'self'" in answer.get("content-security-policy")
+            assert (answer.get("x-content-type-options"), answer.get("referrer-policy")) == ("nosniff", "no-referrer")
+            assert answer.get("x-frame-options") == "DENY"
+    for target in ("/s/none", "/s/metrics"):
+        answer = web.get(target, "GET" if target == "/s/none" else "PUT", body=None if target == "/s/none" else b"")
+        assert answer.status in (404, 405)
+        assert all(answer.get(name) == v for name, v in added.items())
+    with d.connect() as s:
+        head = Events(s, "/s/events").head.lower()
+        assert head.count(b"cache-control:") == head.count(b"content-security-policy:") == 1 and b"no-store" in head
+
+
+def test_conditions_are_judged_though_there_are_no_validators(daemon):
+    web = Http(daemon(STATUS).connect("status"))
+    for target in ("/", "/live.js", "/metrics", "/status.json"):
+        for method in ("GET", "HEAD"):
+            assert web.get(target, method, headers=[("If-Match", '"x"')]).status == 412
+            answer = web.get(target, method, headers=[("If-None-Match", "*")])
+            assert (answer.status, answer.get("cache-control")) == (304, "no-store")
+            assert web.get(target, method, headers=[("If-Match", "*")]).status == 200
+            assert web.get(target, method, headers=[("If-None-Match", '"x"')]).status == 200
+    assert web.get("/none", headers=[("If-Match", '"x"')]).status == 404
+
+
 def test_a_service_of_status_lets_in_whom_it_allows(daemon):
     d = daemon(http_service(RESPOND_HELLO) + ', { name = "status"; protocol = "status"; listen = "127.0.0.1:0"; '
                'allow = "127.0.0.1"; }')

@@ -10,7 +10,7 @@ import pytest
 
 from client import Http, read_exactly, request
 from conftest import configuration
-from harness import wait_until
+from harness import take_descriptors, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
@@ -30,8 +30,8 @@ def site(www):
 
 @pytest.fixture
 def start(daemon, keeper):
-    def begin(text, **more):
-        d = keeper.start(daemon, text, timeouts=PATIENT, settings=CALM, **more)
+    def begin(text, settings=CALM, **more):
+        d = keeper.start(daemon, text, timeouts=PATIENT, settings=settings, **more)
         wait_until(lambda: len(keeper.lobbies()) > 0, what="the lobby being kept")
         return d
     return begin
@@ -110,6 +110,25 @@ def test_sessions_go_on_in_the_next_daemon(start, site, model, others):
     assert 2 * (sessions.count - 1) <= sum_of["taken_over"] == sum_of["passed_on"] <= 2 * sessions.count
     assert sum_of["closed"] == sum_of["resets"] == sum_of["refused"] == 0
     assert d.ask("status")["connections"] == sessions.count
+
+
+@pytest.mark.parametrize("end", (stopped, killed))
+def test_workers_without_descriptors_leave_what_they_have(start, site, end):
+    same = CALM + ('user = "root"; group = "root";\n' if os.geteuid() == 0 else "")     # to set the limit of a worker
+    d = start(site, settings=same)
+    webs = [Http(d.connect("web")) for _ in range(4)]
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    workers = d.worker_pids()
+    for pid in workers:
+        take_descriptors(pid)
+    d.allow_log("Too many open files")
+    end(d)
+    gone(workers)
+    d = start(site)
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    wait_until(lambda: totals(d)["taken_over"] == len(webs), what="all being counted")
 
 
 def test_what_is_sent_meanwhile_is_answered(start, site, plain_model):

@@ -75,6 +75,9 @@ def field_site(folder):
                                          '{ name = "X.odd~"; value = "1"; } ); remove = [ "ETag", "x-frame-options" ]; }; '
                                          'expires = 0;') + ", "
             '{ path = "/to"; redirect = "/"; cache_control = "no-store"; }, '
+            '{ path = "/tls"; redirect : { status = 301; to = "https://$host$path"; }; expires = 60; }, '
+            '{ path = "/gone"; status = 410; cache_control = "max-age=9"; expires = 10; }, '
+            + respond_route("/missing", "no", "expires = 60;", status=404) + ", "
             + respond_route("/r", "fixed", "expires = 3600;") + " ); }")
 
 
@@ -104,7 +107,14 @@ def test_fields_of_services_and_routes_are_on_every_reply(daemon, www):
         assert answer.get("etag") is None and answer.get("last-modified") and answer.get("accept-ranges") is None
         assert answer.get("cache-control") == "max-age=0" and answer.get("expires") == answer.get("date")
     answer = web.get("/to")
-    assert (answer.status, answer.get("x-both"), answer.get("cache-control")) == (302, "service", None)
+    assert (answer.status, answer.get("x-both"), answer.get("cache-control")) == (302, "service", "no-store")
+    for target, status, control, fresh_s in (("/tls", 301, "max-age=60", 60), ("/gone", 410, "max-age=9", 10),
+                                             ("/missing", 404, "max-age=60", 60)):
+        answer = web.get(target)
+        assert (answer.status, answer.get("cache-control")) == (status, control)
+        assert seconds(answer, "expires") - seconds(answer, "date") == fresh_s
+        answer = web.get(target, "TRACE")
+        assert (answer.status, answer.get("cache-control"), answer.get("expires")) == (405, None, None)
     answer = web.get("/r")
     assert answer.get("cache-control") == "max-age=3600"
     assert seconds(answer, "expires") - seconds(answer, "date") == 3600

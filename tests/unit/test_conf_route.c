@@ -322,6 +322,10 @@ START_TEST(cache_settings_stand_alone)
     refused(SERVICE("headers : { add : { Expires = \"0\"; }; };",
                     "{ path = \"/\"; status = 404; cache_control = \"no-store\"; }"),
             AT_ROUTE "cache_control: stands beside headers.add.Expires, which says it too: one of them\n");
+    refused(SERVICE("", "{ path = \"/\"; status = true; cache_control = \"private\"; }"),
+            AT_ROUTE "cache_control: means nothing beside status = true, whose answers are never kept\n");
+    refused(SERVICE("", "{ path = \"/\"; status = true; expires = 1; }"),
+            AT_ROUTE "expires: means nothing beside status = true, whose answers are never kept\n");
 }
 END_TEST
 

@@ -17,6 +17,7 @@ static void fields_setup(void)
 {
     fixture_init(&f);
     fixture_file(&f, "a.txt", "0123456789", 10);
+    fixture_folder(&f, "sub");
     memset(long_value, 'v', sizeof long_value - 1);
 }
 
@@ -28,7 +29,7 @@ static void fields_teardown(void)
 /* One route of each kind, all with these rules. */
 static void site_with(struct http_route_spec rules)
 {
-    struct http_route_spec routes[] = { rules, rules, rules, rules, rules };
+    struct http_route_spec routes[] = { rules, rules, rules, rules, rules, rules };
     routes[0].path = "/";
     routes[0].kind = HTTP_ROUTE_ROOT;
     routes[0].root = f.root;
@@ -43,11 +44,14 @@ static void site_with(struct http_route_spec rules)
     routes[3].path = "/var";
     routes[3].kind = HTTP_ROUTE_REDIRECT;
     routes[3].status = 302;
-    routes[3].to = "/new$path";
+    routes[3].to = "http://$host/new";
     routes[4].path = "/gone";
     routes[4].kind = HTTP_ROUTE_STATUS;
     routes[4].status = 410;
-    fixture_site(&f, routes, 5);
+    routes[5].path = "/missing";
+    routes[5].kind = HTTP_ROUTE_RESPOND;
+    routes[5].status = 404;
+    fixture_site(&f, routes, 6);
 }
 
 static const struct { const char *request; unsigned status; bool kept; } replies[] = {
@@ -59,7 +63,11 @@ static const struct { const char *request; unsigned status; bool kept; } replies
     { GET("/none") "\r\n", 404, false }, { "POST /a.txt HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", 405, false },
     { "OPTIONS /a.txt HTTP/1.1\r\n" H "\r\n", 204, false },
     { GET("/r") "\r\n", 200, true }, { GET("/r") "If-None-Match: *\r\n\r\n", 304, true },
-    { GET("/to") "\r\n", 302, false }, { GET("/var") "\r\n", 302, false }, { GET("/gone") "\r\n", 410, false },
+    { GET("/to") "\r\n", 302, true }, { GET("/var") "\r\n", 302, true }, { GET("/gone") "\r\n", 410, true },
+    { "DELETE /gone HTTP/1.1\r\n" H "\r\n", 410, true }, { GET("/missing") "\r\n", 404, true },
+    { GET("/r") "If-Match: \"x\"\r\n\r\n", 412, false }, { "PUT /r HTTP/1.1\r\n" H "\r\n", 405, false },
+    { "OPTIONS /gone HTTP/1.1\r\n" H "\r\n", 204, false }, { "TRACE /gone HTTP/1.1\r\n" H "\r\n", 405, false },
+    { "GET /var HTTP/1.0\r\n\r\n", 400, false }, { GET("/sub") "\r\n", 301, true },
 };
 
 START_TEST(fields_are_on_every_reply_of_the_route)

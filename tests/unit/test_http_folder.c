@@ -233,6 +233,44 @@ START_TEST(folder_has_no_validators)
 }
 END_TEST
 
+/* What the route says comes in place of what lists say of themselves, and nothing comes twice (reply_field). */
+static const struct { struct http_header add; const char *cache_control; bool expires; const char *fields[3]; } said[] = {
+    { { "X-A", "a" }, NULL, false, { "no-cache", "default-src 'none'; style-src", "nosniff" } },
+    { { "cache-control", "max-age=5" }, NULL, false, { "max-age=5", "default-src 'none'; style-src", "nosniff" } },
+    { { "EXPIRES", "0" }, NULL, false, { NULL, "default-src 'none'; style-src", "nosniff" } },
+    { { "Content-security-policy", "default-src 'self'" }, NULL, false, { "no-cache", "default-src 'self'", "nosniff" } },
+    { { "X-Content-Type-Options", "none" }, NULL, false, { "no-cache", "default-src 'none'; style-src", "none" } },
+    { { "X-A", "a" }, "private", false, { "private", "default-src 'none'; style-src", "nosniff" } },
+    { { "X-A", "a" }, NULL, true, { "max-age=7", "default-src 'none'; style-src", "nosniff" } },
+};
+
+START_TEST(folder_says_what_its_route_does_not)
+{
+    static const char *const own[] = { "Cache-Control", "Content-Security-Policy", "X-Content-Type-Options" };
+    struct http_route_spec route = { .path = "/", .kind = HTTP_ROUTE_ROOT, .root = f.root, .add = &said[_i].add,
+                                     .add_count = 1, .cache_control = said[_i].cache_control,
+                                     .expires = said[_i].expires, .expires_s = 7, .autoindex = HTTP_AUTOINDEX_ON };
+    fixture_site(&f, &route, 1);
+    struct reply r = fixture_ask(&f, GET("/sub/") "\r\n");
+    ck_assert_uint_eq(r.status, 200);
+    ck_assert_span_eq(reply_field(&r, said[_i].add.name), said[_i].add.value);
+    for (int i = 0; i < 3; i++) {
+        struct span value = reply_field(&r, own[i]);
+        const char *want = said[_i].fields[i];
+        ck_assert_int_eq(value.p == NULL, want == NULL);
+        ck_assert_msg(want == NULL || strncmp(value.p, want, strlen(want)) == 0, "%s: %.*s", own[i], (int)value.n,
+                      value.p);
+    }
+    r = fixture_ask(&f, GET("/sub/") "If-None-Match: *\r\n\r\n");
+    ck_assert_uint_eq(r.status, 304);
+    if (said[_i].fields[0] != NULL)
+        ck_assert_span_eq(reply_field(&r, "Cache-Control"), said[_i].fields[0]);
+    r = fixture_ask(&f, GET("/sub/") "Accept: application/json\r\n\r\n");
+    ck_assert_int_eq(reply_field(&r, "Content-Security-Policy").p == NULL,
+                     strcasecmp(said[_i].add.name, "Content-Security-Policy") != 0);
+}
+END_TEST
+
 START_TEST(folder_head_is_get_without_the_body)
 {
     char head[1024];
@@ -295,6 +333,7 @@ int main(void)
     tcase_add_test(tc, folder_is_json_for_who_likes_that_better);
     tcase_add_test(tc, folder_beneath_an_alias);
     tcase_add_test(tc, folder_has_no_validators);
+    tcase_add_loop_test(tc, folder_says_what_its_route_does_not, 0, COUNT(said));
     tcase_add_test(tc, folder_head_is_get_without_the_body);
     tcase_add_test(tc, folder_in_a_pipeline_keeps_its_place);
     tcase_add_test(tc, folder_is_a_candidate_when_it_may_be_listed);
