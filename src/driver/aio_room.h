@@ -1,12 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the limits of a process leave to engine_aio: connections and signals. */
+/* What the limits of a process leave to engine_aio: connections, signals, threads. */
 #ifndef DRIVER_AIO_ROOM_H
 #define DRIVER_AIO_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { AIO_ROOM_TRY_MS = 20 };  /* between two tries while threads are short */
 
 /* So many connections of those that are wanted, one at least. */
 unsigned aio_room_connections(unsigned wanted);
 
 /* So many requests may end with a real-time signal. */
 unsigned aio_room_signals(void);
+
+/* What is known of the library's threads: it does not tell how many there are.  All zero at first. */
+struct aio_room {
+    unsigned peak;              /* the most requests at a time since aio_room_forget; */
+    unsigned lately;            /* before that */
+    unsigned proven;            /* so many had threads when it was tried, */
+    uint64_t proven_ms;         /* then */
+    int      starved;           /* errno: something could not begin; the engine takes it */
+    uint64_t try_at_ms;         /* ... and is not tried before */
+};
+
+/* Can there be a thread for one more request than are busy?  For a newcomer, who must not take what the others need, and
+ * what those need who came just before?  Where it is in doubt some threads are made, and are gone behind this. */
+bool aio_room_for_request(struct aio_room *r, unsigned busy);
+bool aio_room_for_newcomer(struct aio_room *r, unsigned busy, unsigned coming);
+
+/* Threads, or memory for requests, are short, and for how long nothing is tried. */
+void aio_room_starve(struct aio_room *r);
+bool aio_room_is_starved(const struct aio_room *r);
+
+/* The library lets threads go that were idle for a second, and others may take their places: call it now and then. */
+void aio_room_forget(struct aio_room *r, unsigned busy);
 
 #endif

@@ -6,6 +6,8 @@
  *   - the pool must be as large as everything that may be in flight, or idle readers starve the others, so the
  *     number of connections has a ceiling;
  *   - requests for one descriptor queue behind each other, so output goes through a duplicate;
+ *   - where there are no more threads, requests wait for others to end, which those of idle readers never do, and nobody
+ *     hears of it.  So it gets no more than there can be threads for (aio_room.h), and nobody is let in without one;
  *   - there is no aio_accept: listeners, and what the daemon watches, are asked by poll(2), as is the descriptor that
  *     the signals are read from;
  *   - shutdown(2) brings a request back, and ends the connection.  To bring it back and leave the connection as it is,
@@ -39,6 +41,7 @@ enum {
     RECV_SIZE = 8192,           /* bytes of one receive */
     SIGNALS = 64,               /* read at once */
     ACCEPTS = 64,               /* per listener and wakeup */
+    POLLED_MIN = 64,            /* listeners and watches of a worker, and sockets that are connecting: room at first */
     SWEEP_MS = 1000,            /* for what was told by nobody: all requests are looked at so often, */
     SWEEP_WAITS = 1024          /* or after so many waits of a worker that does not come to rest */
 };
@@ -73,6 +76,8 @@ struct aio_self {
     uint32_t        *gaps;      /* places in the table that are free again */
     uint32_t         gap_count;
     unsigned         busy;
+    struct aio_room  room;      /* for threads */
+    unsigned         coming;    /* were let in by this turn, and will be read from */
     uint64_t         calls;     /* since the last wait */
     struct op       *ended;     /* that never began; by op.next */
     int             *twins;     /* by descriptor: its duplicate for output; -1: none yet */
@@ -86,8 +91,6 @@ struct aio_self {
     bool             recalls;   /* some request is to start its call again */
     uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
-
-enum { POLLED_MIN = 64 };       /* listeners and watches of a worker, and sockets that are connecting: room at first */
 
 static void ai_close(struct engine *e)
 {
@@ -192,6 +195,10 @@ static void op_fail(struct aio_self *a, struct op *o, int result)
 /* Fills in what all requests have in common and starts it by `start` (aio_read or aio_write). */
 static void request_start(struct aio_self *a, struct request *r, struct op *o, int (*start)(struct aiocb *))
 {
+    if (!aio_room_for_request(&a->room, a->busy)) {
+        op_fail(a, o, -EAGAIN);
+        return;
+    }
     r->op = o;
     r->generation++;
     r->cb.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
@@ -202,9 +209,12 @@ static void request_start(struct aio_self *a, struct request *r, struct op *o, i
     a->calls++;                 /* a thread of the library makes it */
     if (start(&r->cb) == 0)
         return;
+    int error = errno;
     r->busy = false;
     a->busy--;
-    op_fail(a, o, -errno);
+    if (error == EAGAIN)
+        aio_room_starve(&a->room);
+    op_fail(a, o, -error);
 }
 
 static void ai_recv(struct engine *e, struct op *o, int fd, bool many)
@@ -482,6 +492,8 @@ static int report_accepts(struct engine *e, struct polled *p, struct done *out, 
     int n = 0, most = p->many ? ACCEPTS : 1;
     for (; n < max && n < most && a->open < e->connections_max; n++) {
         struct peer peer;
+        if (!aio_room_for_newcomer(&a->room, a->busy, a->coming))
+            break;
         a->calls++;
         int fd = sock_accept(p->fd, SOCK_CLOEXEC, &peer);
         if (fd == -1 && n > 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -490,6 +502,7 @@ static int report_accepts(struct engine *e, struct polled *p, struct done *out, 
         if (fd == -1)
             return n + 1;
         a->open++;
+        a->coming++;
     }
     return n;
 }
@@ -530,10 +543,14 @@ static int report_polled(struct engine *e, struct done *out, int max)
     return n;
 }
 
-/* How long to sleep: not beyond the next look at all requests. */
+/* How long to sleep: not beyond the next look at all requests, nor the next try. */
 static int sleep_ms(const struct aio_self *a, int timeout_ms)
 {
-    if (a->ended != NULL || a->sweeping)
+    if (a->sweeping)
+        return 0;
+    if (aio_room_is_starved(&a->room))
+        return timeout_ms < 0 || timeout_ms > AIO_ROOM_TRY_MS ? AIO_ROOM_TRY_MS : timeout_ms;
+    if (a->ended != NULL)
         return 0;
     return a->busy > 0 && (timeout_ms < 0 || timeout_ms > SWEEP_MS) ? SWEEP_MS : timeout_ms;
 }
@@ -542,7 +559,7 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
 static bool is_asked(const struct engine *e, const struct polled *p)
 {
     const struct aio_self *a = e->self;
-    return p->asked && (p->op->kind != OP_ACCEPT || a->open < e->connections_max);
+    return p->asked && (p->op->kind != OP_ACCEPT || (a->open < e->connections_max && !aio_room_is_starved(&a->room)));
 }
 
 static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
@@ -550,6 +567,7 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
     struct aio_self *a = e->self;
     if (a->recalls)
         calls_start_again(a);
+    a->coming = 0;
     a->fds[0] = (struct pollfd){ .fd = a->signal_fd, .events = POLLIN };
     for (unsigned i = 0; i < a->polled_count; i++)
         a->fds[i + 1] = (struct pollfd){ .fd = is_asked(e, &a->polled[i]) ? a->polled[i].fd : -1,
@@ -564,8 +582,12 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         n += report_signals(a, out + n, max - n);
     if (ready > 0)
         n += report_polled(e, out + n, max - n);
-    if ((ready == 0 && most == SWEEP_MS) || ++a->waits >= SWEEP_WAITS)
+    if ((ready == 0 && most == SWEEP_MS) || ++a->waits >= SWEEP_WAITS) {
+        aio_room_forget(&a->room, a->busy);
         sweep_begin(a);
+    }
+    e->strained = a->room.starved;
+    a->room.starved = 0;
     e->calls += a->calls + 1;
     a->calls = 0;
     return n;

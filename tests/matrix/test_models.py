@@ -392,6 +392,40 @@ def test_connections_wait_while_there_are_no_threads_for_them(daemon, iomuxd_bin
     assert set(statuses) <= {200, 503} and 1 <= statuses.count(503) <= tries, (tries, statuses)
 
 
+def test_aio_without_threads_rests_and_says_so(daemon, iomuxd_bin):
+    need(iomuxd_bin, "aio")
+    d = daemon(SITE, model="aio", timeouts={"header": 120})
+    d.allow_log("the model aio cannot start operations")
+    with no_more_threads(d.worker()):
+        late = [asked_anew(d) for _ in range(3)]
+        d.wait_log("the model aio cannot start operations")
+        busy = d.cpu()
+        time.sleep(1.0)         # the span over which the CPU time is measured
+        assert d.cpu() - busy < 0.3, "the worker spins without threads"
+    for web in late:
+        assert web.read().body == HELLO
+
+
+def test_aio_lets_in_nobody_for_whom_there_is_no_thread(daemon, iomuxd_bin):
+    """The library makes whoever has no thread wait for those who have, and one of them may be idle for ever."""
+    need(iomuxd_bin, "aio")
+    d = daemon(SITE, model="aio", timeouts={"header": 120, "idle": 120})
+    d.allow_log("the model aio cannot start operations")
+    there = [Http(d.connect("web")) for _ in range(3)]
+    for web in there:
+        assert web.get("/hello").body == HELLO
+    with no_more_threads(d.worker()):
+        time.sleep(0.2)         # the span for which the worker believes what it has seen of threads
+        late = [asked_anew(d) for _ in range(20)]
+        d.wait_log("the model aio cannot start operations")
+        for _ in range(5):
+            for web in there:
+                assert web.get("/hello").body == HELLO, "who is there is served on"
+    for web in late + there:
+        assert (web.read() if web in late else web.get("/hello")).body == HELLO
+    assert d.log().count("the model aio cannot start operations") < 20
+
+
 def test_polling_pauses_only_where_it_is_told_to(daemon, busy):
     d = daemon(SITE, model="nonblocking", settings="poll_interval = 0.005;\n")
     _, calls = busy(d, visitors(d), REQUESTS // 4)

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of driver/engine_aio.c with real descriptors: any number of them may be asked about at a time. */
+/* Tests of driver/engine_aio.c with real descriptors: any number of them may be asked about at a time, and
+ * threads may be missing. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "driver/engine_table.h"
 
-enum { MANY = 3000, REPORTS = 256, WAIT_MS = 20000 };
+enum {
+    MANY = 3000, REPORTS = 256, WAIT_MS = 20000,
+    SOMEBODY = 65534,           /* limits on processes are not for root */
+    TRIES = 10,                 /* without threads */
+    REST_MS = 10                /* between two of them at least */
+};
 
 struct bench {
     struct engine engine;
@@ -83,12 +93,82 @@ START_TEST(aio_asks_about_any_number_of_descriptors)
 }
 END_TEST
 
+static void *thread_of_no_use(void *arg)
+{
+    return arg;
+}
+
+/* False where this cannot be had. */
+static bool threads_are_out(void)
+{
+    struct rlimit limit;
+    pthread_t id;
+    ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
+    limit.rlim_cur = 0;
+    if ((geteuid() == 0 && setresuid(SOMEBODY, SOMEBODY, SOMEBODY) == -1) || setrlimit(RLIMIT_NPROC, &limit) == -1)
+        return false;
+    if (pthread_create(&id, NULL, thread_of_no_use, NULL) != 0)
+        return true;
+    pthread_join(id, NULL);
+    return false;
+}
+
+static void threads_are_back(void)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &limit), 0);
+}
+
+/* As a driver does: what could not be started is started again. */
+static ssize_t receive_in_the_end(struct bench *b, struct op *o, int fd, unsigned *tries)
+{
+    for (*tries = 0;; ++*tries) {
+        b->engine.ops->recv(&b->engine, o, fd, false);
+        int n = b->engine.ops->wait(&b->engine, b->done, REPORTS, WAIT_MS);
+        ck_assert_int_eq(n, 1);
+        if (b->done[0].result != -EAGAIN)
+            return b->done[0].result;
+        ck_assert_int_eq(b->engine.strained, EAGAIN);
+        if (*tries == TRIES)
+            threads_are_back();
+    }
+}
+
+START_TEST(aio_without_threads_rests_and_tries_again)
+{
+    struct bench *b = bench_open();
+    struct op recv = { .kind = OP_RECV };
+    int ends[2];
+    unsigned tries;
+    if (b == NULL)
+        return;
+    if (!threads_are_out()) {
+        fprintf(stderr, "a test without threads is left out\n");
+        return;
+    }
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    ck_assert_int_eq(write(ends[1], "hello", 5), 5);
+    uint64_t begin = clock_monotonic_ms();
+    ck_assert_int_eq(receive_in_the_end(b, &recv, ends[0], &tries), 5);
+    ck_assert_uint_gt(tries, TRIES);
+    ck_assert_uint_ge(clock_monotonic_ms() - begin, TRIES * REST_MS);
+    b->engine.ops->forget(&b->engine, &recv);
+    b->engine.ops->close(&b->engine);
+    close(ends[0]);
+    close(ends[1]);
+    free(b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("aio");
     TCase *t = tcase_create("aio");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, aio_asks_about_any_number_of_descriptors);
+    tcase_add_test(t, aio_without_threads_rests_and_tries_again);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
