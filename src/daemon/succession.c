@@ -54,7 +54,8 @@ static void tell_services(struct crew *c, unsigned at, const struct conf *old, c
     }
 }
 
-/* If there are more heirs than a worker can be told of, not all are told of the same. */
+/* If there are more heirs than a worker can be told of, not all are told of the same.  They come first: there is place for
+ * them in an empty channel, and what is owed behind that holds no descriptors. */
 static void tell_one(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
 {
     const struct crew *heirs = &to->crew;
@@ -62,7 +63,6 @@ static void tell_one(struct crew *c, unsigned at, const struct conf *old, const 
     if (c->v[at].pid == 0 || c->v[at].channel == -1)
         return;
     crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIRS, .value = PARCEL_FORM, .fd = -1 });
-    tell_services(c, at, old, to);
     for (unsigned i = 0; i < heirs->count && i < HEIRS_TOLD; i++) {
         const struct worker_slot *s = &heirs->v[(at + i) % heirs->count];
 
@@ -70,6 +70,7 @@ static void tell_one(struct crew *c, unsigned at, const struct conf *old, const 
             crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = s->inbox[1],
                                                             .value = (uint32_t)(s->pool - to->pools.v) });
     }
+    tell_services(c, at, old, to);
 }
 
 void succession_tell(struct generation *from, const struct generation *to)
