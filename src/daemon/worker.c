@@ -230,7 +230,6 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         break;
     case CHANNEL_SERVES:
         heir_list_serves(w->heirs, m->value);
-        w->loop.review |= w->loop.phase == LOOP_DRAIN;
         break;
     case CHANNEL_HEIR:
         heir_list_add(w->heirs, m->value, m->fd);
