@@ -39,7 +39,6 @@ struct blocking {
     struct pollfd  *polled;             /* listeners, watches, the bell; -1: a listener of a clerk */
     int             bell[2];            /* its other end is the threads' */
     pthread_attr_t  attr;
-    bool            complained;         /* about threads that cannot be made */
     struct threads  threads;
     int             failed;             /* errno of a wait that cannot work */
 };
@@ -74,15 +73,18 @@ static int thread_start(struct blocking *b, struct thread *t)
     return error == 0 ? 0 : -1;
 }
 
-static void conn_refuse_unheard(struct blocking *b, int fd, struct thread *t)
+/* It hears of that as of a full house, and the others wait where they are. */
+static void conn_refuse_unstarted(struct blocking *b, const struct service *s, int fd, struct thread *t)
 {
     struct env *e = b->loop->env;
-    if (!b->complained)
-        log_errno(LOG_ERROR, &e->about, "worker %s: no thread for a connection, which is refused, as will be others",
-                  e->about.worker);
-    b->complained = true;
+    int error = errno;
+    if (roster_runs_short(&b->places)) {
+        errno = error;
+        log_errno(LOG_ERROR, &e->about, "worker %s: no thread for a connection, which is refused; others wait", e->about.worker);
+    }
     e->count.refused++;
     thread_free(t);
+    sock_say_last(fd, s->proto->refusal);
     close(fd);
 }
 
@@ -153,10 +155,9 @@ static void thread_begin(struct blocking *b, const struct listener *l, int fd, c
         t->extra = beyond || crowded;
     }
     if (t == NULL || thread_start(b, t) == -1) {
-        conn_refuse_unheard(b, fd, t);
+        conn_refuse_unstarted(b, l->service, fd, t);
         return;
     }
-    b->complained = false;
     b->places.count++;
     b->places.refused += beyond || crowded;
 }
@@ -193,10 +194,9 @@ static void thread_adopt(void *self, const struct service *s, int taken, const s
     struct blocking *b = self;
     struct thread *t = thread_new(&b->threads, s, taken, &p->peer, b->loop->env);
     if (t == NULL || thread_take(t, p) == -1 || thread_start(b, t) == -1) {
-        conn_refuse_unheard(b, taken, t);
+        conn_refuse_unstarted(b, s, taken, t);
         return;
     }
-    b->complained = false;
     b->places.count++;
     show_places(b);
 }

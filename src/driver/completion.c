@@ -283,7 +283,6 @@ static bool has_room_to_adopt(struct completion *k)
 static void flight_adopt(void *self, const struct service *s, int taken, const struct parcel *p)
 {
     struct completion *k = self;
-    const struct span words = s->proto->refusal;
     struct conn *c = NULL;
     env_count_for(k->env, s->part);
     bool room = has_room_to_adopt(k);
@@ -291,8 +290,8 @@ static void flight_adopt(void *self, const struct service *s, int taken, const s
         c = conn_unpack(k->env, s, taken, p, sizeof(struct flight));
     if (c == NULL) {
         k->env->count.refused++;
-        if (!room && words.n > 0)
-            (void)send(taken, words.p, words.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (!room)
+            sock_say_last(taken, s->proto->refusal);
         k->engine.ops->close_fd(&k->engine, taken);
         return;
     }

@@ -396,6 +396,16 @@ static bool is_passing(int error)
            error == EOPNOTSUPP || error == ENETUNREACH || error == ETIMEDOUT;
 }
 
+bool roster_runs_short(struct roster *r)
+{
+    uint64_t now = r->loop->env->now_ms;
+    bool news = r->short_at_ms == 0;
+    r->short_at_ms = now;
+    if (r->loop->phase == LOOP_RUN)     /* else nobody can wait: the listeners are to be closed */
+        r->accept_after_ms = now + PAUSE_MS;
+    return news;
+}
+
 bool roster_accept_failed(struct roster *r, const struct listener *l, int error)
 {
     struct env *e = r->loop->env;
@@ -403,16 +413,14 @@ bool roster_accept_failed(struct roster *r, const struct listener *l, int error)
         return false;
     if (error == EAGAIN || error == EWOULDBLOCK)
         return true;
-    if (r->short_at_ms == 0) {
+    if (roster_runs_short(r)) {
         errno = error;
         log_errno(LOG_ERROR, &e->about, "worker %s: accept on %s; connections wait", e->about.worker, l->text);
     }
-    r->short_at_ms = e->now_ms;
     if (r->stuck_since_ms == 0)
         r->stuck_since_ms = e->now_ms;
     else if (is_shortage(error) && e->now_ms - r->stuck_since_ms >= PATIENCE_MS)
         refuse_some(r, l);
-    r->accept_after_ms = e->now_ms + PAUSE_MS;
     return true;
 }
 

@@ -27,7 +27,7 @@ struct roster {
     bool         crowded;
     uint64_t     full_news_ms;          /* before that a full house is no news */
     int          spare_fd;              /* given up to refuse connections when descriptors have run out */
-    uint64_t     accept_after_ms;       /* no accept before: descriptors or memory are short */
+    uint64_t     accept_after_ms;       /* no accept before: descriptors, memory, threads are short */
     uint64_t     short_at_ms;           /* the latest failure of a shortage that was logged; 0: none */
     uint64_t     stuck_since_ms;        /* no accept has succeeded since; 0: the latest did */
     uint64_t     pass_after_ms;         /* heirs were busy: nobody is passed before, then all are looked at; 0: they were not */
@@ -103,6 +103,10 @@ void roster_last_round(struct roster *r);
 /* Accept failed with `error`: true when the driver should stop accepting for now and try again once
  * roster_has_place says so; false when it was the peer's affair and accepting goes on.  Logs a shortage once. */
 bool roster_accept_failed(struct roster *r, const struct listener *l, int error);
+
+/* There is not enough of something for one more connection: no accept for a moment.  True when that is news, and to be
+ * logged. */
+bool roster_runs_short(struct roster *r);
 
 /* Accept succeeded: a shortage is over. */
 void roster_accepted(struct roster *r);

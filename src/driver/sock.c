@@ -20,6 +20,8 @@ enum {
     SEND_LOOK_MS = 200          /* and this far apart at most: sendfile(2) may wait twice for so long */
 };
 
+enum { LAST_INPUT = 8192 };     /* bytes that are read of somebody who is hung up on: most requests are smaller */
+
 enum { WARM_MS = 1000 };        /* a whole file that was seen in the page cache is believed to stay for so long */
 
 void sock_note_blocked(struct conn *c)
@@ -152,6 +154,15 @@ int sock_adopt(int fd, enum sock_manner manner)
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none) == -1)
         return -1;
     return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
+}
+
+void sock_say_last(int fd, struct span words)
+{
+    char unheard[LAST_INPUT];
+    if (words.n == 0)
+        return;
+    (void)!recv(fd, unheard, sizeof unheard, MSG_DONTWAIT);
+    (void)!send(fd, words.p, words.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void sock_send_for(int fd, const struct service *s)

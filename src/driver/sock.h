@@ -44,6 +44,10 @@ void sock_note_blocked(struct conn *c);
 /* Accepts one connection, with the flags of accept4(2); -1 with errno. */
 int sock_accept(int listener_fd, int flags, struct peer *peer);
 
+/* A peer that is hung up on next hears these words, if there are any and its socket takes them at once.  What it has
+ * sent is read before: to close a socket with input in it takes back what was sent. */
+void sock_say_last(int fd, struct span words);
+
 /* A connection that another loop, perhaps of another model, has had: what it has set on the socket is set back. */
 enum sock_manner { SOCK_BLOCKS, SOCK_DOES_NOT_BLOCK };
 int sock_adopt(int fd, enum sock_manner manner);

@@ -2,6 +2,7 @@
 """The models themselves: which there are and can run, what is said of one that cannot, and that each waits in its own
 way and in no other (looked at with strace)."""
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -338,6 +339,57 @@ def test_a_model_that_waits_in_threads_has_one_for_each_connection(daemon, iomux
     for web in clients:
         web.close()
     wait_until(lambda: len(proc_tasks(d.worker())) <= before + 2, what="the threads being gone")
+
+
+def limit_threads(pid, most):
+    """A process may set the limits of another only as the same user, if it may not do so anyway."""
+    ids = {name: int(first) for name, first in re.findall(r"^([UG]id):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)}
+    who = {"user": ids["Uid"], "group": ids["Gid"], "extra_groups": []} if os.getuid() == 0 else {}
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={most}:"], check=True, timeout=60, **who)
+
+
+@contextlib.contextmanager
+def no_more_threads(pid):
+    """Within the block the process can make none.  Root would not care, but there a worker is somebody else."""
+    before = resource.prlimit(0, resource.RLIMIT_NPROC)[0]
+    limit_threads(pid, 0)
+    try:
+        yield
+    finally:
+        limit_threads(pid, "unlimited" if before == resource.RLIM_INFINITY else before)
+
+
+def asked_anew(d):
+    web = Http(d.connect("web"))
+    web.send(request("/hello"))
+    return web
+
+
+def test_a_connection_for_which_there_is_no_thread_is_told_so(daemon, iomuxd_bin):
+    need(iomuxd_bin, "blocking")
+    d, rounds = daemon(SITE, model="blocking"), 6
+    d.allow_log("no thread for a connection")
+    there = Http(d.connect("web"))
+    assert there.get("/hello").body == HELLO
+    for _ in range(rounds):
+        with no_more_threads(d.worker()):
+            assert asked_anew(d).read().status == 503
+            assert there.get("/hello").body == HELLO, "who is there is served on"
+        assert asked_anew(d).read().body == HELLO
+    assert 1 <= d.log().count("no thread for a connection") < rounds, "the same news again and again"
+
+
+def test_connections_wait_while_there_are_no_threads_for_them(daemon, iomuxd_bin):
+    need(iomuxd_bin, "blocking")
+    d = daemon(SITE, model="blocking")
+    d.allow_log("no thread for a connection")
+    begin = time.monotonic()
+    with no_more_threads(d.worker()):
+        clients = [asked_anew(d) for _ in range(60)]
+        wait_until(lambda: select.select([web.sock for web in clients], [], [], 0)[0], what="somebody being refused")
+    tries = (time.monotonic() - begin) / 0.1 + 2        # one in a tenth of a second
+    statuses = [web.read().status for web in clients]
+    assert set(statuses) <= {200, 503} and 1 <= statuses.count(503) <= tries, (tries, statuses)
 
 
 def test_polling_pauses_only_where_it_is_told_to(daemon, busy):

@@ -556,6 +556,25 @@ START_TEST(roster_pauses_and_logs_a_shortage_once)
 }
 END_TEST
 
+START_TEST(roster_pauses_for_other_shortages_unless_it_goes)
+{
+    struct house h;
+    house_open(&h);
+    ck_assert(roster_runs_short(&h.roster));
+    ck_assert(!roster_has_place(&h.roster, &nowhere));
+    h.env.now_ms += 100;
+    ck_assert(roster_has_place(&h.roster, &nowhere));
+    roster_accepted(&h.roster);
+    ck_assert(!roster_runs_short(&h.roster));           /* it comes and goes: no news */
+    h.env.now_ms += 10000;
+    roster_accepted(&h.roster);
+    h.loop.phase = LOOP_DRAIN;
+    ck_assert(roster_runs_short(&h.roster));
+    ck_assert(roster_has_place(&h.roster, &nowhere));
+    house_close(&h);
+}
+END_TEST
+
 /* A listener that the kernel names; with clients that wait in its backlog. */
 struct gate {
     struct listener listener;
@@ -723,6 +742,7 @@ int main(void)
     tcase_add_test(t, roster_never_waits_longer_than_poll_can);
     tcase_add_test(t, roster_goes_on_after_what_is_the_peers_affair);
     tcase_add_test(t, roster_pauses_and_logs_a_shortage_once);
+    tcase_add_test(t, roster_pauses_for_other_shortages_unless_it_goes);
     tcase_add_test(t, roster_refuses_who_waits_when_descriptors_stay_short);
     tcase_add_test(t, roster_serves_who_waited_when_the_shortage_ends_soon);
     tcase_add_test(t, roster_gets_its_spare_descriptor_back_after_it_was_lost);
