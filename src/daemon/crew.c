@@ -211,6 +211,8 @@ void crew_hear(struct crew *c, unsigned at)
             slot_ready(c, at);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
+        } else if (got == 1 && m.kind == CHANNEL_ALIVE) {
+            s->pulse.heard = true;
         } else if (got == 1 && c->word != NULL) {
             c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {

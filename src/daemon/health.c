@@ -2,6 +2,8 @@
 /* Whether workers make progress.  A worker that sleeps because there is nothing to do must not be taken for one that
  * hangs, so it is asked: a message on its channel, which wakes its loop as a client would, and an answer in shared
  * memory, which wakes nobody.  Four questions in the time of `watchdog`: that is all that an idle worker has to do.
+ * Where the answer is missing it is asked again, for a word on the channel: other workers write in the shared memory as
+ * well, and one that has fallen into the wrong hands must not make its master end the others.
  *
  * Silence is counted in looks, never longer than the time between two: when this process itself was held up (stopped, a
  * machine that slept), workers that were held up with it get their time to answer.  Who is held by a debugger is not
@@ -75,9 +77,9 @@ static bool has_answered(const struct metric_slot *m)
 }
 
 /* Who does not read is asked when he does. */
-static void pulse_ask(struct crew *c, unsigned at)
+static void pulse_ask(struct crew *c, unsigned at, bool aloud)
 {
-    c->v[at].pulse.unasked = !crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_ASK, .fd = -1 });
+    (void)crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_ASK, .value = aloud, .fd = -1 });
 }
 
 static bool is_stopped(pid_t pid)
@@ -143,15 +145,16 @@ static void pulse_look(struct crew *c, unsigned at, unsigned elapsed_ms)
     struct worker_slot *s = &c->v[at];
     struct metric_slot *m = &c->ledger->slots[s->ledger];
 
-    if (s->ready && has_answered(m)) {
+    if (s->ready && (has_answered(m) || s->pulse.heard)) {
         s->pulse.silent_ms = 0;
+        s->pulse.heard = false;
         __atomic_fetch_add(&m->asked, 1, __ATOMIC_RELAXED);
-        pulse_ask(c, at);
+        pulse_ask(c, at, false);
         return;
     }
     s->pulse.silent_ms += elapsed_ms;
-    if (s->ready && s->pulse.unasked)
-        pulse_ask(c, at);
+    if (s->ready)
+        pulse_ask(c, at, true);
 }
 
 static void pulse_kill(struct worker_slot *s, uint64_t now_ms)

@@ -101,6 +101,20 @@ def test_a_worker_that_did_not_read_for_a_while_is_asked_again(daemon, plain_mod
     assert "stuck" not in d.log() and "cannot be told" not in d.log()
 
 
+def test_no_worker_can_make_the_master_end_another(daemon, probe_bin, plain_model):
+    """It writes where the answers of the others are."""
+    d = daemon(PROBE, settings="watchdog = 2;\n", workers=2, binary=probe_bin)
+    before = d.worker_pids()
+    first = d.wait_log(r"worker main\.0 \(pid (\d+)\): ready").group(1)
+    liar = next(talk for talk in iter(lambda: Probe(d), None) if talk.ask("pid") == first)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        liar.ask("forge 1")
+        time.sleep(0.002)
+    assert d.worker_pids() == before
+    assert "stuck" not in d.log()
+
+
 def test_a_worker_that_spins_is_replaced_and_the_log_says_where(daemon, probe_bin, model, family):
     if family == "blocking":
         pytest.skip("a connection that spins has a thread of its own, and hinders nobody")
