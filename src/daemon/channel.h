@@ -26,14 +26,15 @@ enum channel_kind {
     CHANNEL_LEVEL,              /* master to worker: value is the least important level that is logged */
     CHANNEL_SURVEY,             /* master to worker, with a descriptor: list your connections in its part `value` */
     CHANNEL_SURVEYED,           /* worker to master: the survey with this number is done */
-    CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered */
+    CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered; with a `value`: and say */
     CHANNEL_HEIRS,              /* master to worker: forget the heirs that you have, others follow; they understand parcels
                                  * of the form `value` */
     CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
     CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes
                                  * connections over */
     CHANNEL_BENCH,              /* worker to the next master, with a descriptor: where connections wait for it (bench.h) */
-    CHANNEL_LAST = CHANNEL_BENCH
+    CHANNEL_ALIVE,              /* worker to master: ... that I live */
+    CHANNEL_LAST = CHANNEL_ALIVE
 };
 
 /* Who goes on when a worker goes. */

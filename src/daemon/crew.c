@@ -4,6 +4,7 @@
 #include "daemon/crew.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ static void slot_close_channel(struct worker_slot *s)
     if (s->channel != -1)
         close(s->channel);
     s->channel = -1;
+    outbox_clear(&s->owed);
 }
 
 void crew_close_inbox(struct worker_slot *s)
@@ -209,6 +211,8 @@ void crew_hear(struct crew *c, unsigned at)
             slot_ready(c, at);
         } else if (got == 1 && m.kind == CHANNEL_SHUT) {
             s->shut = true;
+        } else if (got == 1 && m.kind == CHANNEL_ALIVE) {
+            s->pulse.heard = true;
         } else if (got == 1 && c->word != NULL) {
             c->word(c->word_arg, s, &m);
         } else if (got == 1 && m.fd != -1) {
@@ -275,18 +279,52 @@ bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again)
     return true;
 }
 
+static int slot_owe(struct worker_slot *s, const struct channel_message *m)
+{
+    struct channel_message copy = *m;
+
+    if (m->fd != -1)
+        copy.fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+    return m->fd == -1 || copy.fd != -1 ? outbox_put(&s->owed, copy) : -1;
+}
+
+/* Is it a question that is worth nothing later, or that somebody else can be asked? */
+static bool is_for_now(enum channel_kind kind)
+{
+    return kind == CHANNEL_SURVEY || kind == CHANNEL_SWEEP;
+}
+
 bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
 {
-    const struct worker_slot *s = &c->v[at];
+    struct worker_slot *s = &c->v[at];
     struct log_about about = slot_about(c, at, NULL);
+    bool later = !outbox_is_empty(&s->owed);
 
     if (s->channel == -1)
         return false;
-    if (channel_send(s->channel, m) == 0)
+    if (!later && channel_send(s->channel, m) == 0)
         return true;
-    if (errno != EPIPE)
-        log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);
+    if (!later && !inbox_is_busy(errno)) {
+        if (errno != EPIPE)
+            log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);
+        return false;
+    }
+    if (is_for_now(m->kind))
+        return false;
+    if (slot_owe(s, m) == 0)
+        return true;
+    if (!s->owed.complained)
+        log_errno(LOG_WARN, &about, "worker %s (pid %d): does not read what it is told, and there is no place for more",
+                  s->name, (int)s->pid);
+    s->owed.complained = true;
     return false;
+}
+
+void crew_tell_owed(struct crew *c, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        if (!outbox_is_empty(&c->v[i].owed))
+            outbox_send(&c->v[i].owed, c->v[i].channel, now_ms);
 }
 
 void crew_tell(struct crew *c, const struct channel_message *m)
@@ -354,6 +392,7 @@ int crew_retire(struct crew *c, unsigned at, struct crew *leaving)
     leaving->v[leaving->count++] = *s;
     s->pid = 0;
     s->channel = s->ledger = s->inbox[0] = s->inbox[1] = -1;
+    s->owed = (struct outbox){ .v = NULL };
     s->ready = s->told = s->shut = false;
     s->kill_ms = s->ready_by_ms = UINT64_MAX;
     return 0;
@@ -441,6 +480,8 @@ uint64_t crew_due_ms(const struct crew *c)
         uint64_t own = s->pid == 0 ? s->next_start_ms : slot_kill_ms(s);
 
         due = own < due ? own : due;
+        if (s->owed.again_ms != 0 && s->owed.again_ms < due)
+            due = s->owed.again_ms;
     }
     return due;
 }

@@ -10,6 +10,7 @@
 #include "daemon/channel.h"
 #include "daemon/health.h"
 #include "daemon/ledger.h"
+#include "daemon/outbox.h"
 #include "daemon/worker.h"
 
 enum {
@@ -27,6 +28,7 @@ struct worker_slot {
     char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
+    struct outbox owed;                 /* what it is told when it has read what is in the channel */
     int      inbox[2];                  /* where it takes connections over, and where others pass them: the master keeps
                                          * both ends, so that nothing is lost with a process; -1: none yet */
     int      ledger;                     /* its slot of the counters; -1: none */
@@ -81,9 +83,14 @@ void crew_hear(struct crew *c, unsigned at);
  * `again` a time for the next start is set. */
 bool crew_bury(struct crew *c, unsigned at, uint64_t now_ms, bool again);
 
-/* Says the same to all.  Who cannot be told is named in the log. */
+/* Says the same to all.  Who does not read is told when he does; true for that, too.  False: he is gone; or he does not read,
+ * and it is something that others can do as well, or he has not for so long that there is no place for more.  Who cannot
+ * be told is named in the log. */
 void crew_tell(struct crew *c, const struct channel_message *m);
 bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m);
+
+/* What is owed is said, as far as it is read. */
+void crew_tell_owed(struct crew *c, uint64_t now_ms);
 
 /* Tells those that live, and were not told before, to drain, and gives them time until kill_ms; nobody is started
  * again. */
@@ -115,7 +122,7 @@ void crew_shrink(struct crew *c);
 /* The place of a worker by its name; crew->count: there is none. */
 unsigned crew_find(const struct crew *c, const char *name);
 
-/* The earliest next start or end of patience; UINT64_MAX: none is due. */
+/* The earliest next start, end of patience or try to say what is owed; UINT64_MAX: none is due. */
 uint64_t crew_due_ms(const struct crew *c);
 
 #endif

@@ -28,14 +28,31 @@ static unsigned tell_service(struct ledger *t, const struct listen_set *all, uns
     return i;
 }
 
+/* May somebody ask a worker, who cannot look himself?  Else the master sleeps. */
+static bool workers_show(const struct conf *c)
+{
+    for (unsigned i = 0; i < c->service_count; i++) {
+        const struct conf_service *s = &c->services[i];
+        unsigned k = 0;
+
+        while (k < s->route_count && s->routes[k].kind != CONF_ROUTE_LIVE)
+            k++;
+        if (k < s->route_count || s->protocol == CONF_STATUS)
+            return true;
+    }
+    return false;
+}
+
 void gauge_look(struct master *m, uint64_t now_ms)
 {
     const struct listen_set *all = &m->serving->listens;
 
-    if (m->gauged != m->serving->number)
+    if (m->gauged != m->serving->number) {
         ledger_forget_gauges(&m->ledger);       /* it may have other services */
+        m->gauged_each_ms = workers_show(m->serving->conf) ? LOOK_MS : 0;
+    }
     m->gauged = m->serving->number;
-    m->gauge_ms = now_ms + LOOK_MS;
+    m->gauge_ms = m->gauged_each_ms > 0 ? now_ms + m->gauged_each_ms : UINT64_MAX;
     for (unsigned i = 0; i < all->count;)
         i = tell_service(&m->ledger, all, i);
 }
@@ -48,5 +65,7 @@ void gauge_step(struct master *m, uint64_t now_ms)
 
 uint64_t gauge_due_ms(const struct master *m)
 {
-    return m->phase == MASTER_RUNNING ? m->gauge_ms : UINT64_MAX;
+    if (m->phase != MASTER_RUNNING)
+        return UINT64_MAX;
+    return m->gauged == m->serving->number ? m->gauge_ms : 0;
 }

@@ -2,6 +2,8 @@
 /* Whether workers make progress.  A worker that sleeps because there is nothing to do must not be taken for one that
  * hangs, so it is asked: a message on its channel, which wakes its loop as a client would, and an answer in shared
  * memory, which wakes nobody.  Four questions in the time of `watchdog`: that is all that an idle worker has to do.
+ * Where the answer is missing it is asked again, for a word on the channel: other workers write in the shared memory as
+ * well, and one that has fallen into the wrong hands must not make its master end the others.
  *
  * Silence is counted in looks, never longer than the time between two: when this process itself was held up (stopped, a
  * machine that slept), workers that were held up with it get their time to answer.  Who is held by a debugger is not
@@ -74,11 +76,10 @@ static bool has_answered(const struct metric_slot *m)
     return __atomic_load_n(&m->answered, __ATOMIC_RELAXED) == __atomic_load_n(&m->asked, __ATOMIC_RELAXED);
 }
 
-/* A channel that is full has questions enough in it. */
-static void pulse_ask(const struct worker_slot *s, struct metric_slot *m)
+/* Who does not read is asked when he does. */
+static void pulse_ask(struct crew *c, unsigned at, bool aloud)
 {
-    __atomic_fetch_add(&m->asked, 1, __ATOMIC_RELAXED);
-    channel_send(s->channel, &(struct channel_message){ .kind = CHANNEL_ASK, .fd = -1 });
+    (void)crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_ASK, .value = aloud, .fd = -1 });
 }
 
 static bool is_stopped(pid_t pid)
@@ -139,14 +140,21 @@ static void pulse_judge(const struct health *h, struct worker_slot *s, uint64_t 
     s->pulse.silent_ms = 0;
 }
 
-static void pulse_look(struct worker_slot *s, struct metric_slot *m, unsigned elapsed_ms)
+static void pulse_look(struct crew *c, unsigned at, unsigned elapsed_ms)
 {
-    if (!s->ready || !has_answered(m)) {
-        s->pulse.silent_ms += elapsed_ms;
+    struct worker_slot *s = &c->v[at];
+    struct metric_slot *m = &c->ledger->slots[s->ledger];
+
+    if (s->ready && (has_answered(m) || s->pulse.heard)) {
+        s->pulse.silent_ms = 0;
+        s->pulse.heard = false;
+        __atomic_fetch_add(&m->asked, 1, __ATOMIC_RELAXED);
+        pulse_ask(c, at, false);
         return;
     }
-    s->pulse.silent_ms = 0;
-    pulse_ask(s, m);
+    s->pulse.silent_ms += elapsed_ms;
+    if (s->ready)
+        pulse_ask(c, at, true);
 }
 
 static void pulse_kill(struct worker_slot *s, uint64_t now_ms)
@@ -191,7 +199,7 @@ void health_look(struct health *h, struct crew *c, uint64_t now_ms, bool judging
         if (s->pid == 0)
             continue;
         if (h->looking)
-            pulse_look(s, &c->ledger->slots[s->ledger], h->elapsed_ms);
+            pulse_look(c, i, h->elapsed_ms);
         if (judging) {
             pulse_judge(h, s, now_ms);
             pulse_kill(s, now_ms);

@@ -26,6 +26,7 @@ struct pulse {
     unsigned silent_ms;         /* it has not answered for so long */
     uint64_t kill_ms;           /* it was asked to say where it is and end; 0: it was not */
     bool     killed;
+    bool     heard;             /* it has said that it lives, since the last look */
 };
 
 /* Reads what the service manager wants to hear (WATCHDOG_USEC). */

@@ -6,7 +6,9 @@
  * take.
  *
  * Sleeping has two depths.  While there are records now and then it naps and looks again by itself, so that who answers
- * requests makes no system call to log them; after a while without any it sleeps, and the next record wakes it. */
+ * requests makes no system call to log them; after a while without any it sleeps, and the next record wakes it.  Now and
+ * then it wakes by itself: the word that it sleeps is in memory where all workers write, and one that has fallen into the
+ * wrong hands could say for ever that it is awake, so that nobody would ring. */
 #include "daemon/logger_process.h"
 
 #include <errno.h>
@@ -30,6 +32,7 @@
 enum {
     NAP_MS = 100,                       /* an access line waits at most so long */
     NAPPING_MS = 1000,                  /* without a record; then it sleeps */
+    LOOK_MS = 2000,                     /* it sleeps no longer without a look */
     LAST_MS = 4000,                     /* for what is left at the end; the master kills it a little later */
     ENDING_MS = 5000,                   /* for what is left of a target whose workers are gone */
     POLLED_MAX = 2 + LOGGER_TARGETS * LOGGER_KINDS
@@ -102,12 +105,12 @@ static void process_hear(struct logger_process *p)
 
 static int process_wait_ms(const struct logger_process *p, uint64_t now_ms, bool napping)
 {
-    uint64_t due = logger_drain_due_ms(&p->drain);
+    uint64_t due = logger_drain_due_ms(&p->drain), look = now_ms + (napping ? NAP_MS : LOOK_MS);
 
     if (p->last_ms != 0 && p->last_ms < due)
         due = p->last_ms;
-    if (napping && now_ms + NAP_MS < due)
-        due = now_ms + NAP_MS;
+    if ((napping || !p->alone) && look < due)
+        due = look;
     if (due == UINT64_MAX)
         return -1;
     return due > now_ms ? (int)(due - now_ms) : 0;

@@ -208,10 +208,11 @@ static void start_due(struct master *m, struct generation *g, uint64_t now_ms)
     }
 }
 
-static void hear_crew(struct crew *c)
+static void hear_crew(struct crew *c, uint64_t now_ms)
 {
     for (unsigned i = 0; i < c->count; i++)
         crew_hear(c, i);
+    crew_tell_owed(c, now_ms);
 }
 
 /* Errors about the fresh generation are kept in its report. */
@@ -220,8 +221,8 @@ static bool attend(struct master *m, struct generation *g, uint64_t now_ms)
     bool dead;
 
     m->serving->logger.report = g == m->fresh ? g->report : NULL;
-    hear_crew(&g->crew);
-    hear_crew(&g->leaving);
+    hear_crew(&g->crew, now_ms);
+    hear_crew(&g->leaving, now_ms);
     succession_retire(g, now_ms);
     dead = succession_bury(m, g, now_ms);
     m->serving->logger.report = NULL;
@@ -348,8 +349,12 @@ size_t master_polled(const struct master *m)
 
 static size_t poll_crew(struct pollfd *polled, const struct crew *c)
 {
-    for (unsigned i = 0; i < c->count; i++)
-        polled[i] = (struct pollfd){ .fd = c->v[i].channel, .events = POLLIN };
+    for (unsigned i = 0; i < c->count; i++) {
+        const struct outbox *owed = &c->v[i].owed;
+        bool writes = !outbox_is_empty(owed) && owed->again_ms == 0;
+
+        polled[i] = (struct pollfd){ .fd = c->v[i].channel, .events = writes ? POLLIN | POLLOUT : POLLIN };
+    }
     return c->count;
 }
 

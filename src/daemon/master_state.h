@@ -72,7 +72,8 @@ struct master {
     uint64_t           relief_ms;       /* when to look at the sockets of places that wait; 0: none does */
     unsigned           relief_next;     /* counts who was asked to serve these */
     uint64_t           gauge_ms;        /* when to look at gauges */
-    unsigned           gauged;          /* the generation of the last look */
+    unsigned           gauged;          /* the generation of the last look, */
+    unsigned           gauged_each_ms;  /* and how often it wants one; 0: when somebody asks the master */
     unsigned           last_number;     /* of a generation */
     bool               reload_wanted;
     unsigned           attempts;        /* reloads that have begun, */

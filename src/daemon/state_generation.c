@@ -152,6 +152,20 @@ static void pulse_read(struct state_reader *r, const json_t *from, struct pulse 
     p->killed = json_is_true(json_array_get(from, 2));
 }
 
+/* Words that a program of another version owes its workers are for them to understand. */
+static void owed_read(struct state_reader *r, const json_t *all, struct outbox *o)
+{
+    for (size_t i = 0; i < json_array_size(all) && !r->failed; i++) {
+        const json_t *one = json_array_get(all, i);
+        struct channel_message m = { .kind = (enum channel_kind)state_integer(r, json_array_get(one, 0), "owed", UINT32_MAX),
+                                     .value = (uint32_t)state_integer(r, json_array_get(one, 1), "owed", UINT32_MAX),
+                                     .fd = state_descriptor(r, json_array_get(one, 2), "owed") };
+
+        if (outbox_put(o, m) == -1)
+            state_wrong(r, "what workers are still to be told: %s", strerror(errno));
+    }
+}
+
 /* A worker that lives has a slot of its own. */
 static void slot_read(struct state_reader *r, const json_t *from, struct worker_slot *s)
 {
@@ -187,6 +201,7 @@ static void worker_read(struct state_reader *r, const json_t *from, const struct
     state_text(r, from, "name", s->name, sizeof s->name);
     counts_read(r, json_object_get(from, "base"), &s->base);
     pulse_read(r, json_object_get(from, "pulse"), &s->pulse);
+    owed_read(r, json_object_get(from, "owed"), &s->owed);
     slot_read(r, from, s);
 }
 

@@ -145,18 +145,27 @@ static json_t *pulse_write(const struct pulse *p)
     return json_pack("[I, o, b]", (json_int_t)p->silent_ms, time_write(p->kill_ms), p->killed);
 }
 
+static json_t *owed_write(struct state *s, const struct outbox *o)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = o->first; i < o->count; i++)
+        append(s, all, json_pack("[i, I, o]", (int)o->v[i].kind, (json_int_t)o->v[i].value, descriptor_write(s, o->v[i].fd)));
+    return all;
+}
+
 static json_t *worker_write(struct state *s, const struct generation *g, const struct worker_slot *w)
 {
     json_t *times = json_pack("{s:o, s:o, s:o}", "kill", time_write(w->kill_ms), "started", time_write(w->started_ms),
                               "next", time_write(w->next_start_ms));
 
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}", "name",
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o, s:o}", "name",
                      w->name, "pool", (json_int_t)(w->pool - g->pools.v), "pid", (json_int_t)w->pid,
                      "channel", descriptor_write(s, w->channel), "inbox", descriptor_write(s, w->inbox[0]),
                      "inbox_end", descriptor_write(s, w->inbox[1]), "slot", w->ledger, "ready", w->ready,
                      "told", w->told, "passes", w->passes, "was_filled", w->was_filled, "shut", w->shut, "pause", (json_int_t)w->pause_ms,
                      "deaths", (json_int_t)w->quick_deaths, "times", times, "base", counts_write(s, &w->base),
-                     "pulse", pulse_write(&w->pulse));
+                     "pulse", pulse_write(&w->pulse), "owed", owed_write(s, &w->owed));
 }
 
 static json_t *crew_write(struct state *s, const struct generation *g, const struct crew *c)

@@ -54,15 +54,11 @@ static void tell_services(struct crew *c, unsigned at, const struct conf *old, c
     }
 }
 
-/* If there are more heirs than a worker can be told of, not all are told of the same. */
-static void tell_one(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
+/* If there are more than a worker can be told of, not all are told of the same. */
+static void tell_heirs(struct crew *c, unsigned at, const struct generation *to)
 {
     const struct crew *heirs = &to->crew;
 
-    if (c->v[at].pid == 0 || c->v[at].channel == -1)
-        return;
-    crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIRS, .value = PARCEL_FORM, .fd = -1 });
-    tell_services(c, at, old, to);
     for (unsigned i = 0; i < heirs->count && i < HEIRS_TOLD; i++) {
         const struct worker_slot *s = &heirs->v[(at + i) % heirs->count];
 
@@ -70,6 +66,22 @@ static void tell_one(struct crew *c, unsigned at, const struct conf *old, const 
             crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = s->inbox[1],
                                                             .value = (uint32_t)(s->pool - to->pools.v) });
     }
+}
+
+/* Who drains turns to an heir as soon as he hears of it, so he must know by then whom that one serves.  To the others heirs
+ * come first: there is place for them in an empty channel, and what is owed behind that holds no descriptors. */
+static void tell_one(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
+{
+    bool drains = c->v[at].told;
+
+    if (c->v[at].pid == 0 || c->v[at].channel == -1)
+        return;
+    crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_HEIRS, .value = PARCEL_FORM, .fd = -1 });
+    if (!drains)
+        tell_heirs(c, at, to);
+    tell_services(c, at, old, to);
+    if (drains)
+        tell_heirs(c, at, to);
 }
 
 void succession_tell(struct generation *from, const struct generation *to)

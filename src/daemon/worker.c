@@ -194,6 +194,16 @@ static void worker_hurry(struct worker *w)
     w->loop.drain_deadline_ms = clock_monotonic_ms();
 }
 
+/* What is written can be spoilt by other workers, what is said cannot. */
+static void worker_answer(struct worker *w, bool aloud)
+{
+    struct metric_slot *s = w->start->slot;
+
+    __atomic_store_n(&s->answered, __atomic_load_n(&s->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    if (aloud)
+        (void)channel_send(w->channel, &(struct channel_message){ .kind = CHANNEL_ALIVE, .fd = -1 });
+}
+
 static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
@@ -222,8 +232,7 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         logger_adopt(w->start->logger, m->fd);
         break;
     case CHANNEL_ASK:
-        __atomic_store_n(&w->start->slot->answered,
-                         __atomic_load_n(&w->start->slot->asked, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+        worker_answer(w, m->value != 0);
         break;
     case CHANNEL_HEIRS:
         heir_list_begin(w->heirs, m->value);
@@ -233,7 +242,7 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         break;
     case CHANNEL_HEIR:
         heir_list_add(w->heirs, m->value, m->fd);
-        w->loop.review = true;
+        w->loop.review |= w->loop.phase == LOOP_DRAIN;
         break;
     default:                    /* is what workers say, or the logger hears */
         if (m->fd != -1)
@@ -276,12 +285,7 @@ static int worker_next_word(struct worker *w, struct channel_message *m)
     return got;
 }
 
-/* One heir is as good as many. */
-static bool is_missed(const struct worker *w, const struct channel_message *m, int error)
-{
-    return error != EMFILE || m->kind != CHANNEL_HEIR || !heir_list_has_any(w->heirs);
-}
-
+/* Heirs are not missed where there is one. */
 static void worker_hear_master(void *arg)
 {
     struct worker *w = arg;
@@ -293,7 +297,7 @@ static void worker_hear_master(void *arg)
         if (got == 1)
             worker_obey(w, &m);
         else
-            lost += is_missed(w, &m, errno);
+            lost += errno != EMFILE || m.kind != CHANNEL_HEIR || !heir_list_has_any(w->heirs);
     }
     if (lost > 0)
         log_write(LOG_ERROR, &w->env.about, "worker %s (pid %d): messages of the master are lost (no descriptor left for "

@@ -333,6 +333,16 @@ class Daemon:
         assert done.returncode == 0, (arguments, done)
         return json.loads(done.stdout)
 
+    def tell_workers(self, times):
+        """All workers are told something, as often as that."""
+        for _ in range(times):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(SOCKET_TIMEOUT)
+                s.connect(str(self.control))
+                s.sendall(b'{"command":"log-level","level":"info"}\n')
+                while s.recv(4096):
+                    pass
+
     def configure(self, text):
         """Writes another configuration, as an administrator does."""
         self.config.write_text(text)

@@ -11,7 +11,7 @@ import pytest
 
 from client import Http, read_exactly, request
 from conftest import binary_path, configuration, model_params
-from harness import stop_process, take_descriptors, wait_until
+from harness import stop_process, stopped, take_descriptors, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, root_route, tiny_service
 
 BIG = 6 << 20               # bytes: more than sockets hold of it
@@ -306,6 +306,45 @@ def test_a_worker_without_descriptors_passes_what_it_has(daemon, www, model, pla
         assert web.get("/hello").body == HELLO
     there = totals(d)
     assert there["taken_over"] == 10 and there["closed"] == 0
+
+
+def test_a_worker_that_did_not_read_for_a_while_passes_what_it_has(daemon, site, plain_model):
+    """What it is to be told waits until it reads, also over exec."""
+    settings = "watchdog = 0;\n"
+    d = daemon(site, timeouts=PATIENT, settings=settings)
+    sessions, worker = Sessions(d), d.worker()
+
+    def change():
+        with stopped(worker):
+            d.tell_workers(400)
+            reload_to(d, site, plain_model, settings=settings)
+            reload_to(d, site, plain_model, settings=settings)
+            assert worker in [w["pid"] for w in workers(d, "draining")]
+
+    passes(d, sessions, change)
+    assert totals(d)["closed"] == 0 and "cannot be told" not in d.log()
+
+
+def test_many_pools_of_many_services_are_told_of_as_heirs(daemon, www, plain_model):
+    """That takes more words than a channel holds."""
+    pools, groups = 20, 16      # services are told of by 16, and each pool has one of each 16
+    def listed(pool):
+        return ", ".join(f'"web{16 * group + pool % 16}"' for group in range(groups))
+
+    text = ",".join(http_service(RESPOND_HELLO, name=f"web{i}") for i in range(16 * groups))
+    settings = "watchdog = 0;\npools = ( " + ", ".join(
+        f'{{ name = "p{i}"; io_model = "{plain_model}"; workers = 1; services = [ {listed(i)} ]; }}' for i in range(pools)) + " );\n"
+    d = daemon(text, model=None, timeouts=PATIENT, settings=settings)
+    webs = [Http(d.connect(f"web{i}")) for i in range(0, 16 * groups, 16)]
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    first = [w["pid"] for w in workers(d) if w["worker"] in ("p0.0", "p16.0")]
+    with stopped(first[0]), stopped(first[1]):
+        reload_to(d, text, None, settings=settings)
+    wait_gone(d)
+    for web in webs:
+        assert web.get("/hello").body == HELLO
+    assert totals(d)["taken_over"] == len(webs) and "cannot be told" not in d.log()
 
 
 def test_sessions_go_on_over_many_generations(daemon, site, others):

@@ -14,7 +14,7 @@ from signal import SIGABRT, SIGCONT, SIGSEGV, SIGTERM
 import pytest
 
 from client import Http
-from harness import Probe, stop_process, wait_until
+from harness import Probe, stop_process, stopped, wait_until
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
 SO_TIMESTAMP = 29       # not in Python's socket
@@ -80,6 +80,39 @@ def test_a_worker_that_was_stopped_is_replaced_and_the_others_go_on(daemon, prob
     assert len(set(after) & set(before)) == 1
     for talk in others:
         assert int(talk.ask("pid")) in before, "a connection of another worker was lost"
+
+
+def test_a_worker_that_did_not_read_for_a_while_is_asked_again(daemon, plain_model):
+    """The question may have come when there was no place for it."""
+    watchdog = 4
+    d = daemon(tiny_service("echo"), settings=f"watchdog = {watchdog};\n")
+    worker = d.worker()
+    for _ in range(3):          # on a machine that stands still it is stopped for too long
+        began = time.monotonic()
+        with stopped(worker):
+            d.tell_workers(400)
+            time.sleep(watchdog / 4 + 0.2)
+        if time.monotonic() - began < watchdog / 2:
+            break
+    else:
+        pytest.skip("the machine is too slow")
+    time.sleep(watchdog * 1.25)
+    assert d.worker_pids() == [worker]
+    assert "stuck" not in d.log() and "cannot be told" not in d.log()
+
+
+def test_no_worker_can_make_the_master_end_another(daemon, probe_bin, plain_model):
+    """It writes where the answers of the others are."""
+    d = daemon(PROBE, settings="watchdog = 2;\n", workers=2, binary=probe_bin)
+    before = d.worker_pids()
+    first = d.wait_log(r"worker main\.0 \(pid (\d+)\): ready").group(1)
+    liar = next(talk for talk in iter(lambda: Probe(d), None) if talk.ask("pid") == first)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        liar.ask("forge 1")
+        time.sleep(0.002)
+    assert d.worker_pids() == before
+    assert "stuck" not in d.log()
 
 
 def test_a_worker_that_spins_is_replaced_and_the_log_says_where(daemon, probe_bin, model, family):

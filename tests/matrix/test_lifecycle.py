@@ -625,7 +625,7 @@ def test_the_master_sleeps_when_nothing_happens(daemon):
     def sleeps():
         before = switches()
         time.sleep(2)           # the span over which it is watched
-        return switches() - before < 10
+        return switches() - before < 5
     wait_until(sleeps, what="the master sleeping for two seconds")
 
 

@@ -3,11 +3,13 @@
 and so may those who log."""
 
 import contextlib
+import mmap
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -134,6 +136,32 @@ def test_a_logger_that_crashes_says_where_in_the_log_each_time(daemon, plain_mod
         assert re.search(rf"logger \(pid {old}\): thread \d+: SIGSEGV, backtrace:", log.read_text())
     assert d.stop() == 0
     assert "stopped: " in log.read_text()
+
+
+def test_nobody_can_keep_the_logger_from_looking(daemon, plain_model):
+    """A worker that has fallen into the wrong hands says that the logger is awake, whenever that goes to sleep: nobody wakes
+    it."""
+    d = daemon(SITE)
+    folder = Path(f"/proc/{d.pid}/fd")
+    shared = next(fd for fd in folder.iterdir() if os.readlink(fd).startswith("/memfd:iomuxd-log"))
+    with open(shared, "r+b") as file, mmap.mmap(file.fileno(), 4096) as bell:
+        awake, asleep = bytes(4), (2).to_bytes(4, sys.byteorder)
+        wait_until(lambda: bell[:4] == asleep, what="the logger being asleep")
+        over = threading.Event()
+
+        def hush():
+            while not over.wait(0.0005):
+                bell[:4] = awake
+
+        liar = threading.Thread(target=hush)
+        liar.start()
+        try:
+            for level in ("debug", "info"):
+                assert d.ctl("log-level", level).returncode == 0
+                wait_until(lambda level=level: f"log-level {level}" in d.log_path.read_text(), what="a line being written")
+        finally:
+            over.set()
+            liar.join()
 
 
 def test_a_stop_while_there_is_no_logger_loses_nothing(daemon, tmp_path):

@@ -72,6 +72,7 @@ static void teardown(void)
             kill(slots[i].pid, SIGKILL);
             waitpid(slots[i].pid, NULL, 0);
         }
+        outbox_clear(&slots[i].owed);
         close(slots[i].channel);
         close(worker_ends[i]);
     }
@@ -278,6 +279,61 @@ START_TEST(health_stands_a_channel_that_nobody_reads)
 }
 END_TEST
 
+START_TEST(health_asks_who_did_not_read_when_he_does)
+{
+    struct channel_message m = { .kind = CHANNEL_LEVEL, .fd = -1 };
+
+    while (channel_send(slots[0].channel, &m) == 0)
+        ;
+    turn(true);
+    pass(WATCHDOG_MS / 4);
+    ck_assert_uint_gt(metrics[0].asked, metrics[0].answered);
+    ck_assert_uint_eq(questions(0), 0);
+    crew_tell_owed(&crew, now_ms);
+    ck_assert_uint_eq(questions(0), 1);
+    answer(0);
+    pass(WATCHDOG_MS / 4);
+    ck_assert_uint_eq(slots[0].pulse.silent_ms, 0);
+}
+END_TEST
+
+START_TEST(health_puts_a_question_again_that_had_no_place)
+{
+    struct channel_message m = { .kind = CHANNEL_SERVES, .fd = -1 };
+
+    while (crew_tell_one(&crew, 0, &m))
+        ;
+    pass(WATCHDOG_MS / 4);
+    ck_assert_uint_gt(metrics[0].asked, metrics[0].answered);
+    while (!outbox_is_empty(&slots[0].owed)) {
+        ck_assert_uint_eq(questions(0), 0);
+        crew_tell_owed(&crew, now_ms);
+    }
+    questions(0);
+    pass(WATCHDOG_MS / 4);
+    ck_assert_uint_eq(questions(0), 1);
+}
+END_TEST
+
+/* Whatever others write. */
+START_TEST(health_believes_who_says_that_he_lives)
+{
+    struct channel_message m;
+
+    for (uint64_t end = now_ms + 10 * WATCHDOG_MS; now_ms < end; pass(LOOK_MS)) {
+        answer(1);
+        metrics[0].answered = 12345;
+        while (channel_receive(worker_ends[0], &m) == 1)
+            if (m.kind == CHANNEL_ASK && m.value != 0)
+                ck_assert_int_eq(channel_send(worker_ends[0], &(struct channel_message){ .kind = CHANNEL_ALIVE, .fd = -1 }), 0);
+        crew_hear(&crew, 0);
+        ck_assert_uint_le(slots[0].pulse.silent_ms, LOOK_MS);
+    }
+    ck_assert(lives(0) && lives(1));
+    ck_assert_uint_eq(said, 0);
+}
+END_TEST
+
 START_TEST(health_tells_the_manager_twice_in_its_time_and_sooner_after_somebody_was_late)
 {
     health.manager_ms = 30000;
@@ -322,6 +378,9 @@ int main(void)
     tcase_add_test(t, health_forgets_what_a_slot_was_asked_before);
     tcase_add_test(t, health_tells_the_manager_twice_in_its_time_and_sooner_after_somebody_was_late);
     tcase_add_test(t, health_stands_a_channel_that_nobody_reads);
+    tcase_add_test(t, health_asks_who_did_not_read_when_he_does);
+    tcase_add_test(t, health_puts_a_question_again_that_had_no_place);
+    tcase_add_test(t, health_believes_who_says_that_he_lives);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

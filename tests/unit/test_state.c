@@ -78,6 +78,8 @@ static void fill_worker(struct generation *g, unsigned at)
     s->started_ms = 4711;
     s->base.total.requests = UINT64_MAX - 5;
     s->kill_ms = at == 0 ? UINT64_MAX : 99999;
+    ck_assert_int_eq(outbox_put(&s->owed, (struct channel_message){ .kind = CHANNEL_LEVEL, .value = at, .fd = -1 }), 0);
+    ck_assert_int_eq(outbox_put(&s->owed, (struct channel_message){ .kind = CHANNEL_HEIR, .value = UINT32_MAX, .fd = dup(ends[1]) }), 0);
 }
 
 /* Its generation has gone, and the logger, which can write in the shared file, has made something else of it; and of the
@@ -225,6 +227,12 @@ START_TEST(state_is_taken_over_as_it_was_left)
     ck_assert_str_eq(g->leaving.v[0].name, "main.0");
     ck_assert_uint_eq(g->crew.v[1].base.total.requests, UINT64_MAX - 5);
     ck_assert_ptr_eq(g->crew.v[1].pool->model, model_find("poll"));
+    ck_assert_uint_eq(g->crew.v[0].owed.count, 0);
+    ck_assert_uint_eq(g->crew.v[1].owed.count, 2);
+    ck_assert_int_eq(g->crew.v[1].owed.v[0].kind, CHANNEL_LEVEL);
+    ck_assert_uint_eq(g->crew.v[1].owed.v[0].value, 1);
+    ck_assert_uint_eq(g->crew.v[1].owed.v[1].value, UINT32_MAX);
+    ck_assert_int_eq(fcntl(g->crew.v[1].owed.v[1].fd, F_GETFD), FD_CLOEXEC);
     ck_assert_str_eq(g->listens.v[2].text, m.serving->listens.v[2].text);
     ck_assert_int_eq(fcntl(g->listens.v[0].sockets[1].fd, F_GETFD), FD_CLOEXEC);
     ck_assert_str_eq(other.last.errors, "one\ntwo \xfe\n");
@@ -263,7 +271,7 @@ START_TEST(state_keeps_every_descriptor_that_it_names)
     /* counters; 2 x (flags, notes, 6 sockets); 3 x (channel, 2 ends of an inbox); a client; the state; the rings and
      * both ends of their bell; both ends of the lobby, another one, a bench; where each logs, if it is not standard error
      * itself */
-    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 3 + 1 + 1 + 3 + 4 + 2 * (m.serving->logger.fd > STDERR_FILENO));
+    ck_assert_uint_eq(s.kept_count, 1 + 2 * 8 + 3 * 4 + 1 + 1 + 3 + 4 + 2 * (m.serving->logger.fd > STDERR_FILENO));
     state_close(&s);
 }
 END_TEST
