@@ -23,6 +23,7 @@ enum {
     ENTRIES_MAX = 2048,                 /* names remembered */
     DESCRIPTORS_MAX = 256,              /* of these, kept open: connections need descriptors more */
     YOUNG_S = 2,                        /* coarser than any file system's time stamps on Unix */
+    NEWS_MS = 60000                     /* between two lines about trouble with a root */
 };
 static const size_t MEMORY_MAX = 16u << 20;     /* bytes of small files */
 
@@ -30,6 +31,7 @@ struct root {
     int      fd;
     bool     told_here;
     bool    *told;                      /* atomic: the log has its line */
+    uint64_t news_ms;                   /* atomic: trouble is no news before */
     uint64_t direct_min;                /* bytes; 0: every file is read through the page cache */
     char     path[];
 };
@@ -88,6 +90,13 @@ void root_direct(struct root *r, uint64_t min, bool *told)
 {
     r->direct_min = min;
     r->told = told != NULL ? told : &r->told_here;
+}
+
+bool root_is_news(struct root *r, uint64_t now_ms)
+{
+    uint64_t before = __atomic_load_n(&r->news_ms, __ATOMIC_RELAXED);
+    return now_ms >= before && __atomic_compare_exchange_n(&r->news_ms, &before, now_ms + NEWS_MS, false, __ATOMIC_RELAXED,
+                                                           __ATOMIC_RELAXED);
 }
 
 /* errno says why. */

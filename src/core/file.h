@@ -54,6 +54,9 @@ int root_descriptor(const struct root *r);
  * line for the root: *told says whether it was written, for all who share it (processes too); NULL: nobody does. */
 void root_direct(struct root *r, uint64_t min, bool *told);
 
+/* Is trouble with it news, and to be logged?  Once a minute. */
+bool root_is_news(struct root *r, uint64_t now_ms);
+
 /* Looks up a file beneath the root.  `path` is relative, without a leading '/', "" is the root itself.
  * Returns a reference that the caller gives up with file_unref or passes on, or NULL with errno:
  * EISDIR (a folder), ENOENT, ENOTDIR, EACCES, ELOOP, EXDEV (leads out of the root), ENXIO (no regular file),

@@ -112,9 +112,16 @@ bool aio_room_is_starved(const struct aio_room *r)
     return r->try_at_ms != 0 && clock_monotonic_ms() < r->try_at_ms;
 }
 
-void aio_room_starve(struct aio_room *r)
+int aio_room_strain(struct aio_room *r)
 {
-    r->starved = EAGAIN;
+    int error = r->starved;
+    r->starved = 0;
+    return error;
+}
+
+void aio_room_starve(struct aio_room *r, int error)
+{
+    r->starved = error;
     r->try_at_ms = clock_monotonic_ms() + AIO_ROOM_TRY_MS;
 }
 
@@ -132,7 +139,7 @@ static bool is_proven(struct aio_room *r, unsigned busy, unsigned requests)
     if (requests <= r->proven)
         return true;
     r->proven = 0;              /* some of those that are busy may wait for a thread themselves */
-    aio_room_starve(r);
+    aio_room_starve(r, EAGAIN);
     return false;
 }
 

@@ -20,7 +20,7 @@ struct aio_room {
     unsigned lately;            /* before that */
     unsigned proven;            /* so many had threads when it was tried, */
     uint64_t proven_ms;         /* then */
-    int      starved;           /* errno: something could not begin; the engine takes it */
+    int      starved;           /* errno: something could not begin; see aio_room_strain */
     uint64_t try_at_ms;         /* ... and is not tried before */
 };
 
@@ -29,9 +29,12 @@ struct aio_room {
 bool aio_room_for_request(struct aio_room *r, unsigned busy);
 bool aio_room_for_newcomer(struct aio_room *r, unsigned busy, unsigned coming);
 
-/* Threads, or memory for requests, are short, and for how long nothing is tried. */
-void aio_room_starve(struct aio_room *r);
+/* Threads, memory or descriptors are short, as this errno says: for a moment nothing is tried. */
+void aio_room_starve(struct aio_room *r, int error);
 bool aio_room_is_starved(const struct aio_room *r);
+
+/* What was short since it was last asked, as errno; 0: nothing. */
+int aio_room_strain(struct aio_room *r);
 
 /* The library lets threads go that were idle for a second, and others may take their places: call it now and then. */
 void aio_room_forget(struct aio_room *r, unsigned busy);

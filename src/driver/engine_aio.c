@@ -213,7 +213,7 @@ static void request_start(struct aio_self *a, struct request *r, struct op *o, i
     r->busy = false;
     a->busy--;
     if (error == EAGAIN)
-        aio_room_starve(&a->room);
+        aio_room_starve(&a->room, error);
     op_fail(a, o, -error);
 }
 
@@ -262,7 +262,8 @@ static void ai_send(struct engine *e, struct op *o, int fd, const struct iovec *
     int twin = twin_of(a, fd);
     (void)count, (void)more_follows;
     if (r == NULL || twin == -1) {
-        op_fail(a, o, r == NULL ? -ENOMEM : -errno);
+        aio_room_starve(&a->room, r == NULL ? ENOMEM : errno);
+        op_fail(a, o, -EAGAIN);
         return;
     }
     r->cb = (struct aiocb){ .aio_fildes = twin, .aio_buf = iov->iov_base, .aio_nbytes = iov->iov_len };
@@ -586,8 +587,7 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         aio_room_forget(&a->room, a->busy);
         sweep_begin(a);
     }
-    e->strained = a->room.starved;
-    a->room.starved = 0;
+    e->strained = aio_room_strain(&a->room);
     e->calls += a->calls + 1;
     a->calls = 0;
     return n;

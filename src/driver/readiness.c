@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "core/file.h"
 #include "driver/dial.h"
 #include "driver/readiness_inner.h"
@@ -62,8 +63,15 @@ static void conn_enter(struct readiness *r, struct conn *c)
 {
     struct half *h = half_of(c);
     h->added = r->poller.ops->add(&r->poller, c->fd, c->generation) == 0;
-    if (!h->added)
-        conn_abort(c);
+    if (h->added)
+        return;
+    int error = errno;
+    if (roster_runs_short(&r->roster)) {
+        errno = error;
+        log_errno(LOG_ERROR, &r->env->about, "worker %s: cannot watch a connection, which is broken off; others wait",
+                  r->env->about.worker);
+    }
+    conn_abort(c);
 }
 
 static void stage_end(struct readiness *r, struct half *h)

@@ -29,6 +29,7 @@ static unsigned status_of_error(int error)
     case EXDEV:
     case ENXIO:
     case EINVAL:
+    case EILSEQ:                /* no name can be written so on this file system */
     case ENAMETOOLONG:
         return 404;
     case EACCES:
@@ -44,10 +45,10 @@ static unsigned status_of_error(int error)
     }
 }
 
-void http_file_failed(struct http_exchange *x, struct span name, int error)
+void http_file_failed(struct http_exchange *x, struct root *root, struct span name, int error)
 {
     unsigned status = status_of_error(error);
-    if (status == 500) {
+    if (status == 500 && root_is_news(root, x->env->now_ms)) {
         struct log_about about = x->env->about;
         about.service = x->site->name;
         errno = error;
@@ -111,7 +112,7 @@ static void folder_unlisted(struct http_exchange *x, const struct http_route *ro
     if (error == EISDIR)
         http_reply_status(x, 403);
     else
-        http_file_failed(x, name, error);
+        http_file_failed(x, route->root, name, error);
 }
 
 static void folder_answer(struct http_exchange *x, const struct http_route *route, struct span path,
@@ -123,7 +124,7 @@ static void folder_answer(struct http_exchange *x, const struct http_route *rout
     if (f != NULL)
         file_reply(x, route, f, name);
     else if (errno != ENOENT)
-        http_file_failed(x, name, errno);
+        http_file_failed(x, route->root, name, errno);
     else if (route->autoindex != HTTP_AUTOINDEX_OFF)
         http_folder_list(x, route, path, folder);
     else
@@ -152,7 +153,7 @@ static bool candidate_folder(struct http_exchange *x, const struct http_route *r
     if (f == NULL && !listed) {
         if (status_of_error(errno) == 404)
             return false;
-        http_file_failed(x, name, errno);
+        http_file_failed(x, route->root, name, errno);
     } else if (same && path.p[path.n - 1] != '/') {
         file_unref(f);
         http_reply_moved(x, path);
@@ -173,7 +174,7 @@ static bool candidate_file(struct http_exchange *x, const struct http_route *rou
     }
     if (errno == EISDIR || status_of_error(errno) == 404)
         return false;
-    http_file_failed(x, name, errno);
+    http_file_failed(x, route->root, name, errno);
     return true;
 }
 
@@ -234,5 +235,5 @@ void http_file_answer(struct http_exchange *x, const struct http_route *route, s
     else if (errno == EISDIR)
         http_reply_moved(x, path);
     else
-        http_file_failed(x, name, errno);
+        http_file_failed(x, route->root, name, errno);
 }

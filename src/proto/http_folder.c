@@ -111,7 +111,7 @@ static void folder_answer_list(struct http_exchange *x, struct http_errand *erra
     struct folder_errand *e = folder_errand_of(&errand->errand);
     folder_exchange(x, e->route);
     if (e->list == NULL) {
-        http_file_failed(x, e->name, e->error);
+        http_file_failed(x, e->route->root, e->name, e->error);
         return;
     }
     unsigned status = http_precondition_bare(x);

@@ -395,8 +395,8 @@ void http_file_answer(struct http_exchange *x, const struct http_route *route, s
 
 /* Is a path with a segment that begins with '.' hidden by this ROOT route? */
 bool http_file_hides(const struct http_route *route, struct span path);
-/* A file that could not be had, for this errno. */
-void http_file_failed(struct http_exchange *x, struct span name, int error);
+/* A file of this root that could not be had, for this errno. */
+void http_file_failed(struct http_exchange *x, struct root *root, struct span name, int error);
 
 /* http_folder.c: a list of the folder, when a helper has made it.  `name`: beneath the root, with its '/'. */
 void http_folder_list(struct http_exchange *x, const struct http_route *route, struct span path, struct span name);

@@ -3,6 +3,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -209,3 +210,21 @@ def test_a_download_that_the_client_leaves_gives_its_descriptors_back(site):
         Http(s).read()
     # An open file may be remembered: one more than before, not thirty.
     wait_until(lambda: site.fds() <= before + 1, what="all descriptors of the downloads being closed")
+
+
+def test_a_root_in_trouble_is_an_error_of_the_server_and_fills_no_log(daemon):
+    """A folder of /proc whose process is gone answers each look with ESRCH, as others do with EIO or ESTALE."""
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        d = daemon(http_service(root_route(f"/proc/{other.pid}"), RESPOND_HELLO))
+    finally:
+        other.kill()
+        other.wait()
+    d.allow_log("web: cannot open [a-z]*: No such process")
+    clients = [Http(d.connect()) for _ in range(10)]
+    for name in ("status", "maps", "stat"):
+        for web in clients:
+            assert web.get(f"/{name}").status == 500
+    assert clients[0].get("/hello").body == HELLO
+    d.wait_log("web: cannot open status: No such process")
+    assert 1 <= d.log().count("cannot open") <= 3, "one line a minute"

@@ -341,22 +341,31 @@ def test_a_model_that_waits_in_threads_has_one_for_each_connection(daemon, iomux
     wait_until(lambda: len(proc_tasks(d.worker())) <= before + 2, what="the threads being gone")
 
 
-def limit_threads(pid, most):
+def set_limit(pid, name, most):
     """A process may set the limits of another only as the same user, if it may not do so anyway."""
     ids = {name: int(first) for name, first in re.findall(r"^([UG]id):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)}
     who = {"user": ids["Uid"], "group": ids["Gid"], "extra_groups": []} if os.getuid() == 0 else {}
-    subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={most}:"], check=True, timeout=60, **who)
+    subprocess.run(["prlimit", f"--pid={pid}", f"--{name}={most}:"], check=True, timeout=60, **who)
 
 
 @contextlib.contextmanager
-def no_more_threads(pid):
-    """Within the block the process can make none.  Root would not care, but there a worker is somebody else."""
-    before = resource.prlimit(0, resource.RLIMIT_NPROC)[0]
-    limit_threads(pid, 0)
+def limited(pid, name, most):
+    before = resource.prlimit(0, getattr(resource, f"RLIMIT_{name.upper()}"))[0]
+    set_limit(pid, name, most)
     try:
         yield
     finally:
-        limit_threads(pid, "unlimited" if before == resource.RLIM_INFINITY else before)
+        set_limit(pid, name, "unlimited" if before == resource.RLIM_INFINITY else before)
+
+
+def no_more_threads(pid):
+    """Within the block the process can make none.  Root would not care, but there a worker is somebody else."""
+    return limited(pid, "nproc", 0)
+
+
+def no_more_descriptors(pid):
+    taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    return limited(pid, "nofile", next(fd for fd in range(len(taken) + 1) if fd not in taken))
 
 
 def asked_anew(d):
@@ -424,6 +433,19 @@ def test_aio_lets_in_nobody_for_whom_there_is_no_thread(daemon, iomuxd_bin):
     for web in late + there:
         assert (web.read() if web in late else web.get("/hello")).body == HELLO
     assert d.log().count("the model aio cannot start operations") < 20
+
+
+def test_aio_without_a_descriptor_for_an_answer_waits_for_one(daemon, iomuxd_bin):
+    need(iomuxd_bin, "aio")
+    d = daemon(SITE, model="aio")
+    d.allow_log("the model aio cannot start operations.*Too many open files|accept on .*Too many open files")
+    web = Http(d.connect("web"))
+    web.send(request("/hello")[:-2])
+    wait_until(lambda: d.ask("status")["connections"] == 1, what="half a request being there")
+    with no_more_descriptors(d.worker()):
+        web.send(request("/hello")[-2:])
+        d.wait_log("the model aio cannot start operations.*Too many open files")
+    assert web.read().body == HELLO
 
 
 def test_polling_pauses_only_where_it_is_told_to(daemon, busy):
