@@ -203,6 +203,19 @@ START_TEST(file_is_looked_up_in_its_own_root)
 }
 END_TEST
 
+START_TEST(root_in_trouble_is_news_once_a_minute)
+{
+    struct site s;
+    site_open(&s);
+    ck_assert(root_is_news(s.root, 1000));
+    ck_assert(!root_is_news(s.root, 1000));
+    ck_assert(!root_is_news(s.root, 60999));
+    ck_assert(root_is_news(s.root, 61000));
+    ck_assert(!root_is_news(s.root, 61001));
+    site_close(&s);
+}
+END_TEST
+
 static TCase *case_lookup(void)
 {
     TCase *t = tcase_create("lookup");
@@ -216,6 +229,7 @@ static TCase *case_lookup(void)
     tcase_add_test(t, file_links_lead_nowhere_outside);
     tcase_add_test(t, file_get_works_without_a_cache);
     tcase_add_test(t, file_is_looked_up_in_its_own_root);
+    tcase_add_test(t, root_in_trouble_is_news_once_a_minute);
     return t;
 }
 
