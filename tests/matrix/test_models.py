@@ -415,9 +415,11 @@ def test_aio_without_threads_rests_and_says_so(daemon, iomuxd_bin):
         assert web.read().body == HELLO
 
 
-def test_aio_lets_in_nobody_for_whom_there_is_no_thread(daemon, iomuxd_bin):
+def test_aio_lets_in_nobody_for_whom_there_is_no_thread(daemon, iomuxd_bin, sanitizer):
     """The library makes whoever has no thread wait for those who have, and one of them may be idle for ever."""
     need(iomuxd_bin, "aio")
+    if sanitizer == "thread":
+        pytest.skip("what stands in for the library keeps no threads: each request makes one")
     d = daemon(SITE, model="aio", timeouts={"header": 120, "idle": 120})
     d.allow_log("the model aio cannot start operations")
     there = [Http(d.connect("web")) for _ in range(3)]
