@@ -302,8 +302,8 @@ bool crew_tell_one(struct crew *c, unsigned at, const struct channel_message *m)
 
     if (s->channel == -1)
         return false;
-    if (!later && channel_send(s->channel, m) == 0)
-        return true;
+    if ((!later || m->kind == CHANNEL_ASK) && channel_send(s->channel, m) == 0)
+        return true;            /* whether somebody lives can be asked at any time */
     if (!later && !inbox_is_busy(errno)) {
         if (errno != EPIPE)
             log_errno(LOG_WARN, &about, "worker %s (pid %d): cannot be told anything", s->name, (int)s->pid);

@@ -28,7 +28,6 @@ struct worker_slot {
     char     name[WORKER_NAME_SIZE];    /* "main.0" */
     pid_t    pid;                       /* 0: none now */
     int      channel;                   /* the master's end; -1: closed */
-    struct outbox owed;                 /* what it is told when it has read what is in the channel */
     int      inbox[2];                  /* where it takes connections over, and where others pass them: the master keeps
                                          * both ends, so that nothing is lost with a process; -1: none yet */
     int      ledger;                     /* its slot of the counters; -1: none */
@@ -44,6 +43,7 @@ struct worker_slot {
     unsigned pause_ms;                  /* before the latest start again */
     uint64_t next_start_ms;             /* UINT64_MAX: not due to start */
     struct pulse pulse;
+    struct outbox owed;                 /* what it is told when it has read what is in the channel */
 };
 
 /* Hears what a worker says beside being ready; a descriptor in it is the listener's. */

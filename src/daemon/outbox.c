@@ -10,7 +10,8 @@
 
 enum {
     ROOM_MIN = 16,
-    AGAIN_MS = 20
+    AGAIN_MS = 20,
+    PATIENCE_MS = 1000          /* with the kernel, for heirs: then what is owed behind them matters more */
 };
 
 bool outbox_is_empty(const struct outbox *o)
@@ -88,11 +89,27 @@ int outbox_put(struct outbox *o, struct channel_message taken)
     return 0;
 }
 
+/* No descriptor could be sent for long, and this one is not worth more waiting.  errno stays. */
+static bool is_given_up(struct outbox *o, const struct channel_message *m, uint64_t now_ms)
+{
+    if (errno == EAGAIN || !inbox_is_busy(errno) || m->kind != CHANNEL_HEIR)
+        return false;
+    if (o->short_since_ms == 0)
+        o->short_since_ms = now_ms;
+    return now_ms - o->short_since_ms >= PATIENCE_MS;
+}
+
 void outbox_send(struct outbox *o, int channel, uint64_t now_ms)
 {
-    while (!outbox_is_empty(o) && channel_send(channel, &o->v[o->first]) == 0) {
-        if (o->v[o->first].fd != -1)
-            close(o->v[o->first].fd);
+    while (!outbox_is_empty(o)) {
+        const struct channel_message *m = &o->v[o->first];
+
+        if (channel_send(channel, m) == 0)
+            o->short_since_ms = m->fd == -1 ? o->short_since_ms : 0;
+        else if (!is_given_up(o, m, now_ms))
+            break;
+        if (m->fd != -1)
+            close(m->fd);
         o->first++;
     }
     if (outbox_is_empty(o) || !inbox_is_busy(errno))

@@ -16,6 +16,7 @@ struct outbox {
     struct channel_message *v;
     unsigned first, count, room;        /* those from `first` to `count` are owed */
     uint64_t again_ms;                  /* the kernel is short of something: again then; 0: when the channel can be written */
+    uint64_t short_since_ms;            /* ... of room for descriptors since then; 0: it is not */
     bool     complained;                /* something had no place here, since it was empty */
 };
 

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The outbox: what a full channel did not take follows in order, what is void is dropped, nothing grows for ever. */
+/* The outbox: what a full channel did not take follows in order, what is void is dropped, nothing grows for ever
+ * or waits for ever. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/crew.h"
 #include "daemon/outbox.h"
+#include "daemon/pool.h"
+#include "driver/model.h"
+
+enum { NOBODY = 65534 };
 
 static int ends[2];
 static struct outbox owed;
@@ -147,6 +155,64 @@ START_TEST(outbox_owes_nothing_to_who_is_gone)
 }
 END_TEST
 
+/* The kernel lets nobody send descriptors while more are on their way than he may have open, unless he is root. */
+START_TEST(outbox_gives_heirs_up_when_no_descriptor_can_be_sent)
+{
+    struct rlimit before, none;
+    struct channel_message m;
+    uid_t self = geteuid();
+    bool poor;
+
+    for (uint32_t i = 1; i <= 3; i++)
+        ck_assert_int_eq(put(CHANNEL_HEIR, i, dup(STDERR_FILENO)), 0);
+    ck_assert_int_eq(put(CHANNEL_DRAIN, 4, -1), 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+    ck_assert_int_eq(channel_send(ends[0], &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = STDERR_FILENO }), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    poor = (self != 0 || seteuid(NOBODY) == 0) &&
+           channel_send(ends[0], &(struct channel_message){ .kind = CHANNEL_HEIR, .fd = STDERR_FILENO }) == -1;
+    if (poor) {
+        ck_assert_int_eq(errno, ETOOMANYREFS);
+        outbox_send(&owed, ends[0], 5);
+        ck_assert_uint_eq(owed.again_ms, 25);
+        outbox_send(&owed, ends[0], 1004);
+        ck_assert_uint_eq(owed.count - owed.first, 4);
+        outbox_send(&owed, ends[0], 1005);
+        ck_assert(outbox_is_empty(&owed));
+    }
+    ck_assert_int_eq(seteuid(self), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    (void)prctl(PR_SET_DUMPABLE, 1);    /* the leak sanitizer looks at the end */
+    ck_assert_int_eq(channel_receive(ends[1], &m), 1);
+    close(m.fd);
+    ck_assert_int_eq(channel_receive(ends[1], &m), poor);
+    ck_assert(!poor || (m.kind == CHANNEL_DRAIN && m.value == 4));
+}
+END_TEST
+
+/* Who has not read yet is asked all the same whether he lives; everything else has its turn. */
+START_TEST(crew_asks_past_what_is_owed)
+{
+    struct model model = { .name = "epoll" };
+    struct pool pool = { .model = &model };
+    struct worker_slot slot = { .pool = &pool, .name = "main.0", .pid = 1, .channel = ends[0] };
+    struct crew crew = { .v = &slot, .count = 1 };
+    struct channel_message m;
+
+    ck_assert_int_eq(outbox_put(&slot.owed, (struct channel_message){ .kind = CHANNEL_DRAIN, .fd = -1 }), 0);
+    ck_assert(crew_tell_one(&crew, 0, &(struct channel_message){ .kind = CHANNEL_LEVEL, .fd = -1 }));
+    ck_assert(crew_tell_one(&crew, 0, &(struct channel_message){ .kind = CHANNEL_ASK, .value = 1, .fd = -1 }));
+    ck_assert_int_eq(channel_receive(ends[1], &m), 1);
+    ck_assert_int_eq(m.kind, CHANNEL_ASK);
+    ck_assert_int_eq(channel_receive(ends[1], &m), 0);
+    fill_channel();
+    ck_assert(crew_tell_one(&crew, 0, &(struct channel_message){ .kind = CHANNEL_ASK, .fd = -1 }));
+    ck_assert_uint_eq(slot.owed.count - slot.owed.first, 3);
+    outbox_clear(&slot.owed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("outbox");
@@ -160,6 +226,8 @@ int main(void)
     tcase_add_test(tc, outbox_drops_what_is_void);
     tcase_add_test(tc, outbox_has_a_bound);
     tcase_add_test(tc, outbox_owes_nothing_to_who_is_gone);
+    tcase_add_test(tc, outbox_gives_heirs_up_when_no_descriptor_can_be_sent);
+    tcase_add_test(tc, crew_asks_past_what_is_owed);
     suite_add_tcase(suite, tc);
     srunner_run_all(sr, CK_ENV);
     failed = srunner_ntests_failed(sr);
