@@ -31,6 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "driver/aio_room.h"
 #include "driver/engine_table.h"
@@ -87,7 +88,8 @@ struct aio_self {
     unsigned         polled_count, polled_room;
     uint32_t         sweep_at;  /* where looking at all requests goes on */
     bool             sweeping;
-    unsigned         waits;     /* since the last look at all requests */
+    unsigned         waits;     /* since the last look at all requests, */
+    uint64_t         looked_ms; /* which was then */
     bool             recalls;   /* some request is to start its call again */
     uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
@@ -139,11 +141,12 @@ static int ai_open(struct engine *e)
     if (a == NULL)
         return -1;
     e->self = a;
-    e->connections_max = aio_room_connections(e->connections_max);
     if (completions_open(a) == -1 || watched_grow(a) == -1) {
         ai_close(e);
         return -1;
     }
+    e->connections_max = aio_room_connections(e->connections_max, a->signal_fd);
+    a->looked_ms = clock_monotonic_ms();
     int most = (int)(2 * e->connections_max) + SPARE_THREADS;
     struct aioinit init = { .aio_threads = most, .aio_num = most };
     aio_init(&init);            /* counts only before the first request: this is a new process */
@@ -262,7 +265,7 @@ static void ai_send(struct engine *e, struct op *o, int fd, const struct iovec *
     int twin = twin_of(a, fd);
     (void)count, (void)more_follows;
     if (r == NULL || twin == -1) {
-        aio_room_starve(&a->room, r == NULL ? ENOMEM : errno);
+        aio_room_rest(&a->room, r == NULL ? ENOMEM : errno);
         op_fail(a, o, -EAGAIN);
         return;
     }
@@ -549,7 +552,7 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
 {
     if (a->sweeping)
         return 0;
-    if (aio_room_is_starved(&a->room))
+    if (aio_room_is_starved(&a->room) || (a->ended != NULL && aio_room_rests(&a->room)))
         return timeout_ms < 0 || timeout_ms > AIO_ROOM_TRY_MS ? AIO_ROOM_TRY_MS : timeout_ms;
     if (a->ended != NULL)
         return 0;
@@ -561,6 +564,17 @@ static bool is_asked(const struct engine *e, const struct polled *p)
 {
     const struct aio_self *a = e->self;
     return p->asked && (p->op->kind != OP_ACCEPT || (a->open < e->connections_max && !aio_room_is_starved(&a->room)));
+}
+
+/* `rested`: for as long as there is between two looks. */
+static void look_around(struct aio_self *a, bool rested)
+{
+    uint64_t now = clock_monotonic_ms();
+    if (!rested && now - a->looked_ms < SWEEP_MS && ++a->waits < SWEEP_WAITS)
+        return;
+    a->looked_ms = now;
+    aio_room_forget(&a->room, a->busy);
+    sweep_begin(a);
 }
 
 static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
@@ -583,10 +597,7 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         n += report_signals(a, out + n, max - n);
     if (ready > 0)
         n += report_polled(e, out + n, max - n);
-    if ((ready == 0 && most == SWEEP_MS) || ++a->waits >= SWEEP_WAITS) {
-        aio_room_forget(&a->room, a->busy);
-        sweep_begin(a);
-    }
+    look_around(a, ready == 0 && most == SWEEP_MS);
     e->strained = aio_room_strain(&a->room);
     e->calls += a->calls + 1;
     a->calls = 0;
