@@ -47,6 +47,10 @@ void gauge_look(struct master *m, uint64_t now_ms)
 {
     const struct listen_set *all = &m->serving->listens;
 
+    if (m->phase == MASTER_STOPPING) {          /* nobody listens any more */
+        ledger_forget_gauges(&m->ledger);
+        return;
+    }
     if (m->gauged != m->serving->number) {
         ledger_forget_gauges(&m->ledger);       /* it may have other services */
         m->gauged_each_ms = workers_show(m->serving->conf) ? LOOK_MS : 0;

@@ -50,6 +50,14 @@ void rights_close(int fd)
     errno = kept;
 }
 
+bool rights_is_stream(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 bool rights_have_place(int end)
 {
     int probe = fcntl(end, F_DUPFD_CLOEXEC, 0);

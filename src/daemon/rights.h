@@ -32,6 +32,9 @@ int rights_detach(struct msghdr *h);
  * wait in close(2), for as long as it likes, until all is sent (SO_LINGER): it is told not to.  errno stays. */
 void rights_close(int fd);
 
+/* Is it a socket of a connection? */
+bool rights_is_stream(int fd);
+
 /* A message whose descriptor finds no place in this process is lost, so there must be one before; `end`: any open one. */
 bool rights_have_place(int end);
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -41,9 +40,8 @@ enum {
 enum {
     INBOX_BUDGET = 64,          /* connections taken over in one turn */
     INBOX_PAUSE_MS = 10,        /* while there is no descriptor for them, or something else is short */
+    ORPHAN_GRACE_S = 3          /* after timeouts.drain: for the end itself */
 };
-
-enum { ORPHAN_GRACE_S = 3 };    /* after timeouts.drain: for the end itself */
 
 struct worker {
     const struct worker_start *start;
@@ -113,20 +111,12 @@ static void worker_hear_later(struct worker *w, unsigned which, uint64_t again_m
 
 /* ---- connections of other workers ---- */
 
-static bool is_stream(int fd)
-{
-    int type = 0;
-    socklen_t size = sizeof type;
-
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
-}
-
 static void worker_adopt(struct worker *w, struct span bytes, int fd)
 {
     struct parcel p;
     const struct service *s = NULL;
 
-    if (parcel_open(&p, bytes) && is_stream(fd))
+    if (parcel_open(&p, bytes) && rights_is_stream(fd))
         s = service_find(w->services, p.service, p.proto);
     if (s != NULL) {
         w->loop.adopt(w->loop.self, s, fd, &p);
@@ -138,8 +128,8 @@ static void worker_adopt(struct worker *w, struct span bytes, int fd)
     close(fd);
 }
 
-/* Without a descriptor for it, a connection stays where it is for a while.  The master holds the other end, so that the end
- * comes with his. */
+/* Without a descriptor or a thread for it, a connection stays where it is for a while.  The master holds the other end, so
+ * that the end comes with his. */
 static void worker_hear_inbox(void *arg)
 {
     struct worker *w = arg;
@@ -147,6 +137,10 @@ static void worker_hear_inbox(void *arg)
     int fd, got = 1;
 
     for (int i = 0; i < INBOX_BUDGET && got != 0; i++) {
+        if (loop_holds(&w->loop)) {
+            worker_hear_later(w, WATCH_INBOX, w->env.now_ms + INBOX_PAUSE_MS);
+            return;
+        }
         got = inbox_receive(w->start->inbox, w->parcel, &parcel, &fd);
         if (got == 1)
             worker_adopt(w, parcel, fd);

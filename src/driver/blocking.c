@@ -201,6 +201,12 @@ static void thread_adopt(void *self, const struct service *s, int taken, const s
     show_places(b);
 }
 
+static bool threads_hold(void *self)
+{
+    const struct blocking *b = self;
+    return roster_pauses(&b->places);
+}
+
 static void listener_serve(struct blocking *b, const struct listener *l, int from, int budget)
 {
     env_count_for(b->loop->env, l->service->part);
@@ -386,6 +392,7 @@ static int blocking_run(struct loop *l, const void *ops)
         l->self = &b;                   /* cppcheck-suppress autoVariables */
         l->sweep = threads_sweep;
         l->adopt = thread_adopt;
+        l->holds = threads_hold;
         l->connect = thread_connect;
         l->ready(l->arg);
         while (l->phase == LOOP_RUN && b.failed == 0)

@@ -69,6 +69,7 @@ struct loop {
                                                          * socket as if it were that of l, once; fd stays the caller's */
     void                 (*adopt)(void *self, const struct service *s, int taken, const struct parcel *p);
                                                         /* goes on with a connection of another worker */
+    bool                 (*holds)(void *self);          /* it could not now, so let them wait; NULL: it always can */
     void                 (*connect)(void *self, struct dial *d);    /* makes a connection (driver/dial.h) */
     void                 (*wake)(void *self, struct conn *c);       /* it has something to say unasked; it may be gone
                                                          * behind this.  NULL: it has a thread, and wakes by itself */
@@ -78,6 +79,12 @@ struct loop {
 static inline bool watch_pauses(const struct watch *w)
 {
     return w->again_ms != 0;
+}
+
+/* Are connections of other workers to wait where they are? */
+static inline bool loop_holds(const struct loop *l)
+{
+    return l->holds != NULL && l->holds(l->self);
 }
 
 /* Calls all, or only those whose pause is over. */

@@ -197,6 +197,12 @@ def test_who_waits_to_be_accepted_is_told_by_those_who_can(daemon, tmp_path, pla
     d.configure(site())
     d.reload()
     wait_until(lambda: (told("web"), told("echo")) == ([0] * 4, [None] * 4), what="a look at other services")
+    d.expect_worker_death()
+    with stopped(next(w["pid"] for w in d.ask("status")["workers"] if w["pool"] == "main")):
+        d.signal(signal.SIGTERM)
+        wait_until(lambda: d.ask("status")["state"] == "stopping", what="its last word")
+        assert {s["accept_queue"] for s in d.ask("status")["services"]} == {None}, "nobody listens any more"
+    assert d.wait() == 0
 
 
 # --- JSON and events ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import pytest
 
 from client import Http, request
 from conftest import listed_models
-from harness import proc_tasks, wait_until
+from harness import proc_tasks, stopped, wait_until
 from models import MODELS
 from sites import HELLO, RESPOND_HELLO, http_service, tiny_service
 
@@ -398,6 +398,28 @@ def test_connections_wait_while_there_are_no_threads_for_them(daemon, iomuxd_bin
         wait_until(lambda: select.select([web.sock for web in clients], [], [], 0)[0], what="somebody being refused")
     tries = (time.monotonic() - begin) / 0.1 + 2        # one in a tenth of a second
     statuses = [web.read().status for web in clients]
+    assert set(statuses) <= {200, 503} and 1 <= statuses.count(503) <= tries, (tries, statuses)
+
+
+def test_connections_are_passed_on_only_while_there_are_threads_for_them(daemon, iomuxd_bin):
+    need(iomuxd_bin, "blocking")
+    d = daemon(SITE, model="blocking", settings="watchdog = 0;\n")
+    d.allow_log("no thread for a connection")
+    clients = [Http(d.connect("web")) for _ in range(60)]
+    for web in clients:
+        assert web.get("/hello").body == HELLO
+    with contextlib.ExitStack() as stack:
+        old = d.worker()
+        stack.enter_context(stopped(old))
+        d.reload()
+        heir = wait_until(lambda: [w["pid"] for w in d.ask("status")["workers"] if w["state"] == "ready"], what="an heir")[0]
+        with no_more_threads(heir):
+            begin = time.monotonic()
+            stack.close()
+            wait_until(lambda: "no thread for a connection" in d.log(), what="a passed connection without a thread")
+            wait_until(lambda: select.select([web.sock for web in clients], [], [], 0)[0], what="it being told so")
+        tries = (time.monotonic() - begin) / 0.1 + 2        # one in a tenth of a second
+        statuses = [web.get("/hello").status for web in clients]
     assert set(statuses) <= {200, 503} and 1 <= statuses.count(503) <= tries, (tries, statuses)
 
 
