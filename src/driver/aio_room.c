@@ -23,6 +23,7 @@ enum {
     SPARE_FDS_LEAST = 2,        /* so many more than are open already */
     SIGNAL_SHARE = 4,           /* a worker's part of the queue of signals is one in so many */
     THREADS_EACH = 2,           /* must be left for a newcomer: to hear him, and for an answer to whoever it is */
+    LOOK_WAITS = 1024,          /* of a worker that does not come to rest: so many are like AIO_ROOM_LOOK_MS */
     TRUST_MS = 100,             /* so long it is believed what was tried */
     TRIALS = 8,                 /* so many threads are made at once, no more */
     TRIAL_STACK = 256 * 1024,   /* bytes of each thread: sanitizers want them */
@@ -182,8 +183,14 @@ bool aio_room_for_newcomer(struct aio_room *r, unsigned busy, unsigned coming)
     return is_proven(r, busy, busy + coming + THREADS_EACH);
 }
 
-void aio_room_forget(struct aio_room *r, unsigned busy)
+bool aio_room_forget(struct aio_room *r, unsigned busy, bool rested)
 {
+    uint64_t now = clock_monotonic_ms();
+    if (!rested && now - r->forgot_ms < AIO_ROOM_LOOK_MS && ++r->waits < LOOK_WAITS)
+        return false;
+    r->forgot_ms = now;
+    r->waits = 0;
     r->lately = r->peak;
     r->peak = busy;
+    return true;
 }

@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { AIO_ROOM_TRY_MS = 20 };  /* between two tries while threads are short */
+enum {
+    AIO_ROOM_TRY_MS = 20,       /* between two tries while threads are short */
+    AIO_ROOM_LOOK_MS = 1000     /* see aio_room_forget */
+};
 
 /* So many connections of those that are wanted, one at least.  Call it when everything else is open that stays; `open`: any
  * open descriptor. */
@@ -19,6 +22,8 @@ unsigned aio_room_signals(void);
 struct aio_room {
     unsigned peak;              /* the most requests at a time since aio_room_forget; */
     unsigned lately;            /* before that */
+    unsigned waits;             /* since then */
+    uint64_t forgot_ms;
     unsigned proven;            /* so many had threads when it was tried, */
     uint64_t proven_ms;         /* then */
     int      starved;           /* errno: something could not begin; see aio_room_strain */
@@ -42,7 +47,8 @@ bool aio_room_rests(const struct aio_room *r);
 /* What was short since it was last asked, as errno; 0: nothing. */
 int aio_room_strain(struct aio_room *r);
 
-/* The library lets threads go that were idle for a second, and others may take their places: call it now and then. */
-void aio_room_forget(struct aio_room *r, unsigned busy);
+/* The library lets threads go that were idle for a second, and others may take their places: call it behind each wait, and
+ * tell whether that was for AIO_ROOM_LOOK_MS.  True each time that so much has passed, and sooner after many waits. */
+bool aio_room_forget(struct aio_room *r, unsigned busy, bool rested);
 
 #endif

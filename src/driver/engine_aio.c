@@ -31,7 +31,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/random.h"
 #include "driver/aio_room.h"
 #include "driver/engine_table.h"
@@ -42,9 +41,7 @@ enum {
     RECV_SIZE = 8192,           /* bytes of one receive */
     SIGNALS = 64,               /* read at once */
     ACCEPTS = 64,               /* per listener and wakeup */
-    POLLED_MIN = 64,            /* listeners and watches of a worker, and sockets that are connecting: room at first */
-    SWEEP_MS = 1000,            /* for what was told by nobody: all requests are looked at so often, */
-    SWEEP_WAITS = 1024          /* or after so many waits of a worker that does not come to rest */
+    POLLED_MIN = 64             /* listeners and watches of a worker, and sockets that are connecting: room at first */
 };
 
 /* A request to the pool: lives as long as its operation's owner. */
@@ -88,8 +85,6 @@ struct aio_self {
     unsigned         polled_count, polled_room;
     uint32_t         sweep_at;  /* where looking at all requests goes on */
     bool             sweeping;
-    unsigned         waits;     /* since the last look at all requests, */
-    uint64_t         looked_ms; /* which was then */
     bool             recalls;   /* some request is to start its call again */
     uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
@@ -146,7 +141,6 @@ static int ai_open(struct engine *e)
         return -1;
     }
     e->connections_max = aio_room_connections(e->connections_max, a->signal_fd);
-    a->looked_ms = clock_monotonic_ms();
     int most = (int)(2 * e->connections_max) + SPARE_THREADS;
     struct aioinit init = { .aio_threads = most, .aio_num = most };
     aio_init(&init);            /* counts only before the first request: this is a new process */
@@ -440,7 +434,6 @@ static void sweep_begin(struct aio_self *a)
 {
     a->sweeping = a->busy > 0;
     a->sweep_at = 0;
-    a->waits = 0;
 }
 
 static int report_signals(struct aio_self *a, struct done *out, int max)
@@ -556,7 +549,7 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
         return timeout_ms < 0 || timeout_ms > AIO_ROOM_TRY_MS ? AIO_ROOM_TRY_MS : timeout_ms;
     if (a->ended != NULL)
         return 0;
-    return a->busy > 0 && (timeout_ms < 0 || timeout_ms > SWEEP_MS) ? SWEEP_MS : timeout_ms;
+    return a->busy > 0 && (timeout_ms < 0 || timeout_ms > AIO_ROOM_LOOK_MS) ? AIO_ROOM_LOOK_MS : timeout_ms;
 }
 
 /* Nobody is asked about who would not be let in: he waits in the backlog, and the wait would not last. */
@@ -564,17 +557,6 @@ static bool is_asked(const struct engine *e, const struct polled *p)
 {
     const struct aio_self *a = e->self;
     return p->asked && (p->op->kind != OP_ACCEPT || (a->open < e->connections_max && !aio_room_is_starved(&a->room)));
-}
-
-/* `rested`: for as long as there is between two looks. */
-static void look_around(struct aio_self *a, bool rested)
-{
-    uint64_t now = clock_monotonic_ms();
-    if (!rested && now - a->looked_ms < SWEEP_MS && ++a->waits < SWEEP_WAITS)
-        return;
-    a->looked_ms = now;
-    aio_room_forget(&a->room, a->busy);
-    sweep_begin(a);
 }
 
 static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
@@ -597,7 +579,8 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         n += report_signals(a, out + n, max - n);
     if (ready > 0)
         n += report_polled(e, out + n, max - n);
-    look_around(a, ready == 0 && most == SWEEP_MS);
+    if (aio_room_forget(&a->room, a->busy, ready == 0 && most == AIO_ROOM_LOOK_MS))
+        sweep_begin(a);         /* for what was told by nobody */
     e->strained = aio_room_strain(&a->room);
     e->calls += a->calls + 1;
     a->calls = 0;

@@ -218,6 +218,20 @@ START_TEST(an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody
 }
 END_TEST
 
+START_TEST(what_is_known_of_threads_is_forgotten_in_time_by_a_busy_worker_too)
+{
+    struct aio_room r = { .peak = 5 };
+    ck_assert(aio_room_forget(&r, 2, false));
+    ck_assert_uint_eq(r.lately, 5);
+    ck_assert_uint_eq(r.peak, 2);
+    r.forgot_ms = clock_monotonic_ms() - AIO_ROOM_LOOK_MS;
+    ck_assert(aio_room_forget(&r, 1, false));
+    ck_assert_uint_eq(r.lately, 2);
+    ck_assert(aio_room_forget(&r, 0, true));
+    ck_assert_uint_eq(r.lately, 1);
+}
+END_TEST
+
 START_TEST(what_is_open_already_is_not_for_connections)
 {
     enum { OPEN = 40, LEFT = 12, SPARE = 2 };
@@ -243,6 +257,7 @@ int main(void)
     tcase_add_test(t, aio_asks_about_any_number_of_descriptors);
     tcase_add_test(t, aio_without_threads_rests_between_tries);
     tcase_add_test(t, an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody);
+    tcase_add_test(t, what_is_known_of_threads_is_forgotten_in_time_by_a_busy_worker_too);
     tcase_add_test(t, what_is_open_already_is_not_for_connections);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
