@@ -3,6 +3,7 @@
 #include "driver/aio_room.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -18,9 +19,11 @@
 enum {
     CONNECTIONS_MAX = 4096,     /* each may hold two threads: one reads, one writes */
     EXTRA_MAX = 256,            /* beside them: those that are refused or give way */
-    SPARE_FDS = 256,            /* beside two for each connection */
+    SPARE_FDS = 256,            /* beside two for each connection; where that is more than half of all, half, but */
+    SPARE_FDS_LEAST = 2,        /* so many more than are open already */
     SIGNAL_SHARE = 4,           /* a worker's part of the queue of signals is one in so many */
     THREADS_EACH = 2,           /* must be left for a newcomer: to hear him, and for an answer to whoever it is */
+    LOOK_WAITS = 1024,          /* of a worker that does not come to rest: so many are like AIO_ROOM_LOOK_MS */
     TRUST_MS = 100,             /* so long it is believed what was tried */
     TRIALS = 8,                 /* so many threads are made at once, no more */
     TRIAL_STACK = 256 * 1024,   /* bytes of each thread: sanitizers want them */
@@ -46,14 +49,27 @@ bool engine_aio_available(char *why, size_t why_size)
     return false;
 }
 
-unsigned aio_room_connections(unsigned wanted)
+/* Of `all` descriptors that there can be, those that are not for connections.  The lowest that is free is given first. */
+static unsigned long spare_descriptors(unsigned long all, int open)
+{
+    int next = fcntl(open, F_DUPFD_CLOEXEC, 0);
+    if (next == -1)
+        return all;
+    close(next);
+    unsigned long spare = all / 2 < SPARE_FDS ? all / 2 : SPARE_FDS, least = (unsigned long)next + SPARE_FDS_LEAST;
+    spare = spare < least ? least : spare;
+    return spare < all ? spare : all;
+}
+
+unsigned aio_room_connections(unsigned wanted, int open)
 {
     struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
     unsigned long fit = wanted < CONNECTIONS_MAX + EXTRA_MAX ? wanted : CONNECTIONS_MAX + EXTRA_MAX;
     getrlimit(RLIMIT_NOFILE, &limit);
-    unsigned long spare = limit.rlim_cur / 2 < SPARE_FDS ? limit.rlim_cur / 2 : SPARE_FDS;
-    if (limit.rlim_cur != RLIM_INFINITY && (limit.rlim_cur - spare) / 2 < fit)
-        fit = (limit.rlim_cur - spare) / 2;
+    if (limit.rlim_cur != RLIM_INFINITY) {
+        unsigned long pairs = (limit.rlim_cur - spare_descriptors(limit.rlim_cur, open)) / 2;
+        fit = pairs < fit ? pairs : fit;
+    }
     return fit > 0 ? (unsigned)fit : 1;
 }
 
@@ -125,6 +141,17 @@ void aio_room_starve(struct aio_room *r, int error)
     r->try_at_ms = clock_monotonic_ms() + AIO_ROOM_TRY_MS;
 }
 
+bool aio_room_rests(const struct aio_room *r)
+{
+    return r->rest_until_ms != 0 && clock_monotonic_ms() < r->rest_until_ms;
+}
+
+void aio_room_rest(struct aio_room *r, int error)
+{
+    r->starved = error;
+    r->rest_until_ms = clock_monotonic_ms() + AIO_ROOM_TRY_MS;
+}
+
 /* Threads that the library lets sleep are not found by trying, and are there all the same. */
 static bool is_proven(struct aio_room *r, unsigned busy, unsigned requests)
 {
@@ -156,8 +183,14 @@ bool aio_room_for_newcomer(struct aio_room *r, unsigned busy, unsigned coming)
     return is_proven(r, busy, busy + coming + THREADS_EACH);
 }
 
-void aio_room_forget(struct aio_room *r, unsigned busy)
+bool aio_room_forget(struct aio_room *r, unsigned busy, bool rested)
 {
+    uint64_t now = clock_monotonic_ms();
+    if (!rested && now - r->forgot_ms < AIO_ROOM_LOOK_MS && ++r->waits < LOOK_WAITS)
+        return false;
+    r->forgot_ms = now;
+    r->waits = 0;
     r->lately = r->peak;
     r->peak = busy;
+    return true;
 }

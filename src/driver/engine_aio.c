@@ -41,9 +41,7 @@ enum {
     RECV_SIZE = 8192,           /* bytes of one receive */
     SIGNALS = 64,               /* read at once */
     ACCEPTS = 64,               /* per listener and wakeup */
-    POLLED_MIN = 64,            /* listeners and watches of a worker, and sockets that are connecting: room at first */
-    SWEEP_MS = 1000,            /* for what was told by nobody: all requests are looked at so often, */
-    SWEEP_WAITS = 1024          /* or after so many waits of a worker that does not come to rest */
+    POLLED_MIN = 64             /* listeners and watches of a worker, and sockets that are connecting: room at first */
 };
 
 /* A request to the pool: lives as long as its operation's owner. */
@@ -87,7 +85,6 @@ struct aio_self {
     unsigned         polled_count, polled_room;
     uint32_t         sweep_at;  /* where looking at all requests goes on */
     bool             sweeping;
-    unsigned         waits;     /* since the last look at all requests */
     bool             recalls;   /* some request is to start its call again */
     uint64_t         mark;      /* random: at the head of the buffer of a receive, until something comes */
 };
@@ -139,11 +136,11 @@ static int ai_open(struct engine *e)
     if (a == NULL)
         return -1;
     e->self = a;
-    e->connections_max = aio_room_connections(e->connections_max);
     if (completions_open(a) == -1 || watched_grow(a) == -1) {
         ai_close(e);
         return -1;
     }
+    e->connections_max = aio_room_connections(e->connections_max, a->signal_fd);
     int most = (int)(2 * e->connections_max) + SPARE_THREADS;
     struct aioinit init = { .aio_threads = most, .aio_num = most };
     aio_init(&init);            /* counts only before the first request: this is a new process */
@@ -262,7 +259,7 @@ static void ai_send(struct engine *e, struct op *o, int fd, const struct iovec *
     int twin = twin_of(a, fd);
     (void)count, (void)more_follows;
     if (r == NULL || twin == -1) {
-        aio_room_starve(&a->room, r == NULL ? ENOMEM : errno);
+        aio_room_rest(&a->room, r == NULL ? ENOMEM : errno);
         op_fail(a, o, -EAGAIN);
         return;
     }
@@ -437,7 +434,6 @@ static void sweep_begin(struct aio_self *a)
 {
     a->sweeping = a->busy > 0;
     a->sweep_at = 0;
-    a->waits = 0;
 }
 
 static int report_signals(struct aio_self *a, struct done *out, int max)
@@ -549,11 +545,11 @@ static int sleep_ms(const struct aio_self *a, int timeout_ms)
 {
     if (a->sweeping)
         return 0;
-    if (aio_room_is_starved(&a->room))
+    if (aio_room_is_starved(&a->room) || (a->ended != NULL && aio_room_rests(&a->room)))
         return timeout_ms < 0 || timeout_ms > AIO_ROOM_TRY_MS ? AIO_ROOM_TRY_MS : timeout_ms;
     if (a->ended != NULL)
         return 0;
-    return a->busy > 0 && (timeout_ms < 0 || timeout_ms > SWEEP_MS) ? SWEEP_MS : timeout_ms;
+    return a->busy > 0 && (timeout_ms < 0 || timeout_ms > AIO_ROOM_LOOK_MS) ? AIO_ROOM_LOOK_MS : timeout_ms;
 }
 
 /* Nobody is asked about who would not be let in: he waits in the backlog, and the wait would not last. */
@@ -583,10 +579,8 @@ static int ai_wait(struct engine *e, struct done *out, int max, int timeout_ms)
         n += report_signals(a, out + n, max - n);
     if (ready > 0)
         n += report_polled(e, out + n, max - n);
-    if ((ready == 0 && most == SWEEP_MS) || ++a->waits >= SWEEP_WAITS) {
-        aio_room_forget(&a->room, a->busy);
-        sweep_begin(a);
-    }
+    if (aio_room_forget(&a->room, a->busy, ready == 0 && most == AIO_ROOM_LOOK_MS))
+        sweep_begin(a);         /* for what was told by nobody */
     e->strained = aio_room_strain(&a->room);
     e->calls += a->calls + 1;
     a->calls = 0;

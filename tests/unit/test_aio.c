@@ -3,6 +3,8 @@
  * threads may be missing. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "driver/aio_room.h"
 #include "driver/engine_table.h"
 
 enum {
@@ -142,6 +145,110 @@ START_TEST(aio_without_threads_rests_between_tries)
 }
 END_TEST
 
+/* From here on this process can open nothing more.  The limit of before. */
+static rlim_t descriptors_are_out(void)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    ck_assert_int_ne(next, -1);
+    close(next);
+    limit.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static void descriptors_are_back(rlim_t most)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = most;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* A listener, and one who comes. */
+static int listener_open(int *client)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(*client, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+START_TEST(an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody)
+{
+    struct op send = { .kind = OP_SEND }, accept = { .kind = OP_ACCEPT };
+    struct iovec iov = { "a", 1 };
+    struct bench *b = bench_open();
+    int ends[2], client, listener;
+    if (b == NULL)
+        return;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    listener = listener_open(&client);
+    rlim_t before = descriptors_are_out();
+    uint64_t begin = clock_monotonic_ms();
+    for (unsigned i = 0; i < TRIES; i++) {
+        b->engine.ops->send(&b->engine, &send, ends[0], &iov, 1, false);
+        ck_assert_int_eq(b->engine.ops->wait(&b->engine, b->done, REPORTS, WAIT_MS), 1);
+        ck_assert_int_eq(b->done[0].result, -EAGAIN);
+        ck_assert_int_eq(b->engine.strained, EMFILE);
+        b->engine.strained = 0;
+    }
+    ck_assert_uint_ge(clock_monotonic_ms() - begin, TRIES * REST_MS);
+    b->engine.ops->accept(&b->engine, &accept, listener, false);
+    b->engine.ops->send(&b->engine, &send, ends[0], &iov, 1, false);
+    ck_assert_int_eq(b->engine.ops->wait(&b->engine, b->done, REPORTS, WAIT_MS), 2);
+    ck_assert_ptr_eq(b->done[1].op, &accept);
+    ck_assert_int_eq(b->done[1].result, -EMFILE);
+    descriptors_are_back(before);
+    b->engine.ops->forget(&b->engine, &send);
+    b->engine.ops->forget(&b->engine, &accept);
+    b->engine.ops->close(&b->engine);
+    close(ends[0]);
+    close(ends[1]);
+    close(client);
+    close(listener);
+    free(b);
+}
+END_TEST
+
+START_TEST(what_is_known_of_threads_is_forgotten_in_time_by_a_busy_worker_too)
+{
+    struct aio_room r = { .peak = 5 };
+    ck_assert(aio_room_forget(&r, 2, false));
+    ck_assert_uint_eq(r.lately, 5);
+    ck_assert_uint_eq(r.peak, 2);
+    r.forgot_ms = clock_monotonic_ms() - AIO_ROOM_LOOK_MS;
+    ck_assert(aio_room_forget(&r, 1, false));
+    ck_assert_uint_eq(r.lately, 2);
+    ck_assert(aio_room_forget(&r, 0, true));
+    ck_assert_uint_eq(r.lately, 1);
+}
+END_TEST
+
+START_TEST(what_is_open_already_is_not_for_connections)
+{
+    enum { OPEN = 40, LEFT = 12, SPARE = 2 };
+    int open[OPEN];
+    for (unsigned i = 0; i < OPEN; i++)
+        open[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    rlim_t before = descriptors_are_out();
+    ck_assert_uint_eq(aio_room_connections(1000, open[0]), 1);
+    descriptors_are_back((rlim_t)open[OPEN - 1] + 1 + LEFT);
+    ck_assert_uint_eq(aio_room_connections(1000, open[0]), (LEFT - SPARE) / 2);
+    ck_assert_uint_eq(aio_room_connections(3, open[0]), 3);
+    descriptors_are_back(before);
+    for (unsigned i = 0; i < OPEN; i++)
+        close(open[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("aio");
@@ -149,6 +256,9 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, aio_asks_about_any_number_of_descriptors);
     tcase_add_test(t, aio_without_threads_rests_between_tries);
+    tcase_add_test(t, an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody);
+    tcase_add_test(t, what_is_known_of_threads_is_forgotten_in_time_by_a_busy_worker_too);
+    tcase_add_test(t, what_is_open_already_is_not_for_connections);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
