@@ -27,7 +27,8 @@ enum channel_kind {
     CHANNEL_SURVEY,             /* master to worker, with a descriptor: list your connections in its part `value` */
     CHANNEL_SURVEYED,           /* worker to master: the survey with this number is done */
     CHANNEL_ASK,                /* master to worker: copy metric_slot.asked to answered; with a `value`: and say */
-    CHANNEL_HEIRS,              /* master to worker: forget the heirs that you have, others follow; they understand parcels
+    CHANNEL_HEIRS,              /* master to worker: forget the heirs that you have, others follow, and DRAIN behind them (also
+                                 * to who has heard it before: he looks again who has an heir); they understand parcels
                                  * of the form `value` */
     CHANNEL_SERVES,             /* master to worker: services of yours that a pool of heirs serves (channel_serves) */
     CHANNEL_HEIR,               /* master to worker, with a descriptor: where a worker of the pool `value` takes

@@ -34,6 +34,7 @@ static bool is_void(enum channel_kind before, enum channel_kind now)
     switch (now) {
     case CHANNEL_HEIRS:
         return before == CHANNEL_HEIRS || before == CHANNEL_SERVES || before == CHANNEL_HEIR;
+    case CHANNEL_DRAIN:
     case CHANNEL_LEVEL:
     case CHANNEL_LOG:
     case CHANNEL_ASK:

@@ -68,8 +68,9 @@ static void tell_heirs(struct crew *c, unsigned at, const struct generation *to)
     }
 }
 
-/* Who drains turns to an heir as soon as he hears of it, so he must know by then whom that one serves.  To the others heirs
- * come first: there is place for them in an empty channel, and what is owed behind that holds no descriptors. */
+/* Who drains turns to the heirs behind the end of their list, which is the same word again: it may be that he has not read
+ * the first one either.  To the others heirs come first: there is place for them in an empty channel, and what is owed behind
+ * that holds no descriptors. */
 static void tell_one(struct crew *c, unsigned at, const struct conf *old, const struct generation *to)
 {
     bool drains = c->v[at].told;
@@ -82,6 +83,8 @@ static void tell_one(struct crew *c, unsigned at, const struct conf *old, const 
     tell_services(c, at, old, to);
     if (drains)
         tell_heirs(c, at, to);
+    if (drains && c->v[at].passes)
+        crew_tell_one(c, at, &(struct channel_message){ .kind = CHANNEL_DRAIN, .value = CHANNEL_DRAIN_SERVED, .fd = -1 });
 }
 
 void succession_tell(struct generation *from, const struct generation *to)

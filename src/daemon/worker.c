@@ -202,10 +202,12 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
 {
     switch (m->kind) {
     case CHANNEL_DRAIN:
-        if (m->value == CHANNEL_DRAIN_SERVED)
-            worker_drain(w, "told by the master", true);
-        else
+        if (m->value != CHANNEL_DRAIN_SERVED) {
             worker_drain_last(w, "told by the master", m->value == CHANNEL_DRAIN_KEPT);
+            break;
+        }
+        w->loop.review |= w->loop.phase == LOOP_DRAIN;      /* again: there are other heirs */
+        worker_drain(w, "told by the master", true);
         break;
     case CHANNEL_HURRY:
         worker_hurry(w);
@@ -236,7 +238,6 @@ static void worker_obey(struct worker *w, const struct channel_message *m)
         break;
     case CHANNEL_HEIR:
         heir_list_add(w->heirs, m->value, m->fd);
-        w->loop.review |= w->loop.phase == LOOP_DRAIN;
         break;
     default:                    /* is what workers say, or the logger hears */
         if (m->fd != -1)

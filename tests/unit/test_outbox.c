@@ -119,10 +119,12 @@ START_TEST(outbox_drops_what_is_void)
         ck_assert_int_eq(put(CHANNEL_LEVEL, i, -1), 0);
         ck_assert_int_eq(put(CHANNEL_RECLAIM, i, -1), 0);
         ck_assert_int_eq(put(CHANNEL_ASK, i, -1), 0);
+        ck_assert_int_eq(put(CHANNEL_DRAIN, i, -1), 0);
     }
-    ck_assert_uint_eq(owed.count - owed.first, 7);
+    ck_assert_uint_eq(owed.count - owed.first, 8);
+    ck_assert_int_eq(owed.v[owed.count - 1].kind, CHANNEL_DRAIN);       /* behind the heirs whom it is about */
     ck_assert_uint_eq(count_fds(), before + 2);
-    for (unsigned i = 0; i < 7; i++)
+    for (unsigned i = 0; i < 8; i++)
         ck_assert_uint_eq(owed.v[owed.first + i].value, 3 * OUTBOX_MAX - 1);
 }
 END_TEST
