@@ -32,6 +32,7 @@ enum {
     QUICK_DEATH_MS = 10000,             /* who dies younger is started again after a pause ... */
     PAUSE_MIN_MS = 100,                 /* ... which doubles each time ... */
     PAUSE_MAX_MS = 5000,                /* ... up to this */
+    AGAIN_MS = 100,                     /* before it is told again what found no place */
     HEARD_MAX = 64,                     /* messages in one turn */
     CALL_CLOSE_RANGE = 436              /* Linux 5.9, the same on all machines; headers may be older */
 };
@@ -119,14 +120,20 @@ int logger_desk_adopt(struct logger_desk *d, const struct logger_legacy *from)
 
 /* ---- telling ---- */
 
-static void tell(const struct logger_desk *d, enum channel_kind kind, uint32_t value, int fd)
+/* What finds no place (ETOOMANYREFS: too many descriptors of the user are on their way) is told again later: without a
+ * target the logger can write nothing. */
+static void tell(struct logger_desk *d, enum channel_kind kind, uint32_t value, int fd)
 {
-    if (d->channel != -1 && channel_send(d->channel, &(struct channel_message){ .kind = kind, .value = value,
-                                                                                .fd = fd }) == -1 && errno != EPIPE)
-        log_errno(LOG_WARN, NULL, "logger (pid %d): cannot be told anything", (int)d->pid);
+    const struct channel_message m = { .kind = kind, .value = value, .fd = fd };
+
+    if (d->channel == -1 || channel_send(d->channel, &m) == 0 || errno == EPIPE)
+        return;
+    if (d->unheard++ == 0)
+        log_errno(LOG_WARN, NULL, "logger (pid %d): cannot be told everything now", (int)d->pid);
+    d->again_ms = clock_monotonic_ms() + AGAIN_MS;
 }
 
-static void tell_target(const struct logger_desk *d, int target, enum logger_kind kind, int fd)
+static void tell_target(struct logger_desk *d, int target, enum logger_kind kind, int fd)
 {
     tell(d, kind == LOGGER_LOG ? CHANNEL_LOGGER_LOG : CHANNEL_LOGGER_ACCESS, (uint32_t)target, fd);
 }
@@ -139,7 +146,7 @@ static int target_open(const struct logger_target *t, enum logger_kind kind)
     return t->form[kind] == LOGGER_JOURNAL ? logger_journal_connect() : logger_stderr();
 }
 
-static void tell_target_anew(const struct logger_desk *d, int target, enum logger_kind kind)
+static void tell_target_anew(struct logger_desk *d, int target, enum logger_kind kind)
 {
     const struct logger_target *t = &d->rings.own[target];
     int fd;
@@ -170,6 +177,17 @@ static void tell_everything(struct logger_desk *d)
         if (use == LOGGER_ENDING)
             tell(d, CHANNEL_LOGGER_END, (uint32_t)i, -1);
     }
+}
+
+static void tell_again(struct logger_desk *d, uint64_t now_ms)
+{
+    unsigned before = d->unheard;
+
+    if (before == 0 || d->channel == -1 || now_ms < d->again_ms)
+        return;
+    tell_everything(d);
+    if (d->unheard == before)
+        d->unheard = 0;
 }
 
 /* ---- targets ---- */
@@ -320,7 +338,15 @@ int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint6
     if (channel_open(ends) == -1)
         return logger_start_failed(d, now_ms);
     d->channel = ends[0];
+    d->unheard = 0;
     tell_everything(d);                 /* before it looks at a record */
+    if (d->unheard > 0) {               /* what it could not write would be lost: it waits in the rings */
+        close(ends[1]);
+        close_one(&d->channel);
+        d->unheard = 0;
+        pause_before_next(d, now_ms);
+        return -1;
+    }
     signals_hold(&before);
     d->pid = fork();
     if (d->pid == 0)
@@ -390,9 +416,17 @@ void logger_desk_look(struct logger_desk *d, uint64_t now_ms)
     hear(d);
     if (d->pid != 0 && waitpid(d->pid, &status, WNOHANG) == d->pid)
         bury(d, status, now_ms);
+    tell_again(d, now_ms);
     for (unsigned i = 0; i < LOGGER_FORMERS; i++)
         if (d->former[i] != 0 && waitpid(d->former[i], &status, WNOHANG) == d->former[i])
             d->former[i] = 0;
+}
+
+uint64_t logger_desk_due_ms(const struct logger_desk *d)
+{
+    if (d->pid == 0)
+        return d->next_start_ms;
+    return d->unheard > 0 ? d->again_ms : UINT64_MAX;
 }
 
 bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms)

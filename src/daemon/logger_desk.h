@@ -33,6 +33,8 @@ struct logger_desk {
     uint64_t            next_start_ms;  /* UINT64_MAX: not due to start */
     unsigned            pause_ms;       /* before the latest start again */
     uint32_t            syncs;          /* that were asked for */
+    unsigned            unheard;        /* messages that found no place; 0: it knows everything */
+    uint64_t            again_ms;       /* else when to tell everything again */
 };
 
 /* How it is started, each time. */
@@ -84,8 +86,11 @@ void logger_desk_end(struct logger_desk *d, int target);
 /* Starts one and tells it everything; -1 after logging, and then it is tried again later. */
 int logger_desk_start(struct logger_desk *d, const struct logger_how *how, uint64_t now_ms);
 
-/* Takes leave of one that has ended, hears what it says. */
+/* Takes leave of one that has ended, hears what it says, tells again what found no place. */
 void logger_desk_look(struct logger_desk *d, uint64_t now_ms);
+
+/* When to look or to start one, if nothing happens before; UINT64_MAX: never. */
+uint64_t logger_desk_due_ms(const struct logger_desk *d);
 
 /* Is it time to start one? */
 bool logger_desk_is_due(const struct logger_desk *d, uint64_t now_ms);

@@ -316,8 +316,7 @@ static uint64_t due_ms(const struct master *m)
         due = sooner(due, m->reload_until_ms);
     if (m->settling != NULL)
         due = sooner(due, m->settle_until_ms);
-    if (m->desk.pid == 0)
-        due = sooner(due, m->desk.next_start_ms);
+    due = sooner(due, logger_desk_due_ms(&m->desk));
     if (m->test.pid != 0)
         due = sooner(due, m->test.until_ms);
     if (m->phase == MASTER_RUNNING)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The master and its log: the logger is started, and again when it has died; files are opened again; levels change. */
 #include <errno.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,8 @@ static struct generation *generation_at(struct list *l)
 
 /* ---- the logger ---- */
 
+enum { FIRST_MS = 3000 };       /* for which the start waits for its logger */
+
 static int start_logger(struct master *m, uint64_t now_ms)
 {
     const struct generation *g = m->serving;
@@ -22,9 +25,26 @@ static int start_logger(struct master *m, uint64_t now_ms)
     return logger_desk_start(&m->desk, &how, now_ms);
 }
 
+/* What is short at the start may be so for a moment only. */
+static int start_first_logger(struct master *m)
+{
+    uint64_t until_ms = clock_monotonic_ms() + FIRST_MS;
+
+    while (start_logger(m, clock_monotonic_ms()) == -1) {
+        uint64_t now_ms = clock_monotonic_ms(), due_ms = logger_desk_due_ms(&m->desk);
+
+        if (due_ms > until_ms) {
+            log_write(LOG_ERROR, NULL, "master: there is no logger after %.1f s", FIRST_MS / 1000.0);
+            return -1;
+        }
+        poll(NULL, 0, due_ms > now_ms ? (int)(due_ms - now_ms) : 0);
+    }
+    return 0;
+}
+
 int master_log_begin(struct master *m)
 {
-    if (start_logger(m, clock_monotonic_ms()) == -1)
+    if (start_first_logger(m) == -1)
         return -1;
     for (struct list *l = m->generations.next; l != &m->generations; l = l->next)
         generation_at(l)->logger.ring = &m->desk.own;
