@@ -253,13 +253,16 @@ int main(void)
 {
     Suite *s = suite_create("aio");
     TCase *t = tcase_create("aio");
+    TCase *limited = tcase_create("limited");
     tcase_set_timeout(t, 60);
+    tcase_set_tags(limited, "descriptor_limit");
     tcase_add_test(t, aio_asks_about_any_number_of_descriptors);
     tcase_add_test(t, aio_without_threads_rests_between_tries);
-    tcase_add_test(t, an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody);
+    tcase_add_test(limited, an_answer_without_a_descriptor_rests_between_tries_and_deafens_nobody);
     tcase_add_test(t, what_is_known_of_threads_is_forgotten_in_time_by_a_busy_worker_too);
-    tcase_add_test(t, what_is_open_already_is_not_for_connections);
+    tcase_add_test(limited, what_is_open_already_is_not_for_connections);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, limited);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
     int failed = srunner_ntests_failed(sr);

@@ -318,23 +318,26 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("channel");
-    TCase *tc = tcase_create("channel");
+    TCase *tc = tcase_create("channel"), *limited = tcase_create("limited");
     SRunner *sr = srunner_create(suite);
     int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(limited, setup, teardown);
+    tcase_set_tags(limited, "descriptor_limit");
     tcase_add_test(tc, channel_keeps_messages_apart_and_in_order);
     tcase_add_test(tc, channel_passes_a_descriptor_that_closes_on_exec);
     tcase_add_test(tc, channel_tells_that_the_other_side_is_gone);
     tcase_add_test(tc, channel_never_waits_for_a_reader);
     tcase_add_test(tc, channel_drops_what_is_no_message_and_goes_on);
     tcase_add_test(tc, channel_refuses_a_descriptor_where_none_belongs_and_closes_it);
-    tcase_add_test(tc, channel_keeps_what_there_is_no_descriptor_for);
+    tcase_add_test(limited, channel_keeps_what_there_is_no_descriptor_for);
     tcase_add_loop_test(tc, channel_closes_descriptors_that_come_in_excess, 0, 3);
     tcase_add_test(tc, channel_closes_no_socket_that_lingers);
     tcase_add_test(tc, inbox_closes_no_socket_that_lingers);
     tcase_add_test(tc, rights_close_takes_anything_and_leaves_errno);
     suite_add_tcase(suite, tc);
+    suite_add_tcase(suite, limited);
     srunner_run_all(sr, CK_ENV);
     failed = srunner_ntests_failed(sr);
     srunner_free(sr);
